@@ -1,0 +1,92 @@
+"""``opslib dist``: assemble and check the distributions that the roles install."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from opslib.dist import DistError, build
+from opslib.dist.lock import resolve
+from opslib.dist.sources import SOURCES
+
+
+@click.group()
+def command() -> None:
+    """Assemble the tarballs that the roles put on hosts, from locked and checked inputs.
+
+    They are kept in $TRENDLAKE_CACHE (default: ~/.cache/trendlake). The same inputs give the same bytes.
+    """
+
+
+_names = click.argument("names", nargs=-1, type=click.Choice(build.NAMES), metavar="[NAME]...")
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+@command.command("build")
+@_names
+@click.option("--force", is_flag=True, help="Build even what is up to date.")
+def build_(names: tuple[str, ...], force: bool) -> None:
+    """Build what is missing or out of date; print the paths.
+
+    Without NAMEs: all of them.
+    """
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not sys.stderr.isatty(), transient=True) as progress:
+        task = progress.add_task("", total=len(names or build.NAMES))
+        for name in names or build.NAMES:
+            progress.update(task, description=name)
+            try:
+                if not force and build.is_current(name):
+                    _say(f"{name} is up to date")
+                else:
+                    _say(f"building {name}")
+                    build.build(name)
+                    _say(f"built {name}")
+                click.echo(build.path(name))
+            except DistError as error:
+                raise click.ClickException(f"{name}: {error}") from error
+            progress.advance(task)
+
+
+@command.command()
+@_names
+def verify(names: tuple[str, ...]) -> None:
+    """Check tarballs and the inputs they were made of against the locks.
+
+    Exit code 1 if anything is not what it has to be.
+    """
+    wrong = [line for name in names or build.NAMES for line in build.verify(name)]
+    for line in wrong:
+        click.echo(line)
+    if wrong:
+        sys.exit(1)
+    _say(f"{len(names or build.NAMES)} distributions are what their locks say")
+
+
+@command.command()
+@click.argument("name", type=click.Choice(build.NAMES))
+def path(name: str) -> None:
+    """Print where the tarball of NAME stands, built or not."""
+    click.echo(build.path(name))
+
+
+@command.command()
+@click.argument("names", nargs=-1, type=click.Choice(sorted(SOURCES)), metavar="[NAME]...")
+def lock(names: tuple[str, ...]) -> None:
+    """Look up anew what opslib/dist/sources.py asks for, and lock it.
+
+    For maintainers: read the difference before you commit it.
+    """
+    for name in names or SOURCES:
+        _say(f"locking {name}")
+        try:
+            resolve(SOURCES[name]).save()
+        except DistError as error:
+            raise click.ClickException(f"{name}: {error}") from error

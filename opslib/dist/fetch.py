@@ -1,0 +1,197 @@
+"""Get inputs with the ordinary clients, `mvn` and `pip`, so that each machine's mirrors and proxies count."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Optional
+from xml.sax.saxutils import escape
+
+from opslib.dist import DistError, cache
+from opslib.dist.lock import Input, sha256
+
+_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
+_ATTEMPTS = 3
+
+# Debian 11's C library is 2.31: every manylinux up to that.
+_PLATFORMS = (
+    "manylinux_2_28",
+    "manylinux_2_27",
+    "manylinux_2_17",
+    "manylinux2014",
+    "manylinux_2_5",
+    "manylinux1",
+)
+
+
+def inputs(wanted: Sequence[Input]) -> dict[Input, Path]:
+    """Return each input's file in the cache, fetched where it is not there, checked against its lock.
+
+    A file that is not what the lock says is deleted and named in a :class:`DistError`.
+    """
+    places = {entry: cache() / "inputs" / entry.sha256[:16] / entry.file for entry in wanted}
+    missing = [entry for entry, path in places.items() if not path.is_file()]
+    if missing:
+        with tempfile.TemporaryDirectory(prefix="trendlake-fetch-") as scratch:
+            for entry, path in _fetch(missing, Path(scratch)):
+                _check(entry, path)
+                places[entry].parent.mkdir(parents=True, exist_ok=True)
+                staged = places[entry].with_suffix(f".{os.getpid()}")
+                shutil.move(str(path), staged)
+                staged.rename(places[entry])
+    for entry, path in places.items():
+        if entry not in missing:
+            _check(entry, path)
+    return places
+
+
+def _check(entry: Input, path: Path) -> None:
+    found = sha256(path)
+    if found != entry.sha256:
+        path.unlink()
+        raise DistError(
+            f"{entry.file} ({entry.artifact}) has the wrong checksum: the lock says {entry.sha256}, "
+            f"the file has {found}. It was deleted; nothing was built."
+        )
+
+
+def _fetch(missing: Sequence[Input], scratch: Path) -> Iterator[tuple[Input, Path]]:
+    jars = {entry.artifact: entry for entry in missing if not entry.is_wheel}
+    for coordinate, path in maven_files(list(jars), scratch / "maven"):
+        yield jars[coordinate], path
+    for entry in missing:
+        if entry.is_wheel:
+            yield entry, wheel(entry.artifact, entry.sha256, scratch / "wheels")
+
+
+def maven_files(coordinates: Sequence[str], folder: Path) -> Iterator[tuple[str, Path]]:
+    """Fetch each artifact by itself; yield its full coordinate and its file."""
+    if not coordinates:
+        return
+    items, names = [], []
+    for coordinate in coordinates:
+        group, artifact, version, kind, *classifier = [*coordinate.split(":"), "jar"][
+            : max(4, coordinate.count(":") + 1)
+        ]
+        name = f"{artifact}-{version}{''.join('-' + part for part in classifier)}.{kind}"
+        fields = {
+            "groupId": group,
+            "artifactId": artifact,
+            "version": version,
+            "type": kind,
+            "destFileName": name,
+        }
+        if classifier:
+            fields["classifier"] = classifier[0]
+        items.append("<artifactItem>" + _xml(fields) + "</artifactItem>")
+        names.append((":".join([group, artifact, version, kind, *classifier]), folder / name))
+    group, artifact, version = _PLUGIN.split(":")
+    configuration = f"<configuration><artifactItems>{''.join(items)}</artifactItems></configuration>"
+    plugin = _xml({"groupId": group, "artifactId": artifact, "version": version}) + configuration
+    _maven(f"<build><plugins><plugin>{plugin}</plugin></plugins></build>", "copy", folder)
+    for (full, path), asked in zip(names, coordinates):
+        yield (asked if asked.count(":") > 2 else full), path
+
+
+def maven_tree(coordinates: Iterable[str], folder: Path) -> Iterator[tuple[str, Path]]:
+    """Fetch artifacts with all that they need at run time; yield coordinates and files, in order of names."""
+    dependencies = "".join(
+        "<dependency>" + _xml(dict(zip(("groupId", "artifactId", "version"), c.split(":")))) + "</dependency>"
+        for c in coordinates
+    )
+    if not dependencies:
+        return
+    _maven(
+        f"<dependencies>{dependencies}</dependencies>",
+        "copy-dependencies",
+        folder,
+        "-DincludeScope=runtime",
+        "-Dmdep.useRepositoryLayout=true",
+    )
+    for path in sorted(folder.rglob("*.jar")):
+        version, artifact = path.parent.name, path.parent.parent.name
+        group = ".".join(path.parent.parent.parent.relative_to(folder).parts)
+        classifier = path.stem[len(f"{artifact}-{version}-") :]
+        yield ":".join([group, artifact, version, "jar", *([classifier] if classifier else [])]), path
+
+
+def _xml(fields: dict[str, str]) -> str:
+    return "".join(f"<{name}>{escape(text)}</{name}>" for name, text in fields.items())
+
+
+def _maven(body: str, goal: str, folder: Path, *options: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    pom = folder.with_suffix(".pom.xml")
+    head = _xml({"modelVersion": "4.0.0", "groupId": "trendlake", "artifactId": "dist", "version": "1"})
+    pom.write_text(f"<project>{head}<packaging>pom</packaging>{body}</project>", encoding="utf-8")
+    _run(
+        ["mvn", "-q", "-B", "-f", str(pom), f"{_PLUGIN}:{goal}", f"-DoutputDirectory={folder}", *options],
+        "Debian's package maven",
+    )
+
+
+def wheel(requirement: str, checksum: Optional[str], folder: Path) -> Path:
+    """Fetch one wheel by ``name==version``; with *checksum*, pip refuses any other file."""
+    lock = folder.with_suffix(".txt")
+    hashed = f"{requirement} --hash=sha256:{checksum}" if checksum else requirement
+    lock.write_text(hashed + "\n", encoding="utf-8")
+    into = folder / requirement.split("==")[0]
+    wheels(lock, "3.11.2", into)
+    (found,) = into.iterdir()
+    return found
+
+
+def wheels(requirements: Path, python: str, folder: Path) -> None:
+    """Fetch the wheels of a lock file for a Debian target with Python *python* into *folder*."""
+    tag = "cp" + "".join(python.split(".")[:2])
+    _run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "-q",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--disable-pip-version-check",
+        ]
+        + [
+            "--implementation",
+            "cp",
+            "--python-version",
+            python,
+            "--abi",
+            tag,
+            "--abi",
+            "abi3",
+            "--abi",
+            "none",
+        ]
+        + [option for platform in _PLATFORMS for option in ("--platform", f"{platform}_x86_64")]
+        + ["--dest", str(folder), "-r", str(requirements)],
+        "Python's own pip",
+    )
+
+
+def _run(command: list[str], package: str) -> None:
+    """Run a client; network failures pass, so it is tried again before its own words are reported."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            )
+        except FileNotFoundError as missing:
+            raise DistError(f"{command[0]} is needed and not installed: {package} has it") from missing
+        if done.returncode == 0:
+            return
+        words = (done.stderr + done.stdout).strip()
+        if "HASHES" in words.upper() and "MISMATCH" in words.upper().replace("DO NOT MATCH", "MISMATCH"):
+            break
+        if attempt + 1 < _ATTEMPTS:
+            print(f"{command[0]} failed, trying again", file=sys.stderr)  # noqa: T201
+    raise DistError(f"{' '.join(command[:4])} … failed:\n{words[-2000:]}")

