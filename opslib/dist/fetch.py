@@ -7,13 +7,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from opslib.dist import DistError, cache
 from opslib.dist.lock import Input, sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
 
 _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 _ATTEMPTS = 3
@@ -135,7 +137,7 @@ def _maven(body: str, goal: str, folder: Path, *options: str) -> None:
     )
 
 
-def wheel(requirement: str, checksum: Optional[str], folder: Path) -> Path:
+def wheel(requirement: str, checksum: str | None, folder: Path) -> Path:
     """Fetch one wheel by ``name==version``; with *checksum*, pip refuses any other file."""
     lock = folder.with_suffix(".txt")
     hashed = f"{requirement} --hash=sha256:{checksum}" if checksum else requirement

@@ -7,7 +7,7 @@ import json
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 from opslib.dist import DistError
 
@@ -26,7 +26,7 @@ class Input:
     sha256: str
     size: int
     place: str
-    inside: Optional[str] = None
+    inside: str | None = None
 
     @property
     def is_wheel(self) -> bool:
@@ -73,10 +73,10 @@ def resolve(source: Source) -> Lock:
     from opslib.dist import fetch
 
     with tempfile.TemporaryDirectory(prefix="trendlake-lock-") as scratch:
-        found: list[tuple[str, Path, str, Optional[str]]] = []
+        found: list[tuple[str, Path, str, str | None]] = []
         for coordinate, path in fetch.maven_tree(source.jars, Path(scratch) / "tree"):
             found.append((coordinate, path, f"{source.folder}/{path.name}", None))
-        whole = {artifact: f"{source.folder}/" for artifact in source.alone}
+        whole = dict.fromkeys(source.alone, f"{source.folder}/")
         parts = {member.artifact: member for member in source.members}
         for coordinate, path in fetch.maven_files(
             [a for a in [*whole, *parts] if "==" not in a], Path(scratch) / "alone"

@@ -7,8 +7,12 @@ import io
 import os
 import tarfile
 from pathlib import Path
-from types import TracebackType
-from typing import Optional
+from typing import TYPE_CHECKING
+
+from typing_extensions import Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 # Debian packages use the same trick: one fixed moment for every file. This is the first of 2020, UTC.
 EPOCH = 1577836800
@@ -29,14 +33,14 @@ class Tarball:
         """Add the file *name* (relative to the top folder)."""
         self._members[name] = (content, executable)
 
-    def __enter__(self) -> Tarball:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if error is not None:
             return
