@@ -18,9 +18,10 @@ from opslib import __version__
 class _Commands(click.Group):
     """The sub-commands that stand in this folder."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the name of every module beside this one."""
-        return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature  # noqa: ARG002 - click's signature
+        """Return the name of every module beside this one; ``_options`` and the like are no commands."""
+        names = (module.name for module in pkgutil.iter_modules(__path__))
+        return sorted(name for name in names if not name.startswith("_"))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the module *cmd_name*; ``None`` makes click say that there is no such command."""

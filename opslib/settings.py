@@ -1,0 +1,204 @@
+"""Typed settings: one TOML file, environment variables over it, secrets as files.
+
+A value comes from ``OPSLIB_<SECTION>__<KEY>`` if that is set, else from the file (``--config``, else
+``OPSLIB_CONFIG``, else ``/etc/opslib/opslib.toml``; no file is no error for the last), else from the default
+here. Passwords, keys and certificates are files in ``$CREDENTIALS_DIRECTORY``, which systemd fills with
+``LoadCredential=``: they are read when they are used, so that no settings object holds one to be logged.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as UnreadableVariable
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
+
+if TYPE_CHECKING:
+    from pymongo import MongoClient
+
+DEFAULT_FILE = Path("/etc/opslib/opslib.toml")
+_LIST_EXAMPLE = """OPSLIB_KAFKA__BOOTSTRAP_SERVERS='["a:9093"]'"""
+
+
+class SettingsError(click.ClickException):
+    """A setting is wrong or missing, in one line. A retry will not help: exit code 2."""
+
+    exit_code = 2
+
+
+def credential(name: str) -> Path:
+    """Return the file that holds the credential *name*."""
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not directory:
+        raise SettingsError(f"the credential {name} is needed, and CREDENTIALS_DIRECTORY is not set")
+    path = Path(directory, name)
+    if not os.access(path, os.R_OK):
+        raise SettingsError(f"the credential {name} is needed, and {path} cannot be read")
+    return path
+
+
+def has_credential(name: str) -> bool:
+    """Tell whether the credential *name* was handed over."""
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    return bool(directory) and os.access(Path(str(directory), name), os.R_OK)
+
+
+def secret(name: str) -> str:
+    """Return the text of the credential *name* without the line end that editors leave."""
+    return credential(name).read_text(encoding="utf-8").rstrip("\r\n")
+
+
+class _Section(BaseModel):
+    """A table of the file. A key that it does not know is an error: most often it is misspelt."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Kafka(_Section):
+    """How to reach the messaging layer."""
+
+    bootstrap_servers: list[str] = Field(default=["127.0.0.1:9093"], min_length=1)
+    security_protocol: Literal["SSL", "PLAINTEXT"] = "SSL"
+
+    def client_options(self) -> dict[str, Any]:
+        """Return what every kafka-python client is called with."""
+        options: dict[str, Any] = {
+            "bootstrap_servers": self.bootstrap_servers,
+            "security_protocol": self.security_protocol,
+        }
+        if self.security_protocol == "SSL":
+            options["ssl_cafile"] = str(credential("ca"))
+            options["ssl_certfile"] = str(credential("kafka_cert"))
+            options["ssl_keyfile"] = str(credential("kafka_key"))
+        return options
+
+
+class Mongodb(_Section):
+    """How to reach the storage layer."""
+
+    uri: str = Field(
+        default="mongodb://127.0.0.1:27017/?replicaSet=trendlake&tls=true", pattern="^mongodb://"
+    )
+    database: str = Field(default="trendlake", min_length=1)
+
+    def client(self, **options: Any) -> MongoClient[dict[str, Any]]:
+        """Return a client that logs in with the credentials handed over, if any; *options* win."""
+        from pymongo import MongoClient  # only some commands have it installed
+        from pymongo.errors import InvalidURI, PyMongoError
+
+        defaults: dict[str, Any] = {"tz_aware": True}
+        if "tls=true" in self.uri.lower():
+            defaults["tlsCAFile"] = str(credential("ca"))
+        if has_credential("mongodb_username"):
+            defaults["username"] = secret("mongodb_username")
+            defaults["password"] = secret("mongodb_password")
+            defaults["authSource"] = "admin"
+        try:
+            return MongoClient(self.uri, **{**defaults, **options})
+        except (InvalidURI, ValueError, PyMongoError) as wrong:
+            raise SettingsError(f"mongodb.uri: {wrong}") from wrong
+
+
+class Zookeeper(_Section):
+    """How to reach the ensemble that manages Kafka; only the doctor asks it."""
+
+    servers: list[str] = Field(default=["127.0.0.1:2182"], min_length=1)
+
+
+class Nifi(_Section):
+    """How to reach the extraction layer."""
+
+    url: str = Field(default="https://127.0.0.1:8443", pattern="^https?://")
+
+
+class Sink(_Section):
+    """The storage layer's reader of Kafka."""
+
+    group_id: str = Field(default="trendlake-sink", min_length=1)
+    batch_size: int = Field(default=1000, ge=1, le=100_000)
+    batch_seconds: float = Field(default=1.0, gt=0, le=60)
+
+
+class Cloud(_Section):
+    """What a word cloud looks like where the command line does not say."""
+
+    width: int = Field(default=1600, ge=200, le=8000)
+    height: int = Field(default=900, ge=200, le=8000)
+    max_words: int = Field(default=200, ge=0)
+    hours: float = Field(default=24, gt=0)
+
+
+class X(_Section):
+    """How to reach the X API, or the local one that stands in for it."""
+
+    base_url: str = Field(default="https://api.x.com", pattern="^https?://")
+    timeout: float = Field(default=30, gt=0)
+
+
+class Settings(BaseSettings):
+    """All settings, one section a component."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OPSLIB_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    kafka: Kafka = Kafka()
+    mongodb: Mongodb = Mongodb()
+    zookeeper: Zookeeper = Zookeeper()
+    nifi: Nifi = Nifi()
+    sink: Sink = Sink()
+    cloud: Cloud = Cloud()
+    x: X = X()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the environment above the file, whose content :func:`load` gives as arguments."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+
+def load(config_path: str | Path | None = None) -> Settings:
+    """Read the settings; everything that can be wrong with them is a :class:`SettingsError`."""
+    named = config_path or os.environ.get("OPSLIB_CONFIG")
+    path = Path(named) if named else DEFAULT_FILE
+    content = _read(path) if named or path.exists() else {}
+    try:
+        return Settings(**content)
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"{place}: {first['msg']} (in {path} or {_variable(first['loc'])})") from wrong
+    except UnreadableVariable as wrong:
+        raise SettingsError(f"{wrong}: a list is given as JSON, such as {_LIST_EXAMPLE}") from wrong
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    return "OPSLIB_" + "__".join(str(part).upper() for part in location if isinstance(part, str))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            content: dict[str, Any] = tomllib.load(file)
+            return content
+    except OSError as wrong:
+        raise SettingsError(f"{path}: {wrong.strerror}") from wrong
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
+        raise SettingsError(f"{path} is not TOML: {wrong}") from wrong
