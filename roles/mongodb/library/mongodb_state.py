@@ -1,0 +1,331 @@
+#!/usr/bin/python
+"""Bring a replica set, its members, roles and users to the state that is wanted, in one connection."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable
+
+from ansible.module_utils.basic import AnsibleModule
+
+try:
+    from pymongo import MongoClient
+    from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError, ServerSelectionTimeoutError
+except ImportError:
+    MongoClient = None
+
+DOCUMENTATION = r"""
+---
+module: mongodb_state
+short_description: Bring a replica set, its members, roles and users to the state that is wanted
+description:
+  - Makes the replica set where no member of it is in one, adds members, bounds the replication logs, sets the
+    administrator's password, and makes roles and users with exactly the privileges and passwords given.
+  - Whether a password is the right one is found by logging in with it, so nothing is changed without need.
+  - A forgotten or replaced administrator's password is no obstacle, because the key of the set opens it as well.
+  - Members and users that are not named are left alone.
+options:
+  port: {description: Port of the server on this host., type: int, required: true}
+  ca_file: {description: Certificate of the authority that signed the servers' certificates., type: path, required: true}
+  replica_set: {description: Name of the set., type: str, required: true}
+  address: {description: This host's member as host:port., type: str, required: true}
+  members: {description: All members as host:port., type: list, elements: str, required: true}
+  key: {description: Key of the set., type: str, required: true}
+  oplog_mb: {description: Bound of the replication log., type: int, required: true}
+  admin_name: {description: Account of the administrator., type: str, required: true}
+  admin_password: {description: Its password., type: str, required: true}
+  database: {description: Database of the privileges., type: str, required: true}
+  users: {description: "Accounts: name, password, roles, privileges (collections, actions).", type: list, elements: dict, required: true}
+  timeout: {description: Seconds to wait for an election or an answer., type: int, default: 60}
+"""
+EXAMPLES = "# See roles/mongodb/tasks/accounts.yml."
+RETURN = r"""
+changes: {description: What was changed, or would be., type: list, elements: str, returned: always}
+"""
+
+AUTHENTICATION_FAILED = 18
+NOT_INITIALISED = 94
+# A change of the configuration waits for the one before it: 109 in progress, 308 not yet committed.
+RECONFIGURATION_BUSY = (109, 308)
+MEBIBYTE = 1024 * 1024
+# A set has at most this many voters; further members hold the data and stand by.
+VOTERS = 7
+
+
+class Problem(Exception):
+    """Something that a person has to see to, in one line."""
+
+
+class State:
+    """The replica set as it is, and how to change it."""
+
+    def __init__(self, params: dict[str, Any], check_mode: bool) -> None:
+        self.wanted = params
+        self.check_mode = check_mode
+        self.changes: list[str] = []
+        self.local = f"127.0.0.1:{params['port']}"
+        self.others = [member for member in params["members"] if member != params["address"]]
+
+    def connect(self, *hosts: str, seconds: int | None = None, **options: Any) -> MongoClient:
+        """Return a client of *hosts*; it connects when it is first used."""
+        return MongoClient(
+            list(hosts),
+            tls=True,
+            tlsCAFile=self.wanted["ca_file"],
+            serverSelectionTimeoutMS=(seconds or self.wanted["timeout"]) * 1000,
+            **options,
+        )
+
+    def change(self, what: str, do: Callable[[], Any]) -> None:
+        """Note a change, and make it unless this is check mode."""
+        self.changes.append(what)
+        if not self.check_mode:
+            do()
+
+    def bring_about(self) -> list[str]:
+        """Do what is to be done and return what was changed."""
+        seeds = self.seeds()
+        if not seeds:
+            self.change(f"made the replica set {self.wanted['replica_set']}", self.initiate)
+            seeds = [self.local]
+        if self.check_mode and self.changes:
+            # Of a set that is yet to be made there is nothing to compare.
+            return self.changes
+        admin = self.administrator(seeds)
+        if admin is not None:
+            self.add_members(admin)
+            self.bound_oplogs(admin)
+            for user in self.wanted["users"]:
+                self.settle_role(admin, user)
+                self.settle_user(admin, seeds, user)
+        return self.changes
+
+    # -- the set ------------------------------------------------------------------------------------------
+
+    def hello(self, host: str) -> dict[str, Any] | None:
+        """Return what the mongod at *host* says of itself, ``None`` if it does not answer."""
+        try:
+            with self.connect(host, seconds=5, directConnection=True) as client:
+                return dict(client.admin.command("hello"))
+        except (AutoReconnect, ServerSelectionTimeoutError):
+            return None
+
+    def seeds(self) -> list[str]:
+        """Return the members that are in a set already, none if it is yet to be made."""
+        answers = {host: self.hello(host) for host in [self.local, *self.others]}
+        inside = []
+        for host, answer in answers.items():
+            name = (answer or {}).get("setName")
+            if name not in (None, self.wanted["replica_set"]):
+                raise Problem(f"{host} is in the replica set {name}, mongodb_replica_set says {self.wanted['replica_set']}")
+            if name:
+                inside.append(host)
+        silent = [host for host, answer in answers.items() if answer is None]
+        if silent and not inside:
+            # One of them may hold the set, and a second one must never be made beside it.
+            raise Problem(f"no answer from mongod at {', '.join(silent)}: all members must run when the set is made")
+        return inside
+
+    def initiate(self) -> None:
+        """Make the set with this host alone, the others are added one by one."""
+        config = {"_id": self.wanted["replica_set"], "members": [{"_id": 0, "host": self.wanted["address"]}]}
+        client = self.as_member(self.local, directConnection=True)
+        client.admin.command("replSetInitiate", config)
+        self.wait_for(lambda: (self.hello(self.local) or {}).get("isWritablePrimary"), "the first election")
+
+    def wait_for(self, done: Callable[[], Any], what: str) -> None:
+        """Wait until *done* says so."""
+        deadline = time.monotonic() + self.wanted["timeout"]
+        while not done():
+            if time.monotonic() > deadline:
+                raise Problem(f"{what} took longer than {self.wanted['timeout']} s")
+            time.sleep(0.2)
+
+    def as_member(self, *hosts: str, **options: Any) -> MongoClient:
+        """Return a client that identifies itself with the key, as the members do among themselves."""
+        return self.connect(
+            *hosts,
+            username="__system",
+            password="".join(self.wanted["key"].split()),
+            authSource="local",
+            authMechanism="SCRAM-SHA-256",
+            **options,
+        )
+
+    def add_members(self, admin: MongoClient) -> None:
+        """Add the members that are missing, one at a time, as the protocol asks for."""
+        config = admin.admin.command("replSetGetConfig")["config"]
+        known = {member["host"] for member in config["members"]}
+        for host in self.wanted["members"]:
+            if host in known:
+                continue
+            if self.hello(host) is None:
+                raise Problem(f"no answer from mongod at {host}, which is to be added to the replica set")
+            self.change(f"added {host} to the replica set", lambda host=host: self.add_member(admin, host))
+
+    def add_member(self, admin: MongoClient, host: str) -> None:
+        """Add one member and wait until it has copied the data."""
+
+        def reconfigured() -> bool:
+            config = admin.admin.command("replSetGetConfig")["config"]
+            member: dict[str, Any] = {"_id": max(each["_id"] for each in config["members"]) + 1, "host": host}
+            if sum(each["votes"] for each in config["members"]) >= VOTERS:
+                member.update(votes=0, priority=0)
+            config["version"] += 1
+            config["members"].append(member)
+            try:
+                admin.admin.command("replSetReconfig", config)
+            except OperationFailure as refusal:
+                if refusal.code not in RECONFIGURATION_BUSY:
+                    raise
+                return False
+            return True
+
+        self.wait_for(reconfigured, f"adding {host}")
+        self.wait_for(lambda: (self.hello(host) or {}).get("secondary"), f"the first copy of the data to {host}")
+
+    def bound_oplogs(self, admin: MongoClient) -> None:
+        """Give each member's replication log its bound; mongod.conf counts at the first start alone."""
+        wanted = self.wanted["oplog_mb"]
+        credentials = {"username": self.wanted["admin_name"], "password": self.wanted["admin_password"]}
+        for member in admin.admin.command("replSetGetConfig")["config"]["members"]:
+            host = member["host"]
+            if member["arbiterOnly"] or self.hello(host) is None:
+                continue
+            with self.connect(host, directConnection=True, **credentials) as client:
+                if client["local"].command("collStats", "oplog.rs")["maxSize"] != wanted * MEBIBYTE:
+                    self.change(
+                        f"bound the replication log of {host} to {wanted} MB",
+                        lambda client=client: client.admin.command("replSetResizeOplog", 1, size=float(wanted)),
+                    )
+
+    # -- accounts -----------------------------------------------------------------------------------------
+
+    def logs_in(self, seeds: list[str], name: str, password: str) -> MongoClient | None:
+        """Return a client with this account, ``None`` if the password is not the account's."""
+        client = self.connect(*seeds, **self.topology(), username=name, password=password)
+        try:
+            client.admin.command("ping")
+        except OperationFailure as refusal:
+            client.close()
+            if refusal.code != AUTHENTICATION_FAILED:
+                raise
+            return None
+        return client
+
+    def topology(self) -> dict[str, Any]:
+        """Return how to find the primary."""
+        return {"replicaSet": self.wanted["replica_set"]}
+
+    def administrator(self, seeds: list[str]) -> MongoClient | None:
+        """Return the administrator's client; make the account, or set its password, if it does not log in."""
+        name, password = self.wanted["admin_name"], self.wanted["admin_password"]
+        client = self.logs_in(seeds, name, password)
+        if client is not None:
+            return client
+
+        def settle() -> None:
+            with self.as_member(*seeds, **self.topology()) as member:
+                there = member.admin.command("usersInfo", {"user": name, "db": "admin"})["users"]
+                verb = "updateUser" if there else "createUser"
+                member.admin.command(verb, name, pwd=password, roles=["root"], mechanisms=["SCRAM-SHA-256"])
+
+        self.change(f"set the password of {name}", settle)
+        # In check mode the rest cannot be looked at without it.
+        return None if self.check_mode else self.logs_in(seeds, name, password)
+
+    def settle_role(self, admin: MongoClient, user: dict[str, Any]) -> None:
+        """Give the user's own role exactly its privileges."""
+        name = user["name"]
+        wanted = [
+            {"resource": {"db": self.wanted["database"], "collection": collection}, "actions": privilege["actions"]}
+            for privilege in user["privileges"]
+            for collection in privilege["collections"]
+        ]
+        found = admin.admin.command("rolesInfo", {"role": name, "db": "admin"}, showPrivileges=True)["roles"]
+        if not found:
+            self.change(f"made the role {name}", lambda: admin.admin.command("createRole", name, privileges=wanted, roles=[]))
+        elif granted(found[0]["privileges"]) != granted(wanted) or found[0]["roles"]:
+            self.change(
+                f"set the privileges of the role {name}",
+                lambda: admin.admin.command("updateRole", name, privileges=wanted, roles=[]),
+            )
+
+    def settle_user(self, admin: MongoClient, seeds: list[str], user: dict[str, Any]) -> None:
+        """Give the user exactly its roles and its password."""
+        name, password = user["name"], user["password"]
+        roles = sorted([name, *user["roles"]])
+        found = admin.admin.command("usersInfo", {"user": name, "db": "admin"})["users"]
+        if not found:
+            self.change(
+                f"made the user {name}",
+                lambda: admin.admin.command(
+                    "createUser", name, pwd=password, roles=roles, mechanisms=["SCRAM-SHA-256"]
+                ),
+            )
+            return
+        if sorted((role["role"], role["db"]) for role in found[0]["roles"]) != [(role, "admin") for role in roles]:
+            self.change(f"set the roles of {name}", lambda: admin.admin.command("updateUser", name, roles=roles))
+        client = self.logs_in(seeds, name, password)
+        if client is not None:
+            client.close()
+            return
+        self.change(f"set the password of {name}", lambda: admin.admin.command("updateUser", name, pwd=password))
+
+
+def granted(privileges: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
+    """Return privileges as a set: the server merges and orders them as it likes."""
+    return {
+        (each["resource"].get("db", "*cluster"), each["resource"].get("collection", ""), action)
+        for each in privileges
+        for action in each["actions"]
+    }
+
+
+def arguments() -> dict[str, Any]:
+    """Return what the module takes."""
+    text = {"type": "str", "required": True}
+    secret = {**text, "no_log": True}
+    privilege = {
+        "collections": {"type": "list", "elements": "str", "required": True},
+        "actions": {"type": "list", "elements": "str", "required": True},
+    }
+    user = {
+        "name": text,
+        "password": secret,
+        "roles": {"type": "list", "elements": "str", "default": []},
+        "privileges": {"type": "list", "elements": "dict", "options": privilege, "default": []},
+    }
+    return {
+        "port": {"type": "int", "required": True},
+        "ca_file": {"type": "path", "required": True},
+        "replica_set": text,
+        "address": text,
+        "members": {"type": "list", "elements": "str", "required": True},
+        "key": secret,
+        "oplog_mb": {"type": "int", "required": True},
+        "admin_name": text,
+        "admin_password": secret,
+        "database": text,
+        "users": {"type": "list", "elements": "dict", "options": user, "required": True},
+        "timeout": {"type": "int", "default": 60},
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=arguments(), supports_check_mode=True)
+    if MongoClient is None:
+        module.fail_json(msg="pymongo is missing: ansible_python_interpreter must be that of /opt/mongodb/tools")
+    state = State(module.params, module.check_mode)
+    try:
+        state.bring_about()
+    except Problem as problem:
+        module.fail_json(msg=str(problem), changes=state.changes)
+    except PyMongoError as problem:
+        module.fail_json(msg=f"MongoDB on {module.params['address']}: {problem}", changes=state.changes)
+    module.exit_json(changed=bool(state.changes), changes=state.changes)
+
+
+if __name__ == "__main__":
+    main()
