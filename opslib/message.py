@@ -1,0 +1,336 @@
+"""What a tweet and a snapshot of trends look like on Kafka and in MongoDB: the one place both sides import.
+
+Only the standard library is used, because the NiFi processors carry this module with them.
+
+``tweets.raw`` has the tweet id as its key and, as its value, the tweet as X returned it under ``data`` with
+``author`` (from the ``includes``, if they were asked for), ``referenced`` (tweets it retweets, quotes or
+answers), ``collected_for`` (``[{"name", "woeid", "query"}]``) and ``collected_at``. ``trends.raw`` has the
+WOEID as its key and ``{"woeid", "place", "collected_at", "trends": [{"name", "tweet_count", "rank"}]}``.
+What a reader cannot use raises :class:`BadMessage` with a reason for people.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+TWEETS = "tweets.raw"
+TRENDS = "trends.raw"
+DEAD_LETTERS = "tweets.dlq"
+
+# MongoDB takes 100 levels, and a document puts a message's parts one level deeper at most.
+MAX_DEPTH = 90
+_INT64 = 2**63
+_EARLIEST = datetime(2006, 1, 1, tzinfo=timezone.utc)  # there is no older tweet
+_LATEST = datetime(2100, 1, 1, tzinfo=timezone.utc)
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# Ids have held their moment since November 2010: milliseconds since this one, in the bits above the 22nd.
+_SNOWFLAKE_EPOCH = datetime(2010, 11, 4, 1, 42, 54, 657000, tzinfo=timezone.utc)
+_FIRST_SNOWFLAKE = 29_700_859_247
+_RETWEET = re.compile(r"RT @\w+: ", re.ASCII)
+
+Json = dict[str, Any]
+
+
+class BadMessage(ValueError):  # noqa: N818 - it names a thing, and readers tell it from an error of theirs
+    """A message that no retry will make readable; its text says why."""
+
+
+def stamp(moment: datetime) -> str:
+    """Return *moment* as messages write it: UTC with milliseconds."""
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def moment_of(text: str) -> datetime:
+    """Return the moment that *text* (RFC 3339) names; ``ValueError`` if it names none."""
+    match = _MOMENT.fullmatch(text)
+    if match is None:
+        raise ValueError("is no time such as 2026-01-31T12:00:00.000Z")
+    seconds, fraction, zone = match.groups()
+    # Python 3.9 reads neither Z nor fractions of other lengths than three and six.
+    return datetime.fromisoformat(
+        f"{seconds}.{(fraction or '').ljust(6, '0')}{'+00:00' if zone == 'Z' else zone}"
+    ).astimezone(timezone.utc)
+
+
+def moment_of_id(tweet_id: int) -> datetime | None:
+    """Return when the tweet of that id was written; ``None`` for ids from before they told."""
+    if tweet_id < _FIRST_SNOWFLAKE:
+        return None
+    return _SNOWFLAKE_EPOCH + timedelta(milliseconds=tweet_id >> 22)
+
+
+def tweet_message(
+    data: Mapping[str, Any],
+    includes: Mapping[str, Any] | None,
+    topic: str,
+    woeid: int | None,
+    query: str,
+    collected_at: datetime,
+) -> Json:
+    """Return the message of the tweet *data* as one page of X's answer holds it with its *includes*."""
+    message = dict(data)
+    includes = includes or {}
+    author = _with_id(includes.get("users"), data.get("author_id"))
+    if author is not None:
+        message["author"] = author
+    referenced = [
+        _with_id(includes.get("tweets"), known["id"]) for known in data.get("referenced_tweets", [])
+    ]
+    message["referenced"] = [tweet for tweet in referenced if tweet is not None]
+    message["collected_for"] = [{"name": topic, "woeid": woeid, "query": query}]
+    message["collected_at"] = stamp(collected_at)
+    return message
+
+
+def _with_id(objects: Iterable[Json] | None, wanted: str | None) -> Json | None:
+    return next((found for found in objects or () if found["id"] == wanted), None)
+
+
+def trends_message(
+    woeid: int, place: str, trends: Iterable[Mapping[str, Any]], collected_at: datetime
+) -> Json:
+    """Return the message of one snapshot: X's trends of a place, in the order in which X gave them."""
+    ranked = [
+        {"name": trend["trend_name"], "tweet_count": trend.get("tweet_count"), "rank": rank}
+        for rank, trend in enumerate(trends, start=1)
+    ]
+    return {"woeid": woeid, "place": place, "collected_at": stamp(collected_at), "trends": ranked}
+
+
+def key_of(message: Mapping[str, Any]) -> bytes:
+    """Return the Kafka key of a tweet's or a snapshot's message."""
+    return str(message["id"] if "id" in message else message["woeid"]).encode("ascii")
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a message."""
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def decode_tweet(value: bytes | None) -> Json:
+    """Return the tweet message in *value*, checked so far that :func:`tweet_document` can rely on it."""
+    message = _object_of(value)
+    _check_id(_required(message, "id", str))
+    _required(message, "text", str)
+    _check_moment(message, "collected_at")
+    if message.get("created_at") is not None:
+        _check_moment(message, "created_at")
+    for name, kind in (
+        ("lang", str),
+        ("author_id", str),
+        ("author", dict),
+        ("entities", dict),
+        ("public_metrics", dict),
+    ):
+        _optional(message, name, kind)
+    _check_note(message)
+    _check_author(message)
+    for name in ("referenced", "referenced_tweets"):
+        for reference in _objects(message, name):
+            _check_id(_required(reference, "id", str, f"{name}."))
+    for tweet in message.get("referenced") or ():
+        _required(tweet, "text", str, "referenced.")
+        _optional(tweet, "entities", dict, "referenced.")
+    for topic in _objects(message, "collected_for"):
+        _check_topic(topic)
+    return message
+
+
+def _check_author(message: Json) -> None:
+    author = message.get("author")
+    if author is not None:
+        _check_id(_required(author, "id", str, "author."), "author.id")
+        for name in ("username", "name"):
+            _optional(author, name, str, "author.")
+
+
+def _check_note(message: Json) -> None:
+    _optional(message, "note_tweet", dict)
+    note = message.get("note_tweet")
+    if note is not None:
+        _optional(note, "text", str, "note_tweet.")
+        _optional(note, "entities", dict, "note_tweet.")
+
+
+def _check_topic(topic: Json) -> None:
+    _required(topic, "name", str, "collected_for.")
+    _optional(topic, "woeid", int, "collected_for.")
+
+
+def decode_trends(value: bytes | None) -> Json:
+    """Return the snapshot in *value*, checked so far that :func:`trend_document` can rely on it."""
+    message = _object_of(value)
+    _required(message, "woeid", int)
+    _required(message, "place", str)
+    _check_moment(message, "collected_at")
+    _required(message, "trends", list)
+    for trend in _objects(message, "trends"):
+        _required(trend, "name", str, "trends.")
+        _required(trend, "rank", int, "trends.")
+        _optional(trend, "tweet_count", int, "trends.")
+    return message
+
+
+def tweet_document(message: Mapping[str, Any]) -> Json:
+    """Return the MongoDB document of a decoded message; its ``words`` are the storage layer's to add."""
+    collected_at = moment_of(message["collected_at"])
+    created = message.get("created_at")
+    text, entities = _full_text(message)
+    return {
+        "_id": int(message["id"]),
+        "text": html.unescape(text),
+        "lang": message.get("lang"),
+        "author": {name: author[name] for name in ("id", "username", "name") if name in author}
+        if author
+        else None,
+        "entities": entities,
+        "public_metrics": message.get("public_metrics"),
+        "referenced_tweets": message.get("referenced_tweets") or [],
+        "topics": [
+            {"name": topic["name"], "woeid": topic.get("woeid"), "first_at": collected_at}
+            for topic in message.get("collected_for") or ()
+        ],
+        "created_at": moment_of(created) if created else moment_of_id(int(message["id"])),
+        "first_seen_at": collected_at,
+        "collected_at": collected_at,
+    }
+
+
+def _author(message: Mapping[str, Any]) -> Json | None:
+    author = message.get("author")
+    if author is None:
+        return {"id": message["author_id"]} if message.get("author_id") else None
+    return {name: author[name] for name in ("id", "username", "name") if name in author}
+
+
+def _full_text(message: Mapping[str, Any]) -> tuple[str, Json | None]:
+    """Return the text with its entities where X cut neither: it shortens long posts and retweets."""
+    retweeted = [
+        known["id"] for known in message.get("referenced_tweets") or () if known.get("type") == "retweeted"
+    ]
+    prefix = _RETWEET.match(message["text"])
+    for tweet in message.get("referenced") or ():
+        if prefix and tweet["id"] in retweeted:
+            return prefix.group() + tweet["text"], tweet.get("entities") or message.get("entities")
+    note = message.get("note_tweet") or {}
+    if "text" in note:
+        return note["text"], note.get("entities") or message.get("entities")
+    return message["text"], message.get("entities")
+
+
+def trend_document(message: Mapping[str, Any]) -> Json:
+    """Return the MongoDB document of a decoded snapshot."""
+    return {
+        "woeid": message["woeid"],
+        "place": message["place"],
+        "collected_at": moment_of(message["collected_at"]),
+        "trends": [
+            {"name": trend["name"], "tweet_count": trend.get("tweet_count"), "rank": trend["rank"]}
+            for trend in message["trends"]
+        ],
+    }
+
+
+def _object_of(value: bytes | None) -> Json:
+    if not value:
+        raise BadMessage("it is empty")
+    try:
+        message = json.loads(value.decode("utf-8"), parse_constant=_no_number)
+    except UnicodeDecodeError as error:
+        raise BadMessage(f"it is not UTF-8: {error.reason} at byte {error.start}") from error
+    except RecursionError as error:
+        raise BadMessage(f"it is nested deeper than {MAX_DEPTH} levels") from error
+    except ValueError as error:
+        raise BadMessage(f"it is not JSON: {error}") from error
+    if not isinstance(message, dict):
+        raise BadMessage(f"it is no JSON object but a {type(message).__name__}")
+    _check_storable(message)
+    return message
+
+
+def _no_number(name: str) -> None:
+    raise BadMessage(f"it is not JSON: {name} is no number there")
+
+
+def _check_storable(message: Json) -> None:
+    """Refuse what JSON can say and MongoDB cannot hold, wherever it is."""
+    level: list[Any] = [message]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                for key in value:
+                    _check_key(key)
+                below.extend(value.values())
+            elif isinstance(value, list):
+                below.extend(value)
+            else:
+                _check_scalar(value)
+        if not below:
+            return
+        level = below
+    raise BadMessage(f"it is nested deeper than {MAX_DEPTH} levels")
+
+
+def _check_key(key: str) -> None:
+    if "\0" in key:
+        raise BadMessage("a key contains NUL")
+    if _SURROGATE.search(key):
+        raise BadMessage("a key contains half a character (a lone surrogate)")
+
+
+def _check_scalar(value: Any) -> None:
+    if isinstance(value, str):
+        if _SURROGATE.search(value):
+            raise BadMessage("a text contains half a character (a lone surrogate)")
+    elif isinstance(value, int) and not -_INT64 <= value < _INT64:
+        raise BadMessage("a number is too large for 64 bits")
+
+
+def _required(holder: Json, name: str, kind: type, where: str = "") -> Any:
+    if holder.get(name) is None:
+        raise BadMessage(f"{where}{name} is missing")
+    _optional(holder, name, kind, where)
+    return holder[name]
+
+
+def _optional(holder: Json, name: str, kind: type, where: str = "") -> None:
+    value = holder.get(name)
+    # To Python True is a number, to MongoDB it is none.
+    if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+        raise BadMessage(f"{where}{name} is a {type(value).__name__}, not a {kind.__name__}")
+
+
+def _objects(message: Json, name: str) -> list[Json]:
+    _optional(message, name, list)
+    items: list[Json] = message.get(name) or []
+    for item in items:
+        if not isinstance(item, dict):
+            raise BadMessage(f"{name} holds a {type(item).__name__}, not a dict")
+    return items
+
+
+def _check_id(text: str, name: str = "id") -> None:
+    if not (text.isascii() and text.isdigit()):
+        raise BadMessage(f"{name} {text[:30]!r} is not numeric")
+    # The length comes first: Python takes its time over thousands of digits, then refuses them.
+    if len(text) > len(str(_INT64)) or not 0 < int(text) < _INT64:
+        raise BadMessage(f"{name} {text[:30]} is not between 1 and 2^63-1")
+
+
+def _check_moment(message: Json, name: str) -> None:
+    text = _required(message, name, str)
+    try:
+        moment = moment_of(text)
+    except (ValueError, OverflowError) as error:
+        raise BadMessage(f"{name} {text[:40]!r}: {error}") from error
+    if not _EARLIEST <= moment < _LATEST:
+        raise BadMessage(f"{name} {text[:40]} is out of range: tweets are written from 2006 on")
