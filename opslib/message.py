@@ -35,6 +35,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _SNOWFLAKE_EPOCH = datetime(2010, 11, 4, 1, 42, 54, 657000, tzinfo=timezone.utc)
 _FIRST_SNOWFLAKE = 29_700_859_247
 _RETWEET = re.compile(r"RT @\w+: ", re.ASCII)
+_OPTIONAL_FIELDS = {"lang": str, "author_id": str, "author": dict, "entities": dict, "public_metrics": dict}
 
 Json = dict[str, Any]
 
@@ -188,9 +189,7 @@ def tweet_document(message: Mapping[str, Any]) -> Json:
         "_id": int(message["id"]),
         "text": html.unescape(text),
         "lang": message.get("lang"),
-        "author": {name: author[name] for name in ("id", "username", "name") if name in author}
-        if author
-        else None,
+        "author": _author(message),
         "entities": entities,
         "public_metrics": message.get("public_metrics"),
         "referenced_tweets": message.get("referenced_tweets") or [],
