@@ -1,0 +1,129 @@
+"""What the lake asks X for, and how far it has come: the part of collecting that needs no NiFi.
+
+A search goes through its pages from the newest tweet to the oldest. Only when the last page has come does
+``since_id`` move to the newest tweet of the first one: whoever keeps :class:`Progress` together with the
+tweets of a page loses none of them to a crash, and pays at most for the page in flight again.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from opslib.message import moment_of_id, tweet_message
+from opslib.x.client import MAX_RESULTS, Refused, SearchPage, XClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MAX_QUERY = 512
+# X refuses a since_id older than 7 days; the hour is for clocks that differ and calls that wait.
+OLDEST_SINCE_ID = timedelta(days=7) - timedelta(hours=1)
+_HASHTAG = re.compile(r"[#\uff03](?=\w*[^\W\d])\w+")
+_NOT_IN_A_PHRASE = re.compile(r"[\s\"\\\u201c\u201d\u201e\u0000-\u001f]+")
+
+
+def query_for(topic_name: str, *, retweets: bool = True) -> str:
+    """Return the search query for a trending topic: its hashtag, or its words as a phrase.
+
+    Inside quotation marks X knows no operators, so that a topic named ``from:nasa`` asks for these words.
+    """
+    name = topic_name.strip()
+    rest = "" if retweets else " -is:retweet"
+    if _HASHTAG.fullmatch(name) and len(name) + len(rest) <= MAX_QUERY:
+        return name + rest
+    words = _NOT_IN_A_PHRASE.sub(" ", name).split()
+    phrase = _cut(words, MAX_QUERY - len(rest) - 2)
+    if not re.search(r"\w", phrase):
+        raise ValueError(f"the topic {topic_name!r} holds nothing to search for")
+    return f'"{phrase}"{rest}'
+
+
+def _cut(words: list[str], length: int) -> str:
+    """Return as many of the words as fit, one at least, if need be a part of it."""
+    phrase = words[0][:length] if words else ""
+    for word in words[1:]:
+        if len(phrase) + 1 + len(word) > length:
+            break
+        phrase += f" {word}"
+    return phrase
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the search for one topic has come; empty for a topic never searched for."""
+
+    since_id: str | None = None  # everything up to here is collected
+    next_token: str | None = None  # the page that comes next, in the midst of a search
+    newest_id: str | None = None  # the newest tweet of the first page of that search
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, str]) -> Progress:
+        """Return what :meth:`to_state` wrote."""
+        return cls(**{name: state.get(name) or None for name in ("since_id", "next_token", "newest_id")})
+
+    def to_state(self) -> dict[str, str]:
+        """Return it as the texts that a state store such as NiFi's can hold."""
+        return {name: value for name, value in asdict(self).items() if value}
+
+    def after(self, page: SearchPage) -> Progress:
+        """Return where the search stands once the tweets of *page* are safe."""
+        newest = self.newest_id or page.newest_id
+        if page.next_token:
+            return Progress(self.since_id, page.next_token, newest)
+        return Progress(since_id=newest or self.since_id)
+
+    def fresh(self, now: datetime) -> Progress:
+        """Return the same without a ``since_id`` that X would refuse for its age."""
+        moment = moment_of_id(int(self.since_id)) if self.since_id else None
+        if self.since_id and (moment is None or now - moment > OLDEST_SINCE_ID):
+            return Progress()
+        return self
+
+
+def search_page(
+    client: XClient,
+    query: str,
+    progress: Progress,
+    max_results: int = MAX_RESULTS,
+    now: datetime | None = None,
+) -> tuple[SearchPage, Progress]:
+    """Return the next page and the progress to keep once its tweets are safe."""
+    progress = progress.fresh(now or datetime.now(timezone.utc))
+    try:
+        page = client.search_recent(query, progress.since_id, progress.next_token, max_results)
+    except Refused as refused:
+        if refused.status != 400 or not progress.next_token:
+            raise
+        # The token is too old: the search begins again, which repeats pages and loses none.
+        progress = Progress(since_id=progress.since_id)
+        page = client.search_recent(query, progress.since_id, None, max_results)
+    return page, progress.after(page)
+
+
+def search_topic(
+    client: XClient,
+    query: str,
+    progress: Progress,
+    max_pages: int,
+    max_results: int = MAX_RESULTS,
+) -> Iterator[tuple[SearchPage, Progress]]:
+    """Yield page after page until the search is through or *max_pages* have come."""
+    for _ in range(max_pages):
+        page, progress = search_page(client, query, progress, max_results)
+        yield page, progress
+        if not progress.next_token:
+            return
+
+
+def messages_of(
+    page: SearchPage, topic: str, woeid: int | None, query: str, collected_at: datetime
+) -> list[dict[str, Any]]:
+    """Return the messages of a page's tweets."""
+    return [
+        tweet_message(tweet, page.includes, topic, woeid, query, collected_at)
+        for tweet in page.tweets
+        if "id" in tweet and "text" in tweet
+    ]

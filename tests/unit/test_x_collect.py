@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from opslib.x.client import RateLimited, Refused, SearchPage, Unavailable, XClient
+from opslib.x.collect import MAX_QUERY, Progress, messages_of, query_for, search_page, search_topic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
+
+
+def id_at(moment: datetime) -> str:
+    epoch = datetime(2010, 11, 4, 1, 42, 54, 657000, tzinfo=timezone.utc)
+    return str(int((moment - epoch).total_seconds() * 1000) << 22)
+
+
+@pytest.mark.parametrize(
+    ("topic", "query"),
+    [
+        ("#MasterChefBR", "#MasterChefBR"),
+        ("#vídeoshow", "#vídeoshow"),
+        ("#2026", '"#2026"'),  # X takes digits alone for no hashtag
+        ("Pão de  Açúcar", '"Pão de Açúcar"'),
+        ("from:nasa OR lang:en", '"from:nasa OR lang:en"'),
+        ('a" OR "b\\', '"a OR b"'),
+        ("#a -is:retweet", '"#a -is:retweet"'),
+    ],
+)
+def test_a_topic_becomes_a_query_without_operators(topic: str, query: str) -> None:
+    assert query_for(topic) == query
+    assert query_for(topic, retweets=False) == f"{query} -is:retweet"
+
+
+@pytest.mark.parametrize("topic", ["x" * 2000, "palavra " * 200, "#" + "x" * 2000])
+def test_a_query_is_never_longer_than_x_takes(topic: str) -> None:
+    for retweets in (True, False):
+        query = query_for(topic, retweets=retweets)
+        assert 400 < len(query) <= MAX_QUERY
+        assert query.count('"') == 2
+
+
+@pytest.mark.parametrize("topic", ["", '""', " … "])
+def test_a_topic_without_words_is_not_searched_for(topic: str) -> None:
+    with pytest.raises(ValueError, match="nothing to search for"):
+        query_for(topic)
+
+
+class Pages:
+    """A client that answers with what it was given."""
+
+    def __init__(self, *answers: SearchPage | Exception) -> None:
+        self.answers = list(answers)
+        self.calls: list[tuple[str | None, str | None]] = []
+
+    def search_recent(
+        self, query: str, since_id: str | None, next_token: str | None, max_results: int
+    ) -> SearchPage:
+        del query, max_results
+        self.calls.append((since_id, next_token))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def test_since_id_moves_only_after_the_last_page() -> None:
+    start = id_at(datetime.now(timezone.utc) - timedelta(hours=2))
+    client: Any = Pages(
+        SearchPage(newest_id="9", next_token="b"),
+        SearchPage(newest_id="6", next_token="c"),
+        SearchPage(newest_id="3"),
+    )
+    seen = [progress for _, progress in search_topic(client, "q", Progress(since_id=start), max_pages=9)]
+    assert seen == [Progress(start, "b", "9"), Progress(start, "c", "9"), Progress("9")]
+    assert client.calls == [(start, None), (start, "b"), (start, "c")]
+    assert Progress.from_state(seen[0].to_state()) == seen[0]
+
+
+def test_a_search_that_was_cut_short_goes_on_where_it_was() -> None:
+    client: Any = Pages(SearchPage(newest_id="9", next_token="b"), SearchPage(newest_id="6"))
+    (_, progress), *none = search_topic(client, "q", Progress(), max_pages=1)
+    assert not none
+    assert search_page(client, "q", progress)[1] == Progress("9")
+
+
+def test_nothing_new_keeps_the_place() -> None:
+    start = id_at(NOW - timedelta(days=1))
+    client: Any = Pages(SearchPage())
+    assert search_page(client, "q", Progress(start), now=NOW)[1] == Progress(start)
+
+
+def test_a_since_id_that_x_would_refuse_is_left_out() -> None:
+    client: Any = Pages(SearchPage(), SearchPage())
+    old, young = id_at(NOW - timedelta(days=7)), id_at(NOW - timedelta(days=6, hours=22))
+    search_page(client, "q", Progress(old), now=NOW)
+    search_page(client, "q", Progress(young), now=NOW)
+    assert client.calls == [(None, None), (young, None)]
+
+
+def test_an_expired_page_token_starts_the_search_again() -> None:
+    client: Any = Pages(Refused(400, "next_token"), SearchPage(newest_id="9"))
+    assert search_page(client, "q", Progress(None, "old", "8"), now=NOW)[1] == Progress("9")
+    with pytest.raises(Refused):
+        search_page(Pages(Refused(401, "token")), "q", Progress(None, "old", "8"))  # type: ignore[arg-type]
+
+
+def test_messages_carry_what_they_were_collected_for() -> None:
+    page = SearchPage(tweets=[{"id": "1", "text": "a", "author_id": "5"}], includes={"users": [{"id": "5"}]})
+    (message,) = messages_of(page, "#A", 1, "#A", NOW)
+    assert message["author"] == {"id": "5"}
+    assert message["collected_for"] == [{"name": "#A", "woeid": 1, "query": "#A"}]
+
+
+class Answers(BaseHTTPRequestHandler):
+    answer: tuple[int, dict[str, str], str] = (200, {}, "{}")
+    asked: tuple[str, str | None] = ("", None)
+
+    def do_GET(self) -> None:
+        type(self).asked = (self.path, self.headers["Authorization"])
+        status, headers, body = self.answer
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def client() -> Iterator[XClient]:
+    server = HTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    client = XClient(f"http://127.0.0.1:{server.server_port}", "secret", timeout=5)
+    yield client
+    client.close()
+    server.shutdown()
+    server.server_close()
+
+
+def test_calls_reach_the_host_that_was_named(client: XClient) -> None:
+    Answers.answer = (200, {}, '{"data": [{"trend_name": "#A", "tweet_count": 3}]}')
+    assert client.trends(23424768, 5) == [{"trend_name": "#A", "tweet_count": 3}]
+    path, token = Answers.asked
+    assert path.startswith("/2/trends/by/woeid/23424768?max_trends=5")
+    assert token == "Bearer secret"
+    Answers.answer = (200, {}, '{"data": [{"id": "1"}], "meta": {"newest_id": "1", "next_token": "n"}}')
+    assert client.search_recent("#A", since_id="5") == SearchPage([{"id": "1"}], {}, "1", "n")
+    assert "since_id=5" in Answers.asked[0]
+
+
+def test_errors_are_told_apart_by_what_one_can_do(client: XClient) -> None:
+    Answers.answer = (429, {"x-rate-limit-reset": "1700000000"}, "{}")
+    with pytest.raises(RateLimited) as limited:
+        client.trends(1)
+    assert limited.value.reset_at == 1700000000
+    Answers.answer = (400, {}, '{"title": "Invalid Request", "errors": [{"message": "bad query"}]}')
+    with pytest.raises(Refused, match=r"\(400\): bad query"):
+        client.search_recent("(")
+    Answers.answer = (402, {}, '{"title": "CreditsDepleted", "detail": "no credits"}')
+    with pytest.raises(Refused, match=r"\(402\): no credits"):
+        client.search_recent("a")
+    Answers.answer = (200, {}, '{"errors": [{"title": "Not Found Error", "detail": "no such place"}]}')
+    with pytest.raises(Refused, match="no such place"):
+        client.trends(1)
+    for answer in (
+        (503, {}, "{}"),
+        (200, {}, "<html>"),
+        (200, {}, "[]"),
+        (302, {"Location": "http://x/"}, ""),
+    ):
+        Answers.answer = answer
+        with pytest.raises(Unavailable):
+            client.trends(1)
+
+
+def test_nobody_there_is_unavailable() -> None:
+    with pytest.raises(Unavailable):
+        XClient("http://127.0.0.1:9", "t").trends(1)
