@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import Any, Callable
 
@@ -22,11 +23,12 @@ description:
   - Makes the replica set where no member of it is in one, adds members, bounds the replication logs, sets the
     administrator's password, and makes roles and users with exactly the privileges and passwords given.
   - Whether a password is the right one is found by logging in with it, so nothing is changed without need.
-  - A forgotten or replaced administrator's password is no obstacle, because the key of the set opens it as well.
+  - A forgotten or replaced administrator's password is no obstacle, because the key of the set
+    opens the set as well.
   - Members and users that are not named are left alone.
 options:
   port: {description: Port of the server on this host., type: int, required: true}
-  ca_file: {description: Certificate of the authority that signed the servers' certificates., type: path, required: true}
+  ca_file: {description: Certificate of the servers' authority., type: path, required: true}
   replica_set: {description: Name of the set., type: str, required: true}
   address: {description: This host's member as host:port., type: str, required: true}
   members: {description: All members as host:port., type: list, elements: str, required: true}
@@ -35,7 +37,11 @@ options:
   admin_name: {description: Account of the administrator., type: str, required: true}
   admin_password: {description: Its password., type: str, required: true}
   database: {description: Database of the privileges., type: str, required: true}
-  users: {description: "Accounts: name, password, roles, privileges (collections, actions).", type: list, elements: dict, required: true}
+  users:
+    description: Accounts, each with name, password, roles, and privileges of collections and actions.
+    type: list
+    elements: dict
+    required: true
   timeout: {description: Seconds to wait for an election or an answer., type: int, default: 60}
 """
 EXAMPLES = "# See roles/mongodb/tasks/accounts.yml."
@@ -52,7 +58,7 @@ MEBIBYTE = 1024 * 1024
 VOTERS = 7
 
 
-class Problem(Exception):
+class StateError(Exception):
     """Something that a person has to see to, in one line."""
 
 
@@ -117,13 +123,17 @@ class State:
         for host, answer in answers.items():
             name = (answer or {}).get("setName")
             if name not in (None, self.wanted["replica_set"]):
-                raise Problem(f"{host} is in the replica set {name}, mongodb_replica_set says {self.wanted['replica_set']}")
+                raise StateError(
+                    f"{host} is in the replica set {name}, not {self.wanted['replica_set']} (mongodb_replica_set)"
+                )
             if name:
                 inside.append(host)
         silent = [host for host, answer in answers.items() if answer is None]
         if silent and not inside:
             # One of them may hold the set, and a second one must never be made beside it.
-            raise Problem(f"no answer from mongod at {', '.join(silent)}: all members must run when the set is made")
+            raise StateError(
+                f"no answer from mongod at {', '.join(silent)}: all members must run when the set is made"
+            )
         return inside
 
     def initiate(self) -> None:
@@ -138,7 +148,7 @@ class State:
         deadline = time.monotonic() + self.wanted["timeout"]
         while not done():
             if time.monotonic() > deadline:
-                raise Problem(f"{what} took longer than {self.wanted['timeout']} s")
+                raise StateError(f"{what} took longer than {self.wanted['timeout']} s")
             time.sleep(0.2)
 
     def as_member(self, *hosts: str, **options: Any) -> MongoClient:
@@ -160,7 +170,7 @@ class State:
             if host in known:
                 continue
             if self.hello(host) is None:
-                raise Problem(f"no answer from mongod at {host}, which is to be added to the replica set")
+                raise StateError(f"no answer from mongod at {host}, which is to be added to the replica set")
             self.change(f"added {host} to the replica set", lambda host=host: self.add_member(admin, host))
 
     def add_member(self, admin: MongoClient, host: str) -> None:
@@ -182,7 +192,7 @@ class State:
             return True
 
         self.wait_for(reconfigured, f"adding {host}")
-        self.wait_for(lambda: (self.hello(host) or {}).get("secondary"), f"the first copy of the data to {host}")
+        self.wait_for(lambda: (self.hello(host) or {}).get("secondary"), f"copying the data to {host}")
 
     def bound_oplogs(self, admin: MongoClient) -> None:
         """Give each member's replication log its bound; mongod.conf counts at the first start alone."""
@@ -196,7 +206,9 @@ class State:
                 if client["local"].command("collStats", "oplog.rs")["maxSize"] != wanted * MEBIBYTE:
                     self.change(
                         f"bound the replication log of {host} to {wanted} MB",
-                        lambda client=client: client.admin.command("replSetResizeOplog", 1, size=float(wanted)),
+                        lambda client=client: client.admin.command(
+                            "replSetResizeOplog", 1, size=float(wanted)
+                        ),
                     )
 
     # -- accounts -----------------------------------------------------------------------------------------
@@ -238,39 +250,39 @@ class State:
         """Give the user's own role exactly its privileges."""
         name = user["name"]
         wanted = [
-            {"resource": {"db": self.wanted["database"], "collection": collection}, "actions": privilege["actions"]}
+            {
+                "resource": {"db": self.wanted["database"], "collection": collection},
+                "actions": privilege["actions"],
+            }
             for privilege in user["privileges"]
             for collection in privilege["collections"]
         ]
         found = admin.admin.command("rolesInfo", {"role": name, "db": "admin"}, showPrivileges=True)["roles"]
         if not found:
-            self.change(f"made the role {name}", lambda: admin.admin.command("createRole", name, privileges=wanted, roles=[]))
+            create = functools.partial(admin.admin.command, "createRole", name, privileges=wanted, roles=[])
+            self.change(f"made the role {name}", create)
         elif granted(found[0]["privileges"]) != granted(wanted) or found[0]["roles"]:
-            self.change(
-                f"set the privileges of the role {name}",
-                lambda: admin.admin.command("updateRole", name, privileges=wanted, roles=[]),
-            )
+            update = functools.partial(admin.admin.command, "updateRole", name, privileges=wanted, roles=[])
+            self.change(f"set the privileges of the role {name}", update)
 
     def settle_user(self, admin: MongoClient, seeds: list[str], user: dict[str, Any]) -> None:
         """Give the user exactly its roles and its password."""
         name, password = user["name"], user["password"]
         roles = sorted([name, *user["roles"]])
         found = admin.admin.command("usersInfo", {"user": name, "db": "admin"})["users"]
+        update = functools.partial(admin.admin.command, "updateUser", name)
         if not found:
-            self.change(
-                f"made the user {name}",
-                lambda: admin.admin.command(
-                    "createUser", name, pwd=password, roles=roles, mechanisms=["SCRAM-SHA-256"]
-                ),
-            )
+            create = functools.partial(admin.admin.command, "createUser", name, mechanisms=["SCRAM-SHA-256"])
+            self.change(f"made the user {name}", lambda: create(pwd=password, roles=roles))
             return
-        if sorted((role["role"], role["db"]) for role in found[0]["roles"]) != [(role, "admin") for role in roles]:
-            self.change(f"set the roles of {name}", lambda: admin.admin.command("updateUser", name, roles=roles))
+        held = sorted((role["role"], role["db"]) for role in found[0]["roles"])
+        if held != [(role, "admin") for role in roles]:
+            self.change(f"set the roles of {name}", lambda: update(roles=roles))
         client = self.logs_in(seeds, name, password)
         if client is not None:
             client.close()
             return
-        self.change(f"set the password of {name}", lambda: admin.admin.command("updateUser", name, pwd=password))
+        self.change(f"set the password of {name}", lambda: update(pwd=password))
 
 
 def granted(privileges: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
@@ -316,11 +328,11 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=arguments(), supports_check_mode=True)
     if MongoClient is None:
-        module.fail_json(msg="pymongo is missing: ansible_python_interpreter must be that of /opt/mongodb/tools")
+        module.fail_json(msg="pymongo is missing: the interpreter must be that of /opt/mongodb/tools")
     state = State(module.params, module.check_mode)
     try:
         state.bring_about()
-    except Problem as problem:
+    except StateError as problem:
         module.fail_json(msg=str(problem), changes=state.changes)
     except PyMongoError as problem:
         module.fail_json(msg=f"MongoDB on {module.params['address']}: {problem}", changes=state.changes)
