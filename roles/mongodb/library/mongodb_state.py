@@ -121,11 +121,9 @@ class State:
         answers = {host: self.hello(host) for host in [self.local, *self.others]}
         inside = []
         for host, answer in answers.items():
-            name = (answer or {}).get("setName")
-            if name not in (None, self.wanted["replica_set"]):
-                raise StateError(
-                    f"{host} is in the replica set {name}, not {self.wanted['replica_set']} (mongodb_replica_set)"
-                )
+            name, wanted = (answer or {}).get("setName"), self.wanted["replica_set"]
+            if name not in (None, wanted):
+                raise StateError(f"{host} is in the replica set {name}, mongodb_replica_set says {wanted}")
             if name:
                 inside.append(host)
         silent = [host for host, answer in answers.items() if answer is None]
