@@ -17,5 +17,5 @@ class DistError(Exception):
 
 
 def cache() -> Path:
-    """Return the folder that inputs and tarballs are kept in: ``$TRENDLAKE_CACHE`` or ``~/.cache/trendlake``."""
+    """Return the folder of inputs and tarballs: ``$TRENDLAKE_CACHE`` or ``~/.cache/trendlake``."""
     return Path(os.environ.get("TRENDLAKE_CACHE") or Path.home() / ".cache" / "trendlake")
