@@ -38,10 +38,11 @@ options:
   admin_password: {description: Its password., type: str, required: true}
   database: {description: Database of the privileges., type: str, required: true}
   users:
-    description: Accounts, each with name, password, roles, and privileges of collections and actions.
+    description: Accounts, each with name, password_from, roles, and privileges of collections and actions.
     type: list
     elements: dict
     required: true
+  passwords: {description: Passwords by the name that password_from gives., type: dict, required: true}
   timeout: {description: Seconds to wait for an election or an answer., type: int, default: 60}
 """
 EXAMPLES = "# See roles/mongodb/tasks/accounts.yml."
@@ -265,7 +266,7 @@ class State:
 
     def settle_user(self, admin: MongoClient, seeds: list[str], user: dict[str, Any]) -> None:
         """Give the user exactly its roles and its password."""
-        name, password = user["name"], user["password"]
+        name, password = user["name"], self.wanted["passwords"][user["password_from"]]
         roles = sorted([name, *user["roles"]])
         found = admin.admin.command("usersInfo", {"user": name, "db": "admin"})["users"]
         update = functools.partial(admin.admin.command, "updateUser", name)
@@ -302,7 +303,7 @@ def arguments() -> dict[str, Any]:
     }
     user = {
         "name": text,
-        "password": secret,
+        "password_from": text,
         "roles": {"type": "list", "elements": "str", "default": []},
         "privileges": {"type": "list", "elements": "dict", "options": privilege, "default": []},
     }
@@ -318,6 +319,7 @@ def arguments() -> dict[str, Any]:
         "admin_password": secret,
         "database": text,
         "users": {"type": "list", "elements": "dict", "options": user, "required": True},
+        "passwords": {"type": "dict", "required": True, "no_log": True},
         "timeout": {"type": "int", "default": 60},
     }
 
