@@ -1,0 +1,5 @@
+"""The local X API: stands in for the paid one in the demo, in tests and in benchmarks.
+
+``query`` understands searches, ``tweets`` makes tweets of a file, ``generator`` makes them up, ``answers``
+shapes them as X API v2 does and ``app`` serves them.
+"""

@@ -1,0 +1,156 @@
+"""Made-up Brazilian tweets: whatever the seed and the time, always the same ones.
+
+Tweet *n* is written *n* / rate seconds after a fixed moment, and everything about it follows from the seed
+and from *n*. So a server that was restarted goes on as if it had never stopped, and nothing has to be kept.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from opslib.x.simulate.tweets import Tweet, completed, made_up_author, snowflake, tweet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+_RETWEETS = 0.22
+_MENTIONS = 0.15
+_LINKS = 0.08
+_PEOPLE = 4000
+_CUT = 140
+
+# Topics, and what people would talk about there.
+_TOPICS: dict[str, tuple[str, ...]] = {
+    "#Brasileirão": ("golaço", "zagueiro", "árbitro", "torcida", "pênalti", "técnico", "clássico", "empate"),
+    "#NovelaDasNove": ("vilã", "casal", "capítulo", "beijo", "mistério", "atriz", "final", "reviravolta"),
+    "#CaféDaManhã": ("pão de queijo", "cafezinho", "tapioca", "bolo", "padaria", "manteiga", "cuscuz"),
+    "#ChuvaEmSP": ("alagamento", "trânsito", "metrô", "guarda-chuva", "temporal", "previsão", "marginal"),
+    "#Carnaval": ("bloco", "samba", "fantasia", "bateria", "desfile", "trio elétrico", "glitter", "folia"),
+    "#FestaJunina": ("quadrilha", "canjica", "fogueira", "paçoca", "bandeirinha", "forró", "milho"),
+    "#Enem": ("redação", "prova", "gabarito", "matemática", "vestibular", "caneta preta", "atraso"),
+    "#CozinhaDoChef": ("prova", "jurados", "sobremesa", "eliminação", "receita", "tempero", "cozinheira"),
+    "#RockNoParque": ("show", "palco", "guitarra", "ingresso", "banda", "plateia", "vocalista", "bis"),
+    "#SextouNoTrabalho": ("reunião", "chefe", "happy hour", "salário", "home office", "planilha", "folga"),
+    "#FimDeSemanaNaPraia": ("sol", "mar", "protetor solar", "quiosque", "onda", "caipirinha", "areia"),
+    "#CiênciaBR": ("pesquisa", "vacina", "universidade", "bolsa", "laboratório", "descoberta", "cientistas"),
+    "#MúsicaNova": ("álbum", "refrão", "clipe", "letra", "cantora", "parceria", "playlist", "voz"),
+    "#SérieDoMomento": ("temporada", "episódio", "spoiler", "maratona", "personagem", "roteiro", "elenco"),
+    "#FilaDoBanco": ("senha", "boleto", "atendimento", "gerente", "aplicativo", "cartão", "demora"),
+    "#DiaDasMães": ("mãe", "presente", "almoço", "flores", "saudade", "abraço", "família", "carinho"),
+}
+_PHRASES = (
+    "gente, {a} hoje está demais {t}",
+    "não acredito nesse {a} {t}",
+    "vc viu {a} e {b}? {t}",
+    "só queria {a} agora, tô morrendo de saudade {t}",
+    "{t} que {a} maravilhoso, parabéns!",
+    "{t} {a} de novo? ninguém merece kkkk",
+    "melhor parte: {a} com {b} {t}",
+    "mds {a} {t}",
+    "alguém mais preocupado com {a}? {t}",
+    "tbm quero {a}, pq não? {t}",
+    "{a}, {b} e a vida segue {t}",
+    "minha opinião: {a} precisa melhorar muito {t}",
+    "chorei com {a} {t} ❤",
+    "todo mundo falando de {a} e eu só penso em {b} {t}",
+    "hj o povo acordou com {a} na cabeça {t}",
+    "{t} acabou {a}, começou {b}",
+    "sem {a} não tem graça {t} &lt;3",
+    "{a} &amp; {b}: combinação perfeita {t}",
+    "né possível, {a} outra vez {t} 😂",
+    "que orgulho do nosso {a} {t} 🇧🇷",
+)
+_SMALL_TALK = (
+    "bom dia, Brasil! que a semana comece leve ☀",
+    "saudade de um feriado prolongado",
+    "preciso dormir mais e trabalhar menos",
+    "alguém indica um filme bom pra hoje?",
+    "meu cachorro comeu o controle da tv, socorro",
+    "acabou a luz aqui no bairro de novo",
+    "o preço do tomate está um absurdo",
+)
+
+
+class Generator:
+    """A source of tweets that grows by *rate* a second and begins with those of the last *backlog*."""
+
+    def __init__(
+        self, seed: int, rate: float, now: datetime, backlog: timedelta = timedelta(hours=1)
+    ) -> None:
+        self._seed = seed
+        self._rate = rate
+        self._next = max(0, self._number_at(now - backlog))
+
+    def until(self, now: datetime) -> Iterator[Tweet]:
+        """Yield the tweets written since the last call."""
+        while self._next <= self._number_at(now):
+            yield self.tweet(self._next)
+            self._next += 1
+
+    def _number_at(self, moment: datetime) -> int:
+        return math.floor((moment - _START).total_seconds() * self._rate)
+
+    def _moment(self, number: int) -> datetime:
+        # To the millisecond, which is what ids and X's times hold.
+        return _START + timedelta(milliseconds=math.floor(number * 1000 / self._rate))
+
+    def _chance(self, number: int) -> random.Random:
+        return random.Random(f"{self._seed}:{number}")  # noqa: S311 - not for secrets
+
+    def tweet(self, number: int) -> Tweet:
+        """Return the tweet of that number."""
+        if self._is_retweet(number):
+            return self._retweet(number)
+        chance = self._chance(number)
+        chance.random()
+        given: dict[str, Any] = {"text": self._text(chance, number), "author_id": self._person(chance)}
+        author = made_up_author(given["author_id"])
+        return tweet(*completed({**given, "author": author}, self._moment(number), number, "pt"))
+
+    def _is_retweet(self, number: int) -> bool:
+        return number > 0 and self._chance(number).random() < _RETWEETS
+
+    def _retweet(self, number: int) -> Tweet:
+        chance = self._chance(number)
+        chance.random()
+        # Most retweets are of something recent.
+        other = max(0, number - 1 - int(chance.expovariate(1 / 60)))
+        while self._is_retweet(other):
+            other -= 1
+        original = self.tweet(other)
+        text = f"RT @{original.author['username']}: {original.data['text']}"
+        given = {
+            "text": text if len(text) <= _CUT else text[: _CUT - 1] + "…",
+            "author": made_up_author(self._person(chance)),
+            "referenced_tweets": [{"type": "retweeted", "id": original.data["id"]}],
+        }
+        return tweet(*completed(given, self._moment(number), number, "pt"))
+
+    def _person(self, chance: random.Random) -> str:
+        # A few write much, many write little.
+        return str(200_000_000 + int(_PEOPLE * chance.random() ** 2) * 7919)
+
+    def _text(self, chance: random.Random, number: int) -> str:
+        if chance.random() < 0.1:
+            text = chance.choice(_SMALL_TALK)
+        else:
+            topic = self._topic(chance, number)
+            first, second = chance.sample(_TOPICS[topic], 2)
+            text = chance.choice(_PHRASES).format(a=first, b=second, t=topic)
+        if chance.random() < _MENTIONS:
+            text = f"@{made_up_author(self._person(chance))['username']} {text}"
+        if chance.random() < _LINKS:
+            text += f" https://t.co/{snowflake(self._moment(number)) % 36**6:x}"
+        return text
+
+    def _topic(self, chance: random.Random, number: int) -> str:
+        """Choose a topic: each has its hour, when far more people talk of it than otherwise."""
+        hour = (self._moment(number) - _START).total_seconds() / 3600
+        weights = [
+            1 / (place + 2) + max(0.0, math.sin(hour / 3 + place * 2.4)) ** 6 for place in range(len(_TOPICS))
+        ]
+        return chance.choices(list(_TOPICS), weights)[0]
