@@ -1,0 +1,90 @@
+"""``opslib doctor``: the check of everything."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from opslib.cli._options import with_settings
+from opslib.doctor import certificates, endpoints, host, kafka, mongodb, nifi, zookeeper
+from opslib.doctor.findings import Check, Finding, Report, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from opslib.settings import Settings
+
+_TIMEOUT = 25.0
+_COLOURS = {"ok": "green", "failed": "red", "skipped": "yellow"}
+
+
+def _if_configured(section: str, check: Check) -> Check:
+    """Skip *check* on a host whose settings say nothing about its component."""
+
+    def guarded(settings: Settings, report: Report) -> None:
+        if endpoints.configured(settings, section):
+            check(settings, report)
+        else:
+            report.skipped("not configured")
+
+    return guarded
+
+
+CHECKS: dict[str, Check] = {
+    "zookeeper": _if_configured("zookeeper", zookeeper.check),
+    "kafka": _if_configured("kafka", kafka.check),
+    "mongodb": _if_configured("mongodb", mongodb.check),
+    "nifi": _if_configured("nifi", nifi.check),
+    "sink": _if_configured("kafka", kafka.check_sink),
+    "certificates": certificates.check,
+    "disk": host.check_disk,
+    "units": host.check_units,
+}
+
+
+@click.command()
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--only", multiple=True, type=click.Choice(list(CHECKS)), help="This check; may be repeated.")
+@click.option(
+    "--certificate-warning-days",
+    type=click.IntRange(min=0),
+    default=certificates.WARNING_DAYS,
+    show_default=True,
+    help="A certificate with less than this left is a failure.",
+)
+@with_settings
+def command(settings: Settings, format_: str, only: tuple[str, ...], certificate_warning_days: int) -> None:
+    """Ask every component over its real protocol how it is.
+
+    Exit code 1 if anything is not as it should be.
+    """
+    # What the clients' libraries log is repeated here, better said.
+    logging.disable(logging.CRITICAL)
+    checks = dict(CHECKS)
+    checks["certificates"] = functools.partial(certificates.check, warning_days=certificate_warning_days)
+    findings = run(checks, only or CHECKS, settings, _TIMEOUT)
+    failed = _print_json(findings) if format_ == "json" else _print_text(findings)
+    sys.exit(1 if failed else 0)
+
+
+def _print_json(findings: Iterable[Finding]) -> bool:
+    found = list(findings)
+    failed = any(finding.status == "failed" for finding in found)
+    click.echo(json.dumps({"ok": not failed, "findings": [dataclasses.asdict(f) for f in found]}, indent=2))
+    return failed
+
+
+def _print_text(findings: Iterable[Finding]) -> bool:
+    failed = False
+    for finding in findings:
+        failed |= finding.status == "failed"
+        status = click.style(f"{finding.status:8}", fg=_COLOURS[finding.status])
+        advice = f": {finding.advice}" if finding.advice else ""
+        click.echo(f"{status} {finding.check:12} {finding.text}{advice}")
+    return failed

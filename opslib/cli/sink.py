@@ -1,0 +1,53 @@
+"""``opslib sink``: the storage layer."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from opslib.cli._options import with_settings
+from opslib.sink import start
+
+if TYPE_CHECKING:
+    from opslib.settings import Settings
+
+
+@click.command()
+@click.option(
+    "--instance",
+    metavar="NAME",
+    help="A name that no other sink on this host has. A sink that comes back under its name goes on at "
+    "once where it was; without one the group first has to notice that it was gone (20 s).",
+)
+@with_settings
+def command(settings: Settings, instance: str | None) -> None:
+    """Store what arrives on Kafka in MongoDB, until SIGTERM.
+
+    Several sinks share the work. Messages that cannot be stored go to the topic tweets.dlq.
+    """
+    _log_to_journal()
+    start.run(settings, instance)
+
+
+def _log_to_journal() -> None:
+    # Under systemd each line starts with its level for the journal, which adds time and name itself.
+    journal = "JOURNAL_STREAM" in os.environ
+    handler = logging.StreamHandler(sys.stderr)
+    text = "%(levelname)s %(name)s: %(message)s"
+    handler.setFormatter(_Levels(text) if journal else logging.Formatter(f"%(asctime)s {text}"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("opslib").setLevel(logging.INFO)
+
+
+class _Levels(logging.Formatter):
+    """Puts syslog's number of the level before each line, as sd-daemon(3) has it."""
+
+    _NUMBERS = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+
+    def format(self, record: logging.LogRecord) -> str:
+        number = next((number for level, number in self._NUMBERS if record.levelno >= level), 7)
+        return "\n".join(f"<{number}>{line}" for line in super().format(record).splitlines())

@@ -1,0 +1,1 @@
+"""The check of everything: each component asked over its real protocol."""

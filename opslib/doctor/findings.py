@@ -1,0 +1,78 @@
+"""What a check found, and how checks are run: each by itself, none for longer than its time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from opslib.settings import Settings, SettingsError
+
+Status = Literal["ok", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor's report."""
+
+    check: str
+    status: Status
+    text: str
+    advice: str = ""
+
+
+class Report:
+    """Collects the findings of one check."""
+
+    def __init__(self, check: str) -> None:
+        self._check = check
+        self.findings: list[Finding] = []
+
+    def ok(self, text: str) -> None:
+        """Note what is as it should be."""
+        self.findings.append(Finding(self._check, "ok", text))
+
+    def failed(self, text: str, advice: str) -> None:
+        """Note what is not, and what to do about it."""
+        self.findings.append(Finding(self._check, "failed", text, advice))
+
+    def skipped(self, text: str) -> None:
+        """Note what was not looked at."""
+        self.findings.append(Finding(self._check, "skipped", text))
+
+
+Check = Callable[[Settings, Report], None]
+
+
+def run(
+    checks: Mapping[str, Check], names: Iterable[str], settings: Settings, timeout: float
+) -> Iterator[Finding]:
+    """Run the named checks side by side, and yield what they find in the order of *names*."""
+    started = [(name, *_start(name, checks[name], settings)) for name in names]
+    for name, thread, report in started:
+        thread.join(timeout)
+        if thread.is_alive():
+            yield Finding(name, "failed", f"no answer within {timeout:g} s", "look into its log")
+        yield from list(report.findings)
+
+
+def _start(name: str, check: Check, settings: Settings) -> tuple[threading.Thread, Report]:
+    report = Report(name)
+
+    def guarded() -> None:
+        try:
+            check(settings, report)
+        except SettingsError as error:
+            report.failed(error.message, "correct /etc/opslib/opslib.toml or the credentials folder")
+        except Exception as error:
+            report.failed(f"{type(error).__name__}: {_first_line(error)}", "look into its log")
+
+    # A daemon: a check that hangs must not keep the command from ending.
+    thread = threading.Thread(target=guarded, name=name, daemon=True)
+    thread.start()
+    return thread, report
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).split(", Timeout:")[0].splitlines() or [""])[0][:300]

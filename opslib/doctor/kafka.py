@@ -1,0 +1,136 @@
+"""Kafka: its brokers, topics and replicas, and how far the sink is behind."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+from kafka import TopicPartition  # type: ignore[import-untyped]
+from kafka.admin import KafkaAdminClient, OffsetSpec  # type: ignore[import-untyped]
+from kafka.errors import KafkaError  # type: ignore[import-untyped]
+
+from opslib import message
+from opslib.doctor import endpoints, tls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from opslib.doctor.findings import Report
+    from opslib.settings import Settings
+
+TOPICS = (message.TWEETS, message.TRENDS, message.DEAD_LETTERS)
+_TIMEOUT_MILLISECONDS = 8_000
+_BEHIND_SECONDS = 300
+
+
+class UnreachableError(Exception):
+    """No broker answers, with the reason of the first one."""
+
+
+@contextlib.contextmanager
+def _admin(settings: Settings) -> Iterator[Any]:
+    try:
+        admin = KafkaAdminClient(
+            **settings.kafka.client_options(),
+            client_id="opslib-doctor",
+            bootstrap_timeout_ms=_TIMEOUT_MILLISECONDS,
+            request_timeout_ms=_TIMEOUT_MILLISECONDS,
+        )
+    except KafkaError as error:
+        raise UnreachableError(_why(settings) or str(error)) from error
+    try:
+        yield admin
+    finally:
+        admin.close()
+
+
+def _why(settings: Settings) -> str | None:
+    """Return what kafka-python keeps to itself: why TLS with a broker fails."""
+    if settings.kafka.security_protocol != "SSL":
+        return None
+    context = tls.client_context("kafka_cert", "kafka_key")
+    for server in endpoints.kafka(settings):
+        reason = tls.refused_by_peer(server.host, server.port, context, timeout=3)
+        if reason:
+            return f"TLS with {server}: {reason}"
+    return None
+
+
+def check(settings: Settings, report: Report) -> None:
+    """Report brokers, missing topics, partitions without a leader and replicas that are behind."""
+    servers = ",".join(settings.kafka.bootstrap_servers)
+    try:
+        with _admin(settings) as admin:
+            brokers = admin.describe_cluster()["brokers"]
+            topics = {topic["name"]: topic for topic in admin.describe_topics()}
+    except (UnreachableError, KafkaError) as error:
+        report.failed(f"{servers}: {error}", "on its hosts: systemctl status kafka")
+        return
+    names = ", ".join(f"{b['host']}:{b['port']}" for b in brokers)
+    report.ok(f"{len(brokers)} broker{'s' if len(brokers) > 1 else ''}: {names}")
+    missing = [name for name in TOPICS if name not in topics]
+    if missing:
+        report.failed(f"missing topics: {', '.join(missing)}", "run ansible-playbook site.yml")
+    _check_replicas(topics, report)
+
+
+def _check_replicas(topics: dict[str, Any], report: Report) -> None:
+    behind, leaderless, total = [], [], 0
+    for name, topic in topics.items():
+        for partition in topic["partitions"]:
+            total += 1
+            title = f"{name}-{partition['partition_index']}"
+            if partition["leader_id"] < 0:
+                leaderless.append(title)
+            elif len(partition["isr_nodes"]) < len(partition["replica_nodes"]):
+                behind.append(title)
+    if leaderless:
+        report.failed(f"without a leader: {_some(leaderless)}", "start the brokers that hold them")
+    if behind:
+        report.failed(f"under-replicated: {_some(behind)}", "see that every broker is running")
+    if not leaderless and not behind:
+        report.ok(f"{total} partitions, all replicas in sync")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def check_sink(settings: Settings, report: Report) -> None:
+    """Report how many messages wait for the sink, and whether any has waited for too long."""
+    group = settings.sink.group_id
+    try:
+        with _admin(settings) as admin:
+            partitions = _partitions(admin)
+            committed = admin.list_group_offsets({group: None})[group]
+            ends = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+            fresh_since = int((time.time() - _BEHIND_SECONDS) * 1000)
+            fresh = admin.list_partition_offsets(dict.fromkeys(partitions, fresh_since))
+    except (UnreachableError, KafkaError) as error:
+        report.failed(f"Kafka does not say how far {group} is: {error}", "see the check kafka")
+        return
+    lag, late = 0, 0
+    for partition in partitions:
+        done = committed[partition].offset if partition in committed else 0
+        end = ends[partition].offset
+        # The first message younger than the limit; below it everything is older.
+        young = fresh[partition].offset if partition in fresh else -1
+        lag += max(0, end - max(done, 0))
+        late += max(0, (end if young < 0 else young) - max(done, 0))
+    if late:
+        report.failed(
+            f"{late} of {lag} waiting messages are older than {_BEHIND_SECONDS // 60} minutes",
+            "journalctl -u 'opslib-sink@*'; start more instances if it is merely slow",
+        )
+    else:
+        report.ok(f"{group} is up to date, {lag} messages wait")
+
+
+def _partitions(admin: Any) -> list[TopicPartition]:
+    topics = admin.describe_topics([message.TWEETS, message.TRENDS])
+    return [
+        TopicPartition(topic["name"], partition["partition_index"])
+        for topic in topics
+        for partition in topic["partitions"]
+    ]

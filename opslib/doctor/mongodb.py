@@ -1,0 +1,60 @@
+"""MongoDB: log in, look for a primary, for members that are down and for collections."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pymongo.errors import OperationFailure, PyMongoError
+
+from opslib.store.collections import ALL
+from opslib.store.failures import wrong_settings
+
+if TYPE_CHECKING:
+    from opslib.doctor.findings import Report
+    from opslib.settings import Settings
+
+_TIMEOUT_MILLISECONDS = 6_000
+_GOOD_STATES = {"PRIMARY", "SECONDARY", "ARBITER"}
+
+
+def check(settings: Settings, report: Report) -> None:
+    """Report the state of the replica set and what is missing in the database."""
+    client = settings.mongodb.client(
+        appname="opslib-doctor",
+        serverSelectionTimeoutMS=_TIMEOUT_MILLISECONDS,
+        socketTimeoutMS=_TIMEOUT_MILLISECONDS,
+    )
+    where = settings.mongodb.uri.split("://")[1].split("/")[0].split("@")[-1]
+    try:
+        hello = client.admin.command("hello")
+        present = set(client[settings.mongodb.database].list_collection_names())
+        _check_members(client, hello, report)
+    except PyMongoError as error:
+        reason = wrong_settings(error, starting=True)
+        text = reason or f"{where}: {str(error).split(', Timeout:')[0][:300]}"
+        report.failed(text, "on its hosts: systemctl status mongodb" if not reason else "see the text")
+        return
+    finally:
+        client.close()
+    missing = sorted({wanted.name for wanted in ALL} - present)
+    if missing:
+        report.failed(
+            f"database {settings.mongodb.database} lacks the collections {', '.join(missing)}",
+            "run opslib store init",
+        )
+    else:
+        report.ok(f"database {settings.mongodb.database} has its collections")
+
+
+def _check_members(client: Any, hello: dict[str, Any], report: Report) -> None:
+    primary = hello.get("primary", "none")
+    try:
+        members = client.admin.command("replSetGetStatus")["members"]
+    except OperationFailure as error:
+        report.failed(f"primary {primary}; the members' state is not told: {error.code}", "see docs on users")
+        return
+    down = [f"{m['name']} is {m['stateStr']}" for m in members if m["stateStr"] not in _GOOD_STATES]
+    if down:
+        report.failed(f"primary {primary}; {', '.join(down)}", "on that host: systemctl status mongodb")
+    else:
+        report.ok(f"primary {primary}, {len(members)} of {len(members)} members healthy")

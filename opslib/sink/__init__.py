@@ -1,0 +1,1 @@
+"""The storage layer: from Kafka into MongoDB, at least once on the way and effectively once in place."""

@@ -1,0 +1,60 @@
+"""The dead-letter topic: what could not be stored, as it came, with the reason and where it came from."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from kafka import KafkaProducer  # type: ignore[import-untyped]
+
+from opslib import message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from opslib.sink.batch import DeadLetter
+
+_MEGABYTE = 1024 * 1024
+_FLUSH_SECONDS = 30
+
+
+class DeadLetters:
+    """Writes dead letters; connects when the first one is to be written."""
+
+    def __init__(self, client_options: dict[str, Any]) -> None:
+        self._options = client_options
+        self._producer: KafkaProducer | None = None
+
+    def send(self, letters: Iterable[DeadLetter]) -> None:
+        """Write *letters* and return once the broker has acknowledged all of them."""
+        if self._producer is None:
+            # Larger than any message that Kafka takes in by default, for the headers come on top of it.
+            self._producer = KafkaProducer(**self._options, acks="all", max_request_size=4 * _MEGABYTE)
+        sent = [self._send(self._producer, letter) for letter in letters]
+        self._producer.flush(timeout=_FLUSH_SECONDS)
+        for future in sent:
+            future.get(timeout=_FLUSH_SECONDS)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._producer is not None:
+            self._producer.close(timeout=5)
+            self._producer = None
+
+    def _send(self, producer: KafkaProducer, letter: DeadLetter) -> Any:
+        record = letter.record
+        headers = {
+            "reason": letter.reason,
+            "topic": record.topic,
+            "partition": str(record.partition),
+            "offset": str(record.offset),
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        return producer.send(
+            message.DEAD_LETTERS,
+            key=record.key,
+            value=record.value or b"",  # a record may lack both key and value, a letter may not
+            headers=[
+                (name, value.encode(errors="backslashreplace")[:2000]) for name, value in headers.items()
+            ],
+        )

@@ -1,0 +1,147 @@
+"""Putting the sink together, and telling a server that is not up yet from settings that are wrong."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+from kafka import KafkaConsumer  # type: ignore[import-untyped]
+from kafka.errors import KafkaConfigurationError, KafkaError, UnknownTopicOrPartitionError  # type: ignore[import-untyped]
+from pymongo.errors import PyMongoError
+
+from opslib import message
+from opslib.doctor import endpoints, tls
+from opslib.settings import Settings, SettingsError
+from opslib.sink.dead_letters import DeadLetters
+from opslib.sink.notify import notify
+from opslib.sink.service import Service
+from opslib.sink.writer import Writer
+from opslib.store.collections import TWEETS
+from opslib.store.failures import wrong_settings
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_LOG = logging.getLogger(__name__)
+_MEGABYTE = 1024 * 1024
+# A sink that is killed and comes back under the same instance name takes its partitions up at once; one
+# that is gone for good is noticed after this time.
+_SESSION_MILLISECONDS = 20_000
+_SERVER_SELECTION_MILLISECONDS = 5_000
+_BOOTSTRAP_MILLISECONDS = 10_000
+_PAUSE_SECONDS = 2.0
+_TOPICS = (message.TWEETS, message.TRENDS)
+
+
+def run(settings: Settings, instance: str | None) -> None:
+    """Run the sink until SIGTERM or SIGINT."""
+    stop = threading.Event()
+    _on_signal(stop.set)
+    client = settings.mongodb.client(
+        appname="opslib-sink", serverSelectionTimeoutMS=_SERVER_SELECTION_MILLISECONDS
+    )
+    dead_letters = DeadLetters(settings.kafka.client_options())
+    try:
+        database = client[settings.mongodb.database]
+        _wait_for("MongoDB", stop, lambda: _try_mongodb(settings, database))
+        consumer = _wait_for("Kafka", stop, lambda: _try_kafka(settings, instance))
+        if consumer is None:
+            return
+        service = Service(
+            consumer,
+            Writer(database, dead_letters.send),
+            batch_size=settings.sink.batch_size,
+            batch_seconds=settings.sink.batch_seconds,
+        )
+        # In this order the group is joined with what there is to read already known, and not twice.
+        service.subscribe(_TOPICS)
+        _wait_for("the topics", stop, lambda: _try_topics(consumer))
+        _on_signal(service.stop)
+        if stop.is_set():
+            service.stop()
+        _LOG.info("started group=%s instance=%s", settings.sink.group_id, instance or "-")
+        notify(READY="1", STATUS="waiting for messages")
+        service.run()
+        _LOG.info("stopped")
+    finally:
+        dead_letters.close()
+        client.close()
+
+
+def _on_signal(act: Any) -> None:
+    def handler(number: int, _frame: FrameType | None) -> None:
+        _LOG.info("%s: finishing", signal.Signals(number).name)
+        act()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handler)
+
+
+def _wait_for(what: str, stop: threading.Event, attempt: Any) -> Any:
+    """Return what *attempt* returns once it no longer returns a reason to wait; ``None`` when stopped."""
+    while not stop.is_set():
+        notify(STATUS=f"connecting to {what}")
+        try:
+            return attempt()
+        except (PyMongoError, KafkaError) as error:
+            _LOG.warning("waiting for %s: %s", what, str(error).split(", Timeout:")[0][:300])
+            notify(STATUS=f"waiting for {what}")
+        stop.wait(_PAUSE_SECONDS)
+    return None
+
+
+def _try_mongodb(settings: Settings, database: Any) -> None:
+    if "tls=true" in settings.mongodb.uri.lower():
+        _check_handshakes("MongoDB", endpoints.mongodb(settings))
+    try:
+        database[TWEETS.name].find_one({}, {"_id": 1})
+    except PyMongoError as error:
+        reason = wrong_settings(error, starting=True)
+        if reason:
+            raise SettingsError(reason) from error
+        raise
+
+
+def _try_kafka(settings: Settings, instance: str | None) -> KafkaConsumer:
+    if settings.kafka.security_protocol == "SSL":
+        _check_handshakes("Kafka", endpoints.kafka(settings))
+    # The members of a group know each other by this name, so it has to differ between hosts.
+    member = f"{socket.gethostname()}-{instance}" if instance else None
+    try:
+        return KafkaConsumer(
+            **settings.kafka.client_options(),
+            client_id="opslib-sink",
+            group_id=settings.sink.group_id,
+            group_instance_id=member,
+            session_timeout_ms=_SESSION_MILLISECONDS,
+            bootstrap_timeout_ms=_BOOTSTRAP_MILLISECONDS,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",  # what came before the first sink is to be stored as well
+            allow_auto_create_topics=False,
+            max_partition_fetch_bytes=2 * _MEGABYTE,
+            metrics_enabled=False,
+        )
+    except (KafkaConfigurationError, ValueError) as error:
+        raise SettingsError(f"the Kafka settings are wrong: {error}") from error
+
+
+def _try_topics(consumer: KafkaConsumer) -> None:
+    """Raise if a topic is missing: a group that is joined without would sit there with nothing to read."""
+    missing = [topic for topic in _TOPICS if not consumer.partitions_for_topic(topic)]
+    if missing:
+        raise UnknownTopicOrPartitionError(f"Kafka has no topic {' and no '.join(missing)}")
+
+
+def _check_handshakes(what: str, servers: list[endpoints.Endpoint]) -> None:
+    """Raise if a server and this host do not accept each other's certificates.
+
+    The clients' libraries only say that they could not connect in time, and try for ever.
+    """
+    for server in servers:
+        context = tls.client_context(server.certificate, server.key)
+        reason = tls.refused_by_peer(server.host, server.port, context, timeout=5)
+        if reason:
+            raise SettingsError(f"TLS with {what} on {server} fails: {reason}")

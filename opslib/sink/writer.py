@@ -1,0 +1,115 @@
+"""The side of the sink that talks to MongoDB and to the dead-letter topic, in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+import pymongo
+from kafka.errors import AuthorizationError, KafkaError  # type: ignore[import-untyped]
+from pymongo.errors import PyMongoError
+
+from opslib.settings import SettingsError
+from opslib.store.collections import TRENDS, TWEETS
+from opslib.store.failures import wrong_settings
+from opslib.store.write import Outcome, safely, write_once, write_tweets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymongo.database import Database
+
+    from opslib.sink.batch import Batch, DeadLetter
+    from opslib.store.documents import Document
+
+Result = TypeVar("Result")
+_LOG = logging.getLogger(__name__)
+# One attempt at a batch, everything in it; then it counts as failed and is tried again. What it wrote
+# stays, so a slow server makes progress with each.
+ATTEMPT_SECONDS = 10
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
+
+
+class Abandoned(Exception):  # noqa: N818 - nothing went wrong: it was asked for
+    """The batch was not written because the sink has to stop; Kafka still has it."""
+
+
+class Writer:
+    """Writes batches, each as often as it takes."""
+
+    def __init__(self, database: Database[Document], send_dead: Callable[[list[DeadLetter]], None]) -> None:
+        self._tweets = safely(database[TWEETS.name])
+        self._trends = safely(database[TRENDS.name])
+        self._send_dead = send_dead
+        self._abandon = threading.Event()
+        self.away_since: float | None = None
+        self.trouble = ""
+
+    def abandon(self) -> None:
+        """Stop trying; what is not written by now stays in Kafka."""
+        self._abandon.set()
+
+    def write(self, batch: Batch) -> Outcome:
+        """Write *batch* and return once a majority of MongoDB has it and the broker its dead letters.
+
+        A fault that passes is waited for; settings that are wrong raise :class:`SettingsError`.
+        """
+        outcome = self._persist("MongoDB", lambda: self._store(batch))
+        if batch.dead:
+            self._persist("the dead-letter topic", lambda: self._send_dead(batch.dead))
+        return outcome
+
+    def _store(self, batch: Batch) -> Outcome:
+        total = Outcome()
+        # The whole attempt is bounded, so a server that answers nothing is noticed.
+        with pymongo.timeout(ATTEMPT_SECONDS):
+            for documents, write, collection in (
+                (batch.tweets, write_tweets, self._tweets),
+                (batch.trends, write_once, self._trends),
+            ):
+                if documents.by_id:
+                    outcome = write(collection, documents.by_id)
+                    batch.refuse(documents, outcome.refused)
+                    total.inserted += outcome.inserted
+                    total.updated += outcome.updated
+                    total.unchanged += outcome.unchanged
+        return total
+
+    def _persist(self, what: str, attempt: Callable[[], Result]) -> Result:
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                result = attempt()
+            except (PyMongoError, KafkaError) as error:
+                _raise_if_hopeless(error)
+                self._note_trouble(what, error)
+            else:
+                self._note_recovery(what)
+                return result
+            # Not in step with the other sinks, which lost the same server at the same moment.
+            if self._abandon.wait(pause * random.uniform(0.5, 1)):  # noqa: S311 - not a secret
+                raise Abandoned
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _note_trouble(self, what: str, error: Exception) -> None:
+        text = str(error).split(", Timeout:")[0][:300] or type(error).__name__
+        self.away_since = self.away_since or time.monotonic()
+        self.trouble = f"waiting for {what}: {text}"
+        _LOG.warning("%s", self.trouble)
+
+    def _note_recovery(self, what: str) -> None:
+        if self.away_since is not None:
+            _LOG.info("%s is back after %.0f s", what, time.monotonic() - self.away_since)
+        self.away_since, self.trouble = None, ""
+
+
+def _raise_if_hopeless(error: Exception) -> None:
+    if isinstance(error, PyMongoError):
+        reason = wrong_settings(error)
+        if reason:
+            raise SettingsError(reason) from error
+    if isinstance(error, AuthorizationError):
+        raise SettingsError(f"Kafka refuses this client: {error}; check its ACLs") from error

@@ -1,0 +1,1 @@
+"""What MongoDB holds: collections with their validators and indexes, documents, and how they are written."""

@@ -1,0 +1,124 @@
+"""The collections of the lake: validators and indexes, brought about as often as asked and changed once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.write_concern import WriteConcern
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pymongo.database import Database
+
+_INTEGER = {"bsonType": ["int", "long"]}
+_INTEGER_OR_NULL = {"bsonType": ["int", "long", "null"]}
+_TEXT = {"bsonType": "string"}
+_DATE = {"bsonType": "date"}
+_OBJECT = {"bsonType": "object"}
+
+
+def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {
+        "bsonType": "object",
+        "required": sorted(required),
+        "properties": {**required, **(optional or {})},
+    }
+
+
+def _array(items: dict[str, Any]) -> dict[str, Any]:
+    return {"bsonType": "array", "items": items}
+
+
+@dataclass(frozen=True)
+class Collection:
+    """One collection as it is to be."""
+
+    name: str
+    schema: dict[str, Any]
+    indexes: tuple[IndexModel, ...] = ()
+
+    @property
+    def validator(self) -> dict[str, Any]:
+        """Return the validator as MongoDB keeps it."""
+        return {"$jsonSchema": self.schema}
+
+
+TWEETS = Collection(
+    "tweets",
+    _object(
+        {
+            "_id": {"bsonType": "long"},
+            "text": _TEXT,
+            "words": _array(_TEXT),
+            "topics": _array(_object({"name": _TEXT, "first_at": _DATE}, {"woeid": _INTEGER_OR_NULL})),
+            "first_seen_at": _DATE,
+            "collected_at": _DATE,
+        },
+        {
+            "lang": {"bsonType": ["string", "null"]},
+            "created_at": {"bsonType": ["date", "null"]},
+            "author": {"bsonType": ["object", "null"]},
+            "entities": {"bsonType": ["object", "null"]},
+            "public_metrics": {"bsonType": ["object", "null"]},
+        },
+    ),
+    # Every index is paid for by each tweet that comes in: this one answers what was collected when,
+    # which is what clouds and the doctor ask.
+    (IndexModel([("collected_at", DESCENDING)]),),
+)
+
+TRENDS = Collection(
+    "trends",
+    _object(
+        {
+            "_id": _TEXT,
+            "woeid": _INTEGER,
+            "place": _TEXT,
+            "collected_at": _DATE,
+            "trends": _array(_object({"name": _TEXT, "rank": _INTEGER}, {"tweet_count": _INTEGER_OR_NULL})),
+        }
+    ),
+    (IndexModel([("woeid", ASCENDING), ("collected_at", DESCENDING)]),),
+)
+
+CLOUDS = Collection(
+    "clouds",
+    _object({"rendered_at": _DATE, "counts": _OBJECT}),
+    (IndexModel([("rendered_at", DESCENDING)]),),
+)
+
+ALL = (TWEETS, TRENDS, CLOUDS)
+
+
+def initialise(database: Database[dict[str, Any]]) -> list[str]:
+    """Bring every collection about, and return what had to be changed: nothing the second time."""
+    database = database.with_options(write_concern=WriteConcern("majority"))
+    present = {found["name"]: found for found in database.list_collections()}
+    changed: list[str] = []
+    for wanted in ALL:
+        changed += _ensure_collection(database, wanted, present.get(wanted.name))
+        changed += _ensure_indexes(database, wanted)
+    return changed
+
+
+def _ensure_collection(
+    database: Database[dict[str, Any]], wanted: Collection, found: Mapping[str, Any] | None
+) -> list[str]:
+    if found is None:
+        database.create_collection(wanted.name, validator=wanted.validator)
+        return [f"collection {wanted.name}"]
+    if found["options"].get("validator") != wanted.validator:
+        database.command("collMod", wanted.name, validator=wanted.validator)
+        return [f"validator of {wanted.name}"]
+    return []
+
+
+def _ensure_indexes(database: Database[dict[str, Any]], wanted: Collection) -> list[str]:
+    present = set(database[wanted.name].index_information())
+    missing = [index for index in wanted.indexes if index.document["name"] not in present]
+    if missing:
+        database[wanted.name].create_indexes(missing)
+    return [f"index {wanted.name}.{index.document['name']}" for index in missing]

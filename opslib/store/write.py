@@ -1,0 +1,186 @@
+"""Writing tweets and snapshots into MongoDB so that writing them again changes nothing.
+
+New tweets are inserted, known ones updated only where a copy brings something, and everything returned
+as written has been acknowledged by a majority.
+
+Reading is done with read concern "majority": what is found and needs no change is then as safe as what
+was just acknowledged. A tweet that another sink wrote and that no majority has yet is not seen, comes
+back as a duplicate, and its turn comes again once the majority has it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import bson
+from bson.codec_options import CodecOptions
+from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
+from pymongo import UpdateOne
+from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from opslib.store.documents import Document, changes
+from opslib.store.failures import bad_document
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pymongo.collection import Collection
+
+_DUPLICATE = 11000
+_ROUNDS = 8
+# Kept for what each update looks at; the rest of a known tweet need not travel.
+_JUDGED = {"collected_at": 1, "first_seen_at": 1, "topics": 1}
+_UNWRITABLE = (BSONError, OverflowError, UnicodeError, ValueError, TypeError, RecursionError)
+Key = Any
+
+
+@dataclass
+class Outcome:
+    """What became of a batch of documents."""
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    refused: dict[Key, str] = field(default_factory=dict)  # id to reason
+
+
+def safely(collection: Collection[Document]) -> Collection[Document]:
+    """Return *collection* with majority reads and writes, and times that know their zone."""
+    return collection.with_options(
+        codec_options=CodecOptions(tz_aware=True),
+        read_concern=ReadConcern("majority"),
+        write_concern=WriteConcern("majority"),
+    )
+
+
+def write_tweets(collection: Collection[Document], documents: Mapping[Key, Document]) -> Outcome:
+    """Write tweets, given by id, into a collection made by :func:`safely`."""
+    outcome = Outcome()
+    encoded = _encoded(documents, outcome)
+    waiting = set(encoded)
+    for _ in range(_ROUNDS):
+        known = {d["_id"]: d for d in collection.find({"_id": {"$in": list(waiting)}}, _JUDGED)}
+        fresh = [encoded[key] for key in waiting if key not in known]
+        again = _insert(collection, fresh, outcome)
+        again |= _update(collection, known, documents, outcome)
+        waiting = again - set(outcome.refused)
+        if not waiting:
+            return outcome
+    raise AutoReconnect(f"{len(waiting)} tweets keep being changed by somebody else")
+
+
+def write_once(collection: Collection[Document], documents: Mapping[Key, Document]) -> Outcome:
+    """Write documents that never change; those that are there already stay."""
+    outcome = Outcome()
+    again = _insert(collection, list(_encoded(documents, outcome).values()), outcome)
+    outcome.unchanged = len(again)
+    return outcome
+
+
+def _encoded(documents: Mapping[Key, Document], outcome: Outcome) -> dict[Key, RawBSONDocument]:
+    """Encode each document by itself, so that one that cannot be does not spoil the others."""
+    encoded = {}
+    for key, document in documents.items():
+        try:
+            encoded[key] = RawBSONDocument(bson.encode(document))
+        except _UNWRITABLE as error:  # noqa: PERF203 - it is per document on purpose
+            outcome.refused[key] = f"cannot be written as BSON: {error}"
+    return encoded
+
+
+def _insert(collection: Collection[Document], fresh: list[RawBSONDocument], outcome: Outcome) -> set[Key]:
+    """Insert what is new, and return the ids that were there already."""
+    if not fresh:
+        return set()
+    there: set[Key] = set()
+    try:
+        collection.insert_many(fresh, ordered=False)
+    except BulkWriteError as error:
+        details = _only_faults_of_documents(error)
+        for fault in details["writeErrors"]:
+            key = fresh[fault["index"]]["_id"]
+            if fault["code"] == _DUPLICATE:
+                there.add(key)
+            else:
+                outcome.refused[key] = str(bad_document(fault["code"], fault["errmsg"]))
+        outcome.inserted += details["nInserted"]
+    except OperationFailure as error:
+        # The whole command was refused for the sake of one document: find which.
+        return _halved(error, fresh, outcome, lambda part: _insert(collection, part, outcome))
+    else:
+        outcome.inserted += len(fresh)
+    return there
+
+
+def _update(
+    collection: Collection[Document],
+    known: Mapping[Key, Document],
+    documents: Mapping[Key, Document],
+    outcome: Outcome,
+) -> set[Key]:
+    """Update what changed, and return the ids to look at again because they changed meanwhile."""
+    updates: dict[Key, UpdateOne] = {}
+    for key, found in known.items():
+        changed = changes(found, documents[key])
+        if changed:
+            # The filter holds what was judged: if somebody changed that meanwhile, nothing matches.
+            updates[key] = UpdateOne({name: found[name] for name in ("_id", *_JUDGED)}, {"$set": changed})
+    outcome.unchanged += len(known) - len(updates)
+    return _apply(collection, list(updates.items()), outcome)
+
+
+def _apply(
+    collection: Collection[Document], updates: list[tuple[Key, UpdateOne]], outcome: Outcome
+) -> set[Key]:
+    if not updates:
+        return set()
+    refused = set()
+    try:
+        matched = collection.bulk_write([update for _, update in updates], ordered=False).matched_count
+    except BulkWriteError as error:
+        details = _only_faults_of_documents(error)
+        for fault in details["writeErrors"]:
+            key = updates[fault["index"]][0]
+            refused.add(key)
+            outcome.refused[key] = str(bad_document(fault["code"], fault["errmsg"]))
+        matched = details["nMatched"]
+    except OperationFailure as error:
+        return _halved(error, updates, outcome, lambda part: _apply(collection, part, outcome))
+    if matched + len(refused) < len(updates):
+        # Which of them did not match MongoDB does not say: all are judged again, and most then need nothing.
+        return {key for key, _ in updates} - refused
+    outcome.updated += matched
+    return set()
+
+
+def _only_faults_of_documents(error: BulkWriteError) -> Mapping[str, Any]:
+    """Return the details if documents alone are to blame; raise *error* again if anything else is."""
+    details = error.details or {}
+    if details.get("writeConcernErrors"):
+        raise AutoReconnect(f"no majority: {details['writeConcernErrors'][0].get('errmsg')}") from error
+    for fault in details["writeErrors"]:
+        if fault["code"] != _DUPLICATE and not bad_document(fault["code"]):
+            if fault["code"] in (13, 18):
+                raise OperationFailure(fault["errmsg"], fault["code"]) from error
+            raise AutoReconnect(f"{fault['code']} {fault['errmsg']}") from error
+    return details
+
+
+def _halved(error: OperationFailure, items: list[Any], outcome: Outcome, act: Any) -> set[Key]:
+    """Do *act* with each half of *items* after a refusal, down to the one document that is to blame."""
+    reason = bad_document(error.code, str(error))
+    if reason is None:
+        raise error
+    if len(items) > 1:
+        middle = len(items) // 2
+        return set(act(items[:middle])) | set(act(items[middle:]))
+    outcome.refused[_key(items[0])] = reason
+    return set()
+
+
+def _key(item: Any) -> Key:
+    return item[0] if isinstance(item, tuple) else item["_id"]

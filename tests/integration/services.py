@@ -1,0 +1,325 @@
+"""ZooKeeper, Kafka and MongoDB from the built distributions, on free loopback ports, without root.
+
+TLS and authentication are on as they are in production, so what is tested is what is deployed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from certificates import Authority, Certificate
+from kafka.admin import KafkaAdminClient
+from kafka.errors import RetriableError
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+START_SECONDS = 60
+ADMIN = ("admin", "admin-of-the-tests")
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(
+    what: str | Callable[[], str], ready: Callable[[], bool], seconds: float = START_SECONDS
+) -> None:
+    """Poll *ready* until it holds; fail with *what* after *seconds*."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            text = what if isinstance(what, str) else what()
+            raise TimeoutError(f"after {seconds:g} s still not so: {text}")
+        time.sleep(0.05)
+
+
+def listening(port: int) -> bool:
+    """Tell whether something accepts connections on loopback *port*."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def distribution(name: str) -> Path:
+    """Return the folder of the unpacked distribution *name*, building and unpacking it once."""
+    opslib = [sys.executable, "-m", "opslib", "dist"]
+    archive = Path(
+        subprocess.run([*opslib, "path", name], check=True, capture_output=True, text=True).stdout.strip()
+    )
+    if not archive.exists():
+        subprocess.run([*opslib, "build", name], check=True, stdout=sys.stderr)
+    # Beside the archives, and bound to this very archive: a rebuilt one is unpacked anew.
+    unpacked = archive.parent.parent / "unpacked"
+    unpacked.mkdir(exist_ok=True)
+    with (unpacked / f"{archive.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        seen = archive.stat()
+        folder = unpacked / f"{archive.name.removesuffix('.tar.gz')}-{seen.st_size}-{int(seen.st_mtime)}"
+        if not folder.exists():
+            partial = folder.with_name(f"{folder.name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            subprocess.run(["tar", "-xzf", str(archive), "-C", str(partial)], check=True)
+            partial.rename(folder)
+    (top,) = folder.iterdir()
+    return top
+
+
+class Service:
+    """One server process with its folder and its log."""
+
+    def __init__(self, name: str, folder: Path, command: list[str], port: int) -> None:
+        self.name = name
+        self.folder = folder
+        self.command = command
+        self.port = port
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def start(self) -> None:
+        """Start the server and wait for its port."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = process = subprocess.Popen(
+                self.command, stdout=log, stderr=subprocess.STDOUT, cwd=self.folder
+            )
+
+        def serving() -> bool:
+            if process.poll() is not None:
+                tail = (self.folder / "log").read_text(errors="replace")[-3000:]
+                raise RuntimeError(f"{self.name} ended with {process.returncode}:\n{tail}")
+            return listening(self.port)
+
+        wait_until(f"{self.name} listens on {self.port}", serving)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End the server and wait for it."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGCONT)
+        self._process.send_signal(how)
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let the server answer nobody for a while, as a stalled machine would."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """Keep the server stopped for a while."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+
+def _java(*arguments: str) -> list[str]:
+    java = str(distribution("java") / "bin/java")
+    # Short-lived and small: the quick compiler and the plain collector start soonest.
+    return [java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx384m", *arguments]
+
+
+def _properties(path: Path, values: dict[str, object]) -> str:
+    path.write_text("".join(f"{key}={value}\n" for key, value in values.items()))
+    return str(path)
+
+
+def _logback(folder: Path) -> str:
+    path = folder / "logback.xml"
+    path.write_text(
+        "<configuration><appender name='out' class='ch.qos.logback.core.ConsoleAppender'>"
+        "<encoder><pattern>%d %level %logger %msg%n</pattern></encoder></appender>"
+        "<root level='WARN'><appender-ref ref='out'/></root></configuration>"
+    )
+    return f"-Dlogback.configurationFile={path}"
+
+
+def zookeeper(folder: Path, certificate: Certificate) -> tuple[Service, int]:
+    """Describe a ZooKeeper with a TLS port for the doctor; return it with the plain port for Kafka."""
+    folder.mkdir(parents=True)
+    secure, plain = free_port(), free_port()
+    config = _properties(
+        folder / "zoo.cfg",
+        {
+            "dataDir": folder / "data",
+            "clientPort": plain,
+            "clientPortAddress": "127.0.0.1",
+            "secureClientPort": secure,
+            "secureClientPortAddress": "127.0.0.1",
+            "serverCnxnFactory": "org.apache.zookeeper.server.NettyServerCnxnFactory",
+            "ssl.keyStore.location": certificate.both,
+            "ssl.trustStore.location": certificate.ca,
+            "ssl.clientAuth": "need",
+            "authProvider.x509": "org.apache.zookeeper.server.auth.X509AuthenticationProvider",
+            "4lw.commands.whitelist": "srvr,ruok",
+            "admin.enableServer": "false",
+        },
+    )
+    jars = f"{distribution('zookeeper')}/lib/*"
+    main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
+    return Service("zookeeper", folder, _java(_logback(folder), "-cp", jars, main, config), secure), plain
+
+
+def kafka(folder: Path, certificate: Certificate, zookeeper_port: int) -> Service:
+    """Describe a broker that takes mutual TLS alone."""
+    folder.mkdir(parents=True)
+    port = free_port()
+    config = _properties(
+        folder / "server.properties",
+        {
+            "broker.id": 1,
+            "zookeeper.connect": f"127.0.0.1:{zookeeper_port}",
+            "listeners": f"SSL://127.0.0.1:{port}",
+            "security.inter.broker.protocol": "SSL",
+            "ssl.client.auth": "required",
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": certificate.both,
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": certificate.ca,
+            "log.dirs": folder / "data",
+            "num.partitions": 3,
+            "auto.create.topics.enable": "false",
+            "offsets.topic.replication.factor": 1,
+            "offsets.topic.num.partitions": 1,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "group.initial.rebalance.delay.ms": 0,
+            "group.min.session.timeout.ms": 1000,
+        },
+    )
+    jars = f"{distribution('kafka')}/libs/*"
+    return Service("kafka", folder, _java(_logback(folder), "-cp", jars, "kafka.Kafka", config), port)
+
+
+def mongodb(folder: Path, certificate: Certificate) -> Service:
+    """Describe a replica set of one member with TLS, a key file and authorization."""
+    folder.mkdir(parents=True)
+    (folder / "data").mkdir()
+    key = folder / "keyfile"
+    key.write_text("a key file of the tests alone\n".replace(" ", "") * 2)
+    key.chmod(0o600)
+    port = free_port()
+    # Debian 12 lacks the libssl1.1 of the Debian 11 build.
+    mongod = str(distribution("mongodb-debian12") / "bin/mongod")
+    command = [mongod, "--port", str(port), "--bind_ip", "127.0.0.1", "--dbpath", str(folder / "data")]
+    command += ["--replSet", "trendlake", "--keyFile", str(key), "--nounixsocket", "--quiet"]
+    command += ["--tlsMode", "requireTLS", "--tlsCertificateKeyFile", str(certificate.both)]
+    command += ["--tlsCAFile", str(certificate.ca), "--tlsAllowConnectionsWithoutCertificates"]
+    command += ["--wiredTigerCacheSizeGB", "0.25"]
+    # A primary that is told to end otherwise waits 15 s for clients to notice.
+    command += ["--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"]
+    return Service("mongodb", folder, command, port)
+
+
+def mongodb_client(
+    port: int, ca: Path, user: tuple[str, str] | None = ADMIN
+) -> MongoClient[dict[str, object]]:
+    """Return a direct client of the member on *port*."""
+    login = {"username": user[0], "password": user[1]} if user else {}
+    return MongoClient(
+        "127.0.0.1", port, tls=True, tlsCAFile=str(ca), directConnection=True,
+        serverSelectionTimeoutMS=3000, **login,
+    )  # fmt: skip
+
+
+def initiate(port: int, ca: Path) -> None:
+    """Make the member a primary, and its first user by the exception that loopback has."""
+    client = mongodb_client(port, ca, user=None)
+    with contextlib.suppress(OperationFailure):
+        member = {"_id": 0, "host": f"127.0.0.1:{port}"}
+        client.admin.command("replSetInitiate", {"_id": "trendlake", "members": [member]})
+    wait_until("MongoDB is primary", lambda: bool(client.admin.command("hello")["isWritablePrimary"]))
+    client.admin.command("createUser", ADMIN[0], pwd=ADMIN[1], roles=["root"])
+    client.close()
+
+
+def primary(port: int, ca: Path) -> bool:
+    """Tell whether the member on *port* takes writes."""
+    client = mongodb_client(port, ca)
+    try:
+        return bool(client.admin.command("hello")["isWritablePrimary"])
+    except PyMongoError:
+        return False
+    finally:
+        client.close()
+
+
+def kafka_options(port: int, certificate: Certificate) -> dict[str, object]:
+    """Return what a kafka-python client needs to reach the broker on *port* as *certificate*."""
+    return {
+        "bootstrap_servers": [f"127.0.0.1:{port}"],
+        "security_protocol": "SSL",
+        "ssl_cafile": str(certificate.ca),
+        "ssl_certfile": str(certificate.cert),
+        "ssl_keyfile": str(certificate.key),
+    }
+
+
+def create_topics(port: int, certificate: Certificate, names: dict[str, int]) -> None:
+    """Create topics, name to number of partitions, and wait until they and the groups have leaders."""
+    admin = KafkaAdminClient(**kafka_options(port, certificate))
+    admin.create_topics({n: {"num_partitions": p, "replication_factor": 1} for n, p in names.items()})
+    admin.wait_for_topics(list(names))
+
+    def groups_work() -> bool:
+        try:
+            admin.list_group_offsets({"probe": None})
+        except RetriableError:
+            return False
+        return True
+
+    wait_until("the broker looks after groups", groups_work)
+    admin.close()
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """Return this process's environment without settings of opslib, and *extra*."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OPSLIB_", "CREDENTIALS_DIRECTORY"))}
+    return {**kept, "PYTHONUNBUFFERED": "1", **extra}
+
+
+__all__ = [
+    "Authority",
+    "Certificate",
+    "Service",
+    "create_topics",
+    "distribution",
+    "environment",
+    "free_port",
+    "initiate",
+    "kafka",
+    "kafka_options",
+    "listening",
+    "mongodb",
+    "mongodb_client",
+    "primary",
+    "wait_until",
+    "zookeeper",
+]
