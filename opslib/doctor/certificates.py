@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opslib.doctor import endpoints, tls
+from opslib.settings import SettingsError
 
 if TYPE_CHECKING:
     from opslib.doctor.findings import Report
@@ -29,12 +30,14 @@ def check(settings: Settings, report: Report, warning_days: int = WARNING_DAYS) 
 
 def _check_presented(endpoint: endpoints.Endpoint, report: Report, warning_days: int) -> None:
     title = f"{endpoint.component} on {endpoint}"
-    context = tls.client_context(endpoint.certificate, endpoint.key)
     try:
+        context = tls.client_context(endpoint.certificate, endpoint.key)
         with tls.connect(endpoint.host, endpoint.port, context, _TIMEOUT) as connection:
             days = tls.presented_days(connection)
     except tls.HandshakeRefusedError as error:
         report.failed(f"{title}: {error}", RENEW)
+    except SettingsError as error:
+        report.failed(f"{title}: {error.message}", "correct the credentials folder")
     except OSError as error:
         report.failed(f"{title} does not answer: {error}", f"see the check {endpoint.component}")
     else:

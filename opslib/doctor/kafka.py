@@ -25,11 +25,12 @@ _BEHIND_SECONDS = 300
 
 
 class UnreachableError(Exception):
-    """No broker answers, with the reason of the first one."""
+    """No broker answers; says why of each."""
 
 
 @contextlib.contextmanager
 def _admin(settings: Settings) -> Iterator[Any]:
+    _probe(settings)
     try:
         admin = KafkaAdminClient(
             **settings.kafka.client_options(),
@@ -38,34 +39,34 @@ def _admin(settings: Settings) -> Iterator[Any]:
             request_timeout_ms=_TIMEOUT_MILLISECONDS,
         )
     except KafkaError as error:
-        raise UnreachableError(_why(settings) or str(error)) from error
+        raise UnreachableError(str(error)) from error
     try:
         yield admin
     finally:
         admin.close()
 
 
-def _why(settings: Settings) -> str | None:
-    """Return what kafka-python keeps to itself: why TLS with a broker fails."""
-    if settings.kafka.security_protocol != "SSL":
-        return None
-    context = tls.client_context("kafka_cert", "kafka_key")
+def _probe(settings: Settings) -> None:
+    """Raise with the reasons if no broker can be reached: kafka-python keeps them to itself."""
+    secure = settings.kafka.security_protocol == "SSL"
+    context = tls.client_context("kafka_cert", "kafka_key") if secure else None
+    reasons = []
     for server in endpoints.kafka(settings):
-        reason = tls.refused_by_peer(server.host, server.port, context, timeout=3)
-        if reason:
-            return f"TLS with {server}: {reason}"
-    return None
+        reason = tls.refusal(server.host, server.port, context, timeout=3)
+        if reason is None:
+            return
+        reasons.append(f"{server}: {reason}")
+    raise UnreachableError("; ".join(reasons))
 
 
 def check(settings: Settings, report: Report) -> None:
     """Report brokers, missing topics, partitions without a leader and replicas that are behind."""
-    servers = ",".join(settings.kafka.bootstrap_servers)
     try:
         with _admin(settings) as admin:
             brokers = admin.describe_cluster()["brokers"]
             topics = {topic["name"]: topic for topic in admin.describe_topics()}
     except (UnreachableError, KafkaError) as error:
-        report.failed(f"{servers}: {error}", "on its hosts: systemctl status kafka")
+        report.failed(str(error), "on its hosts: systemctl status kafka")
         return
     names = ", ".join(f"{b['host']}:{b['port']}" for b in brokers)
     report.ok(f"{len(brokers)} broker{'s' if len(brokers) > 1 else ''}: {names}")

@@ -49,7 +49,7 @@ def connect(host: str, port: int, context: ssl.SSLContext, timeout: float) -> ss
     return secure
 
 
-def refused_by_peer(host: str, port: int, context: ssl.SSLContext, timeout: float) -> str | None:
+def refused_certificate(host: str, port: int, context: ssl.SSLContext, timeout: float) -> str | None:
     """Return why the handshake with *host* fails for the sake of a certificate, or ``None``.
 
     In TLS 1.3 a server refuses a client's certificate only after the client believes to be connected,
@@ -66,6 +66,15 @@ def refused_by_peer(host: str, port: int, context: ssl.SSLContext, timeout: floa
     except OSError:
         return None
     return None
+
+
+def refusal(host: str, port: int, context: ssl.SSLContext | None, timeout: float) -> str | None:
+    """Return why *host* cannot be talked to, without TLS if there is no *context*; ``None`` if it can."""
+    try:
+        socket.create_connection((host, port), timeout=timeout).close()
+    except OSError as error:
+        return str(error)
+    return refused_certificate(host, port, context, timeout) if context else None
 
 
 def presented_days(secure: ssl.SSLSocket) -> float:

@@ -142,6 +142,6 @@ def _check_handshakes(what: str, servers: list[endpoints.Endpoint]) -> None:
     """
     for server in servers:
         context = tls.client_context(server.certificate, server.key)
-        reason = tls.refused_by_peer(server.host, server.port, context, timeout=5)
+        reason = tls.refused_certificate(server.host, server.port, context, timeout=5)
         if reason:
             raise SettingsError(f"TLS with {what} on {server} fails: {reason}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
 
 from opslib import message
+from opslib.store.collections import initialise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,14 @@ class Servers:
     kafka: services.Service
     mongodb: services.Service
     operator: dict[str, Any]  # options of a Kafka client
+
+    @contextmanager
+    def mongodb_away(self) -> Iterator[None]:
+        """Keep MongoDB stopped for a while; afterwards it takes writes again."""
+        with self.mongodb.away():
+            yield
+        port, ca = self.mongodb.port, self.authority.ca
+        services.wait_until("MongoDB is primary again", lambda: services.primary(port, ca))
 
 
 @pytest.fixture(scope="session")
@@ -195,9 +204,7 @@ def offset_at(offset: int) -> Any:
 @pytest.fixture
 def lake(servers: Servers, tmp_path: Path) -> Iterator[Lake]:
     lake = Lake(servers, tmp_path)
-    initialised = lake.opslib("store", "init", "--format", "json")
-    assert initialised.returncode == 0, initialised.stderr
-    assert json.loads(initialised.stdout)["changed"]
+    assert initialise(lake.database)
     yield lake
     lake.close()
 

@@ -161,7 +161,7 @@ def test_mongodb_away_for_a_while(lake: Lake) -> None:
     lake.send(*(tweet(n) for n in range(100)))
     lake.wait_for_commit()
     assignments = lake.log().count(": reading ")
-    with lake.servers.mongodb.away():
+    with lake.servers.mongodb_away():
         lake.send(*(tweet(n) for n in range(100, 3000)))
         time.sleep(3)
         assert sink.poll() is None, lake.log()
