@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from opslib.settings import Settings
 
 _DATA = Path("/var/lib")
+_SYSTEMD = Path("/run/systemd/system")
 _LEAST_FREE = 0.10
 _GIGABYTE = 1024**3
 _UNITS = ("zookeeper*", "kafka*", "mongodb*", "mongod*", "nifi*", "opslib*", "trendlake*")
@@ -29,7 +30,7 @@ def check_disk(_settings: Settings, report: Report) -> None:
 
 def check_units(_settings: Settings, report: Report) -> None:
     """Report units of the lake that failed."""
-    if not Path("/run/systemd/system").is_dir():
+    if not _SYSTEMD.is_dir():
         report.skipped("this host does not run systemd")
         return
     command = ["systemctl", "list-units", "--failed", "--plain", "--no-legend", "--no-pager", *_UNITS]

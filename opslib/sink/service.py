@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _TURN_SECONDS = 1.0  # how long one turn of the loop may take, and so how soon it sees SIGTERM
-_REVOKE_SECONDS = 10.0  # well below the session timeout: heartbeats stand still for so long
-DRAIN_SECONDS = 25.0
+_REVOKE_SECONDS = 5.0  # well below the session timeout: heartbeats stand still for so long
+DRAIN_SECONDS = 20.0
 _REPORT_SECONDS = 10.0
 _UNCOMMITTED = "offsets not committed, the messages will be read again"
 
