@@ -64,7 +64,10 @@ def _start(name: str, check: Check, settings: Settings) -> tuple[threading.Threa
         try:
             check(settings, report)
         except SettingsError as error:
-            report.failed(error.message, "correct /etc/opslib/opslib.toml or the credentials folder")
+            report.failed(
+                error.message,
+                "run this as root, or correct /etc/opslib/opslib.toml and the credentials folder",
+            )
         except Exception as error:
             report.failed(f"{type(error).__name__}: {_first_line(error)}", "look into its log")
 

@@ -32,7 +32,9 @@ def check(settings: Settings, report: Report) -> None:
     except PyMongoError as error:
         reason = wrong_settings(error, starting=True)
         text = reason or f"{where}: {str(error).split(', Timeout:')[0][:300]}"
-        report.failed(text, "on its hosts: systemctl status mongodb" if not reason else "see the text")
+        report.failed(
+            text, "run ansible-playbook site.yml" if reason else "on its hosts: systemctl status mongodb"
+        )
         return
     finally:
         client.close()
@@ -51,7 +53,10 @@ def _check_members(client: Any, hello: dict[str, Any], report: Report) -> None:
     try:
         members = client.admin.command("replSetGetStatus")["members"]
     except OperationFailure as error:
-        report.failed(f"primary {primary}; the members' state is not told: {error.code}", "see docs on users")
+        report.failed(
+            f"primary {primary}; the members' state is not told: {error.code}",
+            "give this user the role clusterMonitor",
+        )
         return
     down = [f"{m['name']} is {m['stateStr']}" for m in members if m["stateStr"] not in _GOOD_STATES]
     if down:

@@ -261,6 +261,33 @@ def test_a_commit_that_is_refused_ends_nothing() -> None:
     assert len(slow.batches) == 2
 
 
+def test_a_sink_told_to_stop_finishes_what_it_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_TURN_SECONDS", 0.01)
+    subject, consumer, slow = made(polled(tweet(1)), polled(tweet(2), first=20))
+    thread = threading.Thread(target=subject.run)
+    thread.start()
+    while not consumer.held:  # one batch is being written, the other waits
+        threading.Event().wait(0.01)
+    subject.stop()
+    threading.Timer(0.1, slow.gate.set).start()
+    thread.join(5)
+    assert consumer.committed == [{(message.TWEETS, 2): 11}, {(message.TWEETS, 2): 21}]
+
+
+def test_a_sink_told_to_stop_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    monkeypatch.setattr(service, "_TURN_SECONDS", 0.01)
+    monkeypatch.setattr(service, "DRAIN_SECONDS", 0.05)
+    subject, consumer, slow = made(polled(tweet(1)))
+    thread = threading.Thread(target=subject.run)
+    thread.start()
+    slow.begun.wait(5)
+    subject.stop()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert consumer.committed == []
+    assert "1 messages were not written in time and stay in Kafka" in caplog.text
+
+
 def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     address = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
