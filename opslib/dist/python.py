@@ -38,7 +38,7 @@ def _own_files(name: str) -> list[Path]:
     roots = [package / part for part in _IN_NAR] if name.startswith("nar") else [package]
     files = [CHECKOUT / "pyproject.toml", CHECKOUT / "LICENSE", CHECKOUT / "README.md"]
     if name.startswith("nar"):
-        roots.append(CHECKOUT / "flows" / "processors")
+        roots += [CHECKOUT / "flows" / "processors", package / "flow" / "nar.py"]
     for root in roots:
         files += [root] if root.is_file() else [p for p in root.rglob("*") if p.is_file()]
     return sorted(p for p in files if p.is_file() and "__pycache__" not in p.parts)
@@ -140,7 +140,7 @@ def _build_nar(name: str, wheels: Path, path: Path) -> None:
                 archive.extractall(packages)
         package = CHECKOUT / "opslib"
         for file in _own_files(name):
-            if package in file.parents:
+            if package in file.parents and file.name != "nar.py":
                 copy = packages / file.relative_to(CHECKOUT)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, copy)

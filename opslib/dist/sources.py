@@ -91,8 +91,8 @@ SOURCES = {
             ),
             alone=tuple(f"{_NIFI}{nar}-nar:2.3.0:nar" for nar in _NIFI_NARS.split()),
             members=(
-                Members(f"{_NIFI}python-framework:2.3.0", "", "python/framework/"),
-                Members(f"{_NIFI}python-extension-api:2.3.0", "", "python/api/"),
+                Members(f"{_NIFI}python-framework:2.3.0", "framework/", "python/framework/"),
+                Members(f"{_NIFI}python-extension-api:2.3.0", "nifiapi/", "python/api/nifiapi/"),
             ),
         ),
         Source(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Debian packages use the same trick: one fixed moment for every file. This is the first of 2020, UTC.
 EPOCH = 1577836800
+EPOCH_PARTS = (2020, 1, 1, 0, 0, 0)
 
 
 class Tarball:

@@ -1,0 +1,1 @@
+"""NiFi flows: building the archive of their processors, deploying their definitions."""
