@@ -1,0 +1,116 @@
+"""What the roles mongodb and opslib compute: credentials, settings as TOML, privileges."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from opslib.cli.settings import command
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROLES = Path(__file__).parents[2] / "roles"
+JOBS = [
+    {"name": "store", "account": "opslib-store", "secrets": {"mongodb_password": "mongodb_store_password"}},
+    {
+        "name": "sink",
+        "account": "opslib-sink",
+        "secrets": {"mongodb_password": "mongodb_sink_password"},
+        "certificate_for": ["kafka"],
+    },
+]
+
+
+def load(path: str) -> Any:
+    spec = importlib.util.spec_from_file_location(Path(path).stem + "_of_role", ROLES / path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+filters = load("opslib/filter_plugins/opslib.py")
+
+
+def test_settings_become_toml_that_reads_back() -> None:
+    settings = {
+        "kafka": {"bootstrap_servers": ["a:9093", "b:9093"], "security_protocol": "SSL"},
+        "cloud": {"hours": 1.5, "title": 'São "Paulo"\n', "on": True},
+        "nested": {"deeper": {"x": 1}, "y": 2},
+    }
+    assert tomllib.loads(filters.to_toml(settings)) == settings
+
+
+def test_a_job_gets_its_own_password_and_key_and_no_other() -> None:
+    files = filters.opslib_credentials(JOBS, "/tls")
+    assert files["store"] == {
+        "ca": {"link": "/tls/opslib-sink/ca.pem"},
+        "mongodb_password": {"variable": "mongodb_store_password"},
+        "mongodb_username": {"content": "opslib-store"},
+    }
+    assert files["sink"]["kafka_key"] == {"link": "/tls/opslib-sink/key.pem"}
+    assert files["sink"]["mongodb_password"] == {"variable": "mongodb_sink_password"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="credentials belong to root")
+def test_credentials_are_kept_and_strays_removed(tmp_path: Path) -> None:
+    module = load("opslib/library/opslib_credentials.py")
+    jobs = {"sink": {"ca": {"link": "/tls/ca.pem"}, "mongodb_password": {"variable": "v"}}}
+
+    def settle(secret: str, *, check_mode: bool = False) -> list[str]:
+        credentials = module.Credentials(str(tmp_path / "credentials"), check_mode)
+        credentials.settle(jobs, {"v": secret})
+        return [Path(change).name for change in credentials.changes]
+
+    assert settle("one", check_mode=True)
+    assert not (tmp_path / "credentials").exists()
+    assert settle("one")
+    password = tmp_path / "credentials/sink/mongodb_password"
+    assert password.read_text() == "one"
+    assert password.stat().st_mode & 0o777 == 0o600
+    assert settle("one") == []
+    assert settle("two") == ["mongodb_password"]
+    password.chmod(0o644)
+    password.with_name("stray").touch()
+    (tmp_path / "credentials/gone").mkdir()
+    assert settle("two") == ["gone", "stray", "mongodb_password"]
+    assert settle("two") == []
+
+
+def test_privileges_compare_whatever_their_order() -> None:
+    granted = load("mongodb/library/mongodb_state.py").granted
+    tweets = {"db": "trendlake", "collection": "tweets"}
+    split = [{"resource": tweets, "actions": ["insert"]}, {"resource": tweets, "actions": ["find"]}]
+    assert granted(split) == granted([{"resource": tweets, "actions": ["find", "insert"]}])
+    assert granted(split) != granted([{"resource": tweets, "actions": ["find"]}])
+
+
+def test_settings_check_tells_what_is_wrong(tmp_path: Path) -> None:
+    right, wrong = tmp_path / "right.toml", tmp_path / "wrong.toml"
+    right.write_text("[sink]\nbatch_size = 10\n")
+    wrong.write_text("[sink]\nbatch_sise = 10\n")
+    assert CliRunner().invoke(command, ["--check", str(right)]).exit_code == 0
+    refused = CliRunner().invoke(command, ["--check", str(wrong)])
+    assert refused.exit_code == 2
+    assert "sink.batch_sise" in refused.output
+
+
+def test_settings_show_names_of_credentials_and_nothing_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.joinpath("mongodb_password").write_text("hidden")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    for form in ("text", "json"):
+        shown = CliRunner().invoke(command, ["--format", form]).output
+        assert "mongodb_password" in shown
+        assert "hidden" not in shown
