@@ -13,7 +13,11 @@ from opslib.cli._options import with_settings
 from opslib.sink import start
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opslib.settings import Settings
+
+_SELDOM_SECONDS = 60
 
 
 @click.command()
@@ -39,8 +43,30 @@ def _log_to_journal() -> None:
     handler = logging.StreamHandler(sys.stderr)
     text = "%(levelname)s %(name)s: %(message)s"
     handler.setFormatter(_Levels(text) if journal else logging.Formatter(f"%(asctime)s {text}"))
+    handler.addFilter(_seldom())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("opslib").setLevel(logging.INFO)
+    # It complains about every tenth of a second that a busy machine takes from it.
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
+
+
+def _seldom() -> Callable[[logging.LogRecord], bool]:
+    """Return a filter that lets each complaint of Kafka's client through once a minute.
+
+    While a broker is away it has several, many times a second.
+    """
+    last: dict[tuple[str, str], float] = {}
+
+    def passes(record: logging.LogRecord) -> bool:
+        if not record.name.startswith("kafka."):
+            return True
+        key = (record.name, str(record.msg))
+        if record.created - last.get(key, 0) < _SELDOM_SECONDS:
+            return False
+        last[key] = record.created
+        return True
+
+    return passes
 
 
 class _Levels(logging.Formatter):

@@ -123,6 +123,7 @@ def _try_kafka(settings: Settings, instance: str | None) -> KafkaConsumer:
             allow_auto_create_topics=False,
             max_partition_fetch_bytes=2 * _MEGABYTE,
             metrics_enabled=False,
+            reconnect_backoff_max_ms=5_000,
         )
     except (KafkaConfigurationError, ValueError) as error:
         raise SettingsError(f"the Kafka settings are wrong: {error}") from error

@@ -172,6 +172,20 @@ def test_mongodb_away_for_a_while(lake: Lake) -> None:
     assert lake.log().count(": reading ") == assignments, "it fell out of its group"
 
 
+def test_kafka_away_for_a_while(lake: Lake) -> None:
+    sink = lake.start_sink()
+    lake.send(*(tweet(n) for n in range(100)))
+    lake.wait_for_commit()
+    with lake.servers.kafka.away():
+        time.sleep(1)
+        assert sink.poll() is None, lake.log()
+    lake.send(*(tweet(n) for n in range(100, 500)))
+    lake.wait_for_commit(60)
+    assert lake.ids() == ids(range(500))
+    assert sink.poll() is None
+    assert len(lake.log().splitlines()) < 40, "it fills the journal"
+
+
 def test_sigterm_finishes_what_was_fetched(lake: Lake) -> None:
     sink = lake.start_sink()
     lake.send(*(tweet(n) for n in range(4000)))
