@@ -1,0 +1,80 @@
+"""The services do what they are for, for those who may, and nothing for others."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+import requests
+import using
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+from kazoo.handlers.threading import KazooTimeoutError
+from pymongo.errors import OperationFailure, PyMongoError
+
+
+def test_zookeeper_keeps_a_znode(lake):
+    path = f"/verify-{uuid.uuid4().hex}"
+    with using.zookeeper(lake) as one, using.zookeeper(lake) as other:
+        one.create(path, b"seen")
+        assert other.get(path)[0] == b"seen"
+        one.delete(path)
+
+
+def test_zookeeper_refuses_a_client_without_a_certificate(lake):
+    with pytest.raises(KazooTimeoutError), using.zookeeper(lake, certificate=False):
+        pass
+
+
+def test_kafka_hands_on_a_message(lake):
+    assert using.a_message_goes_through_kafka(lake)
+
+
+def test_kafka_refuses_a_client_without_a_certificate(lake):
+    with pytest.raises((KafkaError, OSError)):
+        KafkaProducer(
+            **using.kafka_options(lake, certificate=False), api_version_auto_timeout_ms=5000
+        ).close()
+
+
+def test_mongodb_keeps_a_document(lake):
+    with using.mongodb(lake) as client:
+        database = client[f"verify-{uuid.uuid4().hex}"]
+        try:
+            database.things.insert_one({"_id": 1, "text": "seen"})
+            assert database.things.find_one({"_id": 1}) == {"_id": 1, "text": "seen"}
+        finally:
+            client.drop_database(database.name)
+
+
+def test_mongodb_shows_nothing_without_a_password(lake):
+    with (
+        using.mongodb(lake, password=False) as client,
+        pytest.raises(OperationFailure, match="authentication"),
+    ):
+        client.trendlake.tweets.find_one()
+
+
+def test_mongodb_refuses_a_wrong_password(lake):
+    wrong = lake.__class__(lake.name, lake.address, lake.folder, {"mongodb_admin_password": "wrong"})
+    with using.mongodb(wrong) as client, pytest.raises(PyMongoError, match="Authentication failed"):
+        client.trendlake.tweets.find_one()
+
+
+def test_the_flow_runs(lake):
+    status = using.nifi(lake, "flow/status").json()["controllerStatus"]
+    assert status["runningCount"] > 0
+    assert (status["stoppedCount"], status["invalidCount"]) == (0, 0)
+
+
+def test_nifi_refuses_a_client_without_a_certificate(lake):
+    try:
+        answer = using.nifi(lake, "flow/status", certificate=False)
+    except requests.exceptions.RequestException:
+        return  # refused before there was anything to answer
+    assert answer.status_code in (401, 403)
+
+
+def test_the_doctor_finds_everything_well(host):
+    said = host.run("opslib doctor")
+    assert said.rc == 0, said.stdout + said.stderr
