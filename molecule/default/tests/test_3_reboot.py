@@ -6,7 +6,6 @@ import time
 
 import using
 
-
 # Differs from boot to boot, on a machine whose kernel goes on running as well.
 BOOT = "systemctl show -p UserspaceTimestampMonotonic --value"
 
