@@ -40,7 +40,7 @@ class CollectTrends(FlowFileSource):
     )
     PLACES = PropertyDescriptor(
         name="Places",
-        description="WOEID and name of each place, as WOEID:name, separated by commas: 23424768:Brazil,1:World",
+        description="WOEID and name of each place, separated by commas: 23424768:Brazil,1:World",
         required=True,
         validators=[StandardValidators.NON_EMPTY_VALIDATOR],
     )
@@ -68,9 +68,7 @@ class CollectTrends(FlowFileSource):
                 trends = client.trends(int(woeid), int(value(self.MAX_TRENDS)))
                 snapshots.append(trends_message(int(woeid), name, trends, datetime.now(timezone.utc)))
         except RateLimited as limited:
-            self.logger.warn(
-                f"X's limit of trend requests is reached until {limited.reset_at}: asking again at the next turn"
-            )
+            self.logger.warn(f"X's limit of trend requests is reached until {limited.reset_at}")
         except XError as error:
             self.logger.error(f"X gave no trends: {error}")
         finally:

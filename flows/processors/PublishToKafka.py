@@ -61,7 +61,7 @@ class PublishToKafka(FlowFileTransform):
             producer.flush(60)
             for future in sent:
                 future.get(timeout=10)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the FlowFile is kept and tried again
+        except Exception as error:
             self._close()
             self.logger.error(f"{len(lines)} messages for {topic} are not confirmed: {error!r}")
             return FlowFileTransformResult("failure")

@@ -7,12 +7,15 @@ import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from opslib.cli._options import with_settings
 from opslib.flow import api, deploy
-from opslib.settings import Settings
+
+if TYPE_CHECKING:
+    from opslib.settings import Settings
 
 
 @click.group()

@@ -50,7 +50,7 @@ class Definition:
     @property
     def comments(self) -> str:
         """What is written on the running group."""
-        return f"Flow {self.name} version {self.version}, digest {self.digest}. Deployed by `opslib flow deploy`."
+        return f"Flow {self.name} version {self.version}, digest {self.digest}, by `opslib flow deploy`."
 
     @property
     def types(self) -> set[str]:
@@ -183,9 +183,9 @@ def _processors(group_id: str) -> list[Any]:
 
 def _invalid(group_id: str) -> list[str]:
     return [
-        f"{processor.component.name}: {'; '.join(processor.component.validation_errors or ['still validating'])}"
-        for processor in _processors(group_id)
-        if processor.component.validation_status != "VALID"
+        f"{p.component.name}: {'; '.join(p.component.validation_errors or ['still validating'])}"
+        for p in _processors(group_id)
+        if p.component.validation_status != "VALID"
     ]
 
 

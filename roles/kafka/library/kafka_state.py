@@ -21,7 +21,11 @@ options:
   command_config: {type: path, required: true, description: Properties file of the tools.}
   topics: {type: list, elements: dict, required: true, description: "Each with name, partitions, config."}
   replicas: {type: int, required: true, description: Replication factor of new topics.}
-  acls: {type: list, elements: dict, required: true, description: "Each with principal, operations and topics, groups or cluster."}
+  acls:
+    type: list
+    elements: dict
+    required: true
+    description: Each with principal, operations, and topics, groups or cluster.
 """
 
 EXAMPLES = """
@@ -44,6 +48,9 @@ differences:
 """
 
 
+_TOPICS = "org.apache.kafka.tools.TopicCommand"
+
+
 class Tools:
     """Kafka's command line tools against one cluster."""
 
@@ -56,8 +63,8 @@ class Tools:
         # The tools run for a second: a compiler that thinks less starts them sooner.
         command = [wanted["java"], "-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
         command += ["-Dlog4j.configuration=file:/etc/kafka/log4j.properties", "-Dlog4j.rootLogger=ERROR"]
-        command += ["-cp", wanted["libs"] + "/*", tool, "--bootstrap-server", ",".join(wanted["bootstrap_servers"])]
-        command += ["--command-config", wanted["command_config"], *arguments]
+        command += ["-cp", wanted["libs"] + "/*", tool, "--command-config", wanted["command_config"]]
+        command += ["--bootstrap-server", ",".join(wanted["bootstrap_servers"]), *arguments]
         code, out, err = self._module.run_command(command)
         if code != 0:
             self._module.fail_json(msg=f"{tool} {' '.join(arguments)} failed: {(err or out).strip()[-600:]}")
@@ -66,11 +73,11 @@ class Tools:
     def topics(self) -> dict[str, tuple[int, dict[str, str]]]:
         """Return partitions and settings of each topic."""
         found = {}
-        for line in self.run("org.apache.kafka.tools.TopicCommand", "--describe").splitlines():
+        for line in self.run(_TOPICS, "--describe").splitlines():
             fields = dict(re.findall(r"(\w+): *([^\t]*)", line))
             if "PartitionCount" in fields:
-                config = dict(pair.split("=", 1) for pair in fields.get("Configs", "").split(",") if "=" in pair)
-                found[fields["Topic"]] = (int(fields["PartitionCount"]), config)
+                settings = [pair.split("=", 1) for pair in fields.get("Configs", "").split(",") if "=" in pair]
+                found[fields["Topic"]] = (int(fields["PartitionCount"]), dict(settings))
         return found
 
     def acls(self) -> set[tuple[str, str, str, str]]:
@@ -98,7 +105,7 @@ def wanted_acls(acls: list[dict]) -> set[tuple[str, str, str, str]]:
 
 
 def acl_commands(entries: set[tuple[str, str, str, str]]) -> list[list[str]]:
-    """Return the fewest runs of AclCommand that name *entries*: one a principal, resource kind and operations."""
+    """Return the fewest runs of AclCommand that name *entries*."""
     by_resource: dict[tuple[str, str, str], list[str]] = {}
     for principal, kind, name, operation in sorted(entries):
         by_resource.setdefault((principal, kind, name), []).append(operation)
@@ -127,16 +134,17 @@ def topic_changes(wanted: list[dict], found: dict, replicas: int) -> list[tuple[
             arguments += ["--replication-factor", str(replicas)]
             for pair in sorted(config.items()):
                 arguments += ["--config", "=".join(pair)]
-            changes.append((f"topic {name} created", "org.apache.kafka.tools.TopicCommand", arguments))
+            changes.append((f"topic {name} created", _TOPICS, arguments))
             continue
         has_partitions, has_config = found[name]
         if has_partitions < partitions:
             arguments = ["--alter", "--topic", name, "--partitions", str(partitions)]
-            changes.append((f"topic {name} grown to {partitions} partitions", "org.apache.kafka.tools.TopicCommand", arguments))
+            changes.append((f"topic {name} grown to {partitions} partitions", _TOPICS, arguments))
         differing = {key: value for key, value in config.items() if has_config.get(key) != value}
         if differing:
             settings = ",".join(f"{key}={value}" for key, value in sorted(differing.items()))
-            arguments = ["--alter", "--entity-type", "topics", "--entity-name", name, "--add-config", settings]
+            arguments = ["--alter", "--entity-type", "topics", "--entity-name", name]
+            arguments += ["--add-config", settings]
             changes.append((f"topic {name} set to {settings}", "kafka.admin.ConfigCommand", arguments))
     return changes
 
@@ -159,7 +167,8 @@ def main() -> None:
     changes = topic_changes(module.params["topics"], tools.topics(), module.params["replicas"])
     wanted, found = wanted_acls(module.params["acls"]), tools.acls()
     managed = {entry[0] for entry in wanted}
-    for action, entries in (("--add", wanted - found), ("--remove", {e for e in found - wanted if e[0] in managed})):
+    superfluous = {entry for entry in found - wanted if entry[0] in managed}
+    for action, entries in (("--add", wanted - found), ("--remove", superfluous)):
         for arguments in acl_commands(entries):
             force = ["--force"] if action == "--remove" else []
             said = f"access list {action.strip('-')}: {' '.join(arguments)}"

@@ -38,7 +38,7 @@ def service_memory_mb(total_mb: int, group_names: list[str]) -> dict[str, int]:
 
 
 def service_foreign_listeners(ss_lines: list[str], uid: str) -> list[str]:
-    """Return the names of processes listening in *ss_lines* (of ``ss -Hltnpe``) under another user than *uid*."""
+    """Return which processes listen in *ss_lines* (of ``ss -Hltnpe``) under another user than *uid*."""
     foreign = []
     for line in ss_lines:
         # ss leaves the field out for root.
