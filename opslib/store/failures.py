@@ -51,5 +51,9 @@ def wrong_settings(error: PyMongoError, *, starting: bool = False) -> str | None
 
 
 def _first_line(error: Exception) -> str:
-    # pymongo appends its whole view of the cluster; the first part is what a person needs.
-    return str(error).split(", full error:")[0].split(", Timeout:")[0].splitlines()[0]
+    # pymongo appends its view of the cluster, the server the whole command; the first part is what a
+    # person needs.
+    text = str(error)
+    for rest in (", full error:", ", Timeout:", " to execute command", "\n"):
+        text = text.split(rest)[0]
+    return text

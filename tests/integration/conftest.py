@@ -92,8 +92,7 @@ class Lake:
             self.put(f"{component}_cert", client.cert.read_text())
             self.put(f"{component}_key", client.key.read_text())
         self.put("ca", client.ca.read_text())
-        self.put("mongodb_username", services.ADMIN[0])
-        self.put("mongodb_password", services.ADMIN[1])
+        self.log_in("opslib-sink")
         self.producer = KafkaProducer(**self.servers.operator, acks="all", linger_ms=5)
         self.admin = KafkaAdminClient(**self.servers.operator)
         self.mongo = services.mongodb_client(self.servers.mongodb.port, self.servers.authority.ca)
@@ -108,6 +107,11 @@ class Lake:
         path = self.credentials / credential
         path.write_text(text)
         path.chmod(0o600)
+
+    def log_in(self, account: str) -> None:
+        """Let opslib use this account of MongoDB from now on."""
+        self.put("mongodb_username", account)
+        self.put("mongodb_password", services.PASSWORD)
 
     def environment(self, **extra: str) -> dict[str, str]:
         return services.environment(

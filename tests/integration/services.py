@@ -28,6 +28,21 @@ if TYPE_CHECKING:
 
 START_SECONDS = 60
 ADMIN = ("admin", "admin-of-the-tests")
+PASSWORD = "of the tests"
+# What the role mongodb gives to each account, in any database because each test has its own.
+ACCOUNTS: dict[str, tuple[list[str], dict[str, list[str]]]] = {
+    "opslib-sink": ([], {"tweets": ["find", "insert", "update"], "trends": ["find", "insert", "update"]}),
+    "opslib-doctor": (["clusterMonitor"], {"": ["listCollections", "listIndexes"], "tweets": ["find"]}),
+    "opslib-store": (
+        [],
+        {
+            "": [
+                *("createCollection", "collMod", "createIndex", "dropIndex"),
+                *("listCollections", "listIndexes", "collStats", "dbStats", "find"),
+            ]
+        },
+    ),
+}
 
 
 def free_port() -> int:
@@ -250,13 +265,22 @@ def mongodb_client(
 
 
 def initiate(port: int, ca: Path) -> None:
-    """Make the member a primary, and its first user by the exception that loopback has."""
+    """Make the member a primary with its accounts, the first by the exception that loopback has."""
     client = mongodb_client(port, ca, user=None)
     with contextlib.suppress(OperationFailure):
         member = {"_id": 0, "host": f"127.0.0.1:{port}"}
         client.admin.command("replSetInitiate", {"_id": "trendlake", "members": [member]})
     wait_until("MongoDB is primary", lambda: bool(client.admin.command("hello")["isWritablePrimary"]))
     client.admin.command("createUser", ADMIN[0], pwd=ADMIN[1], roles=["root"])
+    client.close()
+    client = mongodb_client(port, ca)
+    for name, (roles, collections) in ACCOUNTS.items():
+        privileges = [
+            {"resource": {"db": "", "collection": collection}, "actions": actions}
+            for collection, actions in collections.items()
+        ]
+        client.admin.command("createRole", name, privileges=privileges, roles=roles)
+        client.admin.command("createUser", name, pwd=PASSWORD, roles=[name])
     client.close()
 
 

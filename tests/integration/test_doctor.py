@@ -39,6 +39,11 @@ def doctor(lake: Lake, *only: str, **extra: str) -> tuple[int, dict[str, list[di
     return done.exit_code, findings
 
 
+@pytest.fixture(autouse=True)
+def _account(lake: Lake) -> None:
+    lake.log_in("opslib-doctor")
+
+
 def texts(findings: list[dict[str, str]], status: str) -> str:
     return "\n".join(f"{f['text']}: {f['advice']}" for f in findings if f["status"] == status)
 
@@ -128,6 +133,7 @@ def test_a_sink_that_is_behind(lake: Lake) -> None:
     assert code == 1
     assert "of 2 waiting messages are older than 5 minutes" in texts(found["sink"], "failed")
 
+    lake.log_in("opslib-sink")
     lake.start_sink()
     lake.wait_for_commit()
     assert doctor(lake, "sink")[0] == 0

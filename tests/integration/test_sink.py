@@ -236,6 +236,9 @@ def test_a_wrong_setting_ends_with_2(lake: Lake) -> None:
 
 
 def test_store_init_changes_nothing_the_second_time_and_mends_what_differs(lake: Lake) -> None:
+    lake.mongo.drop_database(lake.name)
+    lake.log_in("opslib-store")
+    assert "collection tweets" in lake.opslib("store", "init").stdout
     assert lake.opslib("store", "init", "--format", "json").stdout == '{"changed": []}\n'
     lake.database.command("collMod", "tweets", validator={})
     lake.database.trends.drop_indexes()

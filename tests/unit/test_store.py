@@ -96,6 +96,7 @@ def test_indexes_have_names_of_their_own() -> None:
     [
         (OperationFailure("Authentication failed.", 18), "refuses this user (AuthenticationFailed)"),
         (OperationFailure("not authorized on trendlake", 13), "refuses this user (Unauthorized)"),
+        (OperationFailure("not authorized on t to execute command { insert: 1 }", 13), "authorized on t"),
         (ConfigurationError("Unknown option"), "settings are wrong"),
         (AutoReconnect("connection closed"), None),
         (ServerSelectionTimeoutError("timed out"), None),
@@ -106,6 +107,7 @@ def test_wrong_settings_are_told_from_faults_that_pass(error: Any, words: str | 
     reason = failures.wrong_settings(error)
     assert (reason is None) == (words is None)
     assert words is None or words in str(reason)
+    assert "command" not in str(reason)
 
 
 def test_a_refused_certificate_is_wrong_settings_only_at_the_start() -> None:
