@@ -1,7 +1,7 @@
 """Real Portuguese tweets through the whole deployed chain, by searches for what is trending among them.
 
-Runs against the machine of Molecule's scenario `default`, which `bin/test` converges with TRENDLAKE_TEST_TWEETS:
-its local X API serves these tweets. What is expected is counted here from the file, without opslib.
+Runs against the machine of Molecule's scenario `default`, which `bin/test` converges with these tweets in its
+local X API (TRENDLAKE_TEST_TWEETS). What is expected is counted here from the file, without opslib.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import html
 import json
 import os
 import re
+import shlex
 import subprocess
 import time
 from collections import Counter
@@ -20,14 +21,16 @@ import pytest
 PROJECT = Path(__file__).parents[2]
 SCENARIO = PROJECT / "out" / "molecule" / "default"
 MACHINE = os.environ.get("TRENDLAKE_TEST_MACHINE", "trendlake-test")
-TWEETS = Path(os.environ.get("TRENDLAKE_TEST_TWEETS", PROJECT.parent / "shared" / "data" / "tweets" / "pt.txt"))
+TWEETS = Path(
+    os.environ.get("TRENDLAKE_TEST_TWEETS") or PROJECT.parent / "shared" / "data" / "tweets" / "pt.txt"
+)
 
 # A trend interval, a turn of fifty searches, and what a loaded machine adds.
 PATIENCE_SECONDS = 300
 
 pytestmark = [
     pytest.mark.skipif(not TWEETS.is_file(), reason="the real tweets are not part of the project"),
-    pytest.mark.skipif(not (SCENARIO / "ssh_config").is_file(), reason="no machine is up: `molecule converge`"),
+    pytest.mark.skipif(not (SCENARIO / "ssh_config").is_file(), reason="no machine: `molecule converge`"),
 ]
 
 
@@ -41,12 +44,12 @@ def on_machine(command: str) -> str:
 
 def in_mongodb(expression: str) -> object:
     """Evaluate *expression* on the machine with `db`, read as the word clouds do."""
-    program = f"import json; from opslib.settings import load; s = load(); db = s.mongodb.client()[s.mongodb.database]; print(json.dumps({expression}))"
-    return json.loads(
-        on_machine(
-            f"CREDENTIALS_DIRECTORY=/etc/opslib/credentials/cloud /opt/opslib/current/bin/python -c {json.dumps(program)}"
-        )
+    program = (
+        "import json; from opslib.settings import load; s = load(); "
+        f"db = s.mongodb.client()[s.mongodb.database]; print(json.dumps({expression}))"
     )
+    python = "CREDENTIALS_DIRECTORY=/etc/opslib/credentials/cloud /opt/opslib/current/bin/python"
+    return json.loads(on_machine(f"{python} -c {shlex.quote(program)}"))
 
 
 def hashtags(text: str) -> set[str]:

@@ -76,7 +76,9 @@ class Tools:
         for line in self.run(_TOPICS, "--describe").splitlines():
             fields = dict(re.findall(r"(\w+): *([^\t]*)", line))
             if "PartitionCount" in fields:
-                settings = [pair.split("=", 1) for pair in fields.get("Configs", "").split(",") if "=" in pair]
+                settings = [
+                    pair.split("=", 1) for pair in fields.get("Configs", "").split(",") if "=" in pair
+                ]
                 found[fields["Topic"]] = (int(fields["PartitionCount"]), dict(settings))
         return found
 
