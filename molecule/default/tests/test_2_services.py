@@ -32,9 +32,7 @@ def test_kafka_hands_on_a_message(lake):
 
 def test_kafka_refuses_a_client_without_a_certificate(lake):
     with pytest.raises((KafkaError, OSError)):
-        KafkaProducer(
-            **using.kafka_options(lake, certificate=False), api_version_auto_timeout_ms=5000
-        ).close()
+        KafkaProducer(**using.kafka_options(lake, certificate=False), bootstrap_timeout_ms=5000).close()
 
 
 def test_mongodb_keeps_a_document(lake):
