@@ -49,7 +49,7 @@ _ADMINISTER = [
     ("/data/process-groups/{root}", "write"),
     *(("/process-groups/{root}", action) for action in ("read", "write")),
     *(("/operation/process-groups/{root}", action) for action in ("write",)),
-    ("/provenance/process-groups/{root}", "read"),
+    ("/provenance", "read"),
     *(("/parameter-contexts", action) for action in ("read", "write")),
 ]
 _WATCH = [("/flow", "read"), ("/system", "read"), ("/process-groups/{root}", "read")]

@@ -27,13 +27,18 @@ def build(target: Path, packages: Path, version: str) -> None:
     for file in packages.rglob("*"):
         if file.is_file() and "__pycache__" not in file.parts:
             members[f"NAR-INF/bundled-dependencies/{file.relative_to(packages)}"] = file.read_bytes()
-    # NiFi unpacks in the order of the archive and makes only the folders that it finds in it.
+
+    def manifest_first(member: tuple[str, bytes]) -> tuple[bool, str]:
+        return not member[0].startswith("META-INF/"), member[0]
+
+    # NiFi unpacks in the order of the archive and makes only the folders that it finds in it; the first has
+    # to be META-INF/, as the jar tool writes it.
     for name in list(members):
         members.update((f"{parent}/", b"") for parent in Path(name).parents if str(parent) != ".")
     staged = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         with zipfile.ZipFile(staged, "w") as archive:
-            for name, content in sorted(members.items()):
+            for name, content in sorted(members.items(), key=manifest_first):
                 entry = zipfile.ZipInfo(name, EPOCH_PARTS)
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 entry.external_attr = (0o40755 if name.endswith("/") else 0o644) << 16

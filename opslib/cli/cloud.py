@@ -1,0 +1,192 @@
+"""``opslib cloud``: the word cloud of stored tweets, or of any others."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from opslib.cli._options import with_settings
+from opslib.cloud.counts import BadInput, Counted, Selection, from_database, from_lines, woeid_of
+
+if TYPE_CHECKING:
+    from opslib.cloud.layout import Layout
+    from opslib.settings import Settings
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The options of one call."""
+
+    source: str | None
+    topics: tuple[str, ...]
+    place: str | None
+    hours: float
+    lang: str | None
+    title: str | None
+
+
+def _picture(_context: click.Context, _option: click.Parameter, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    for path in paths:
+        if path.suffix.lower() not in (".png", ".svg"):
+            raise click.BadParameter(f"{path} is to end in .png or .svg")
+    return paths
+
+
+@click.command()
+@click.option("--input", "source", help="NDJSON of tweets, - for standard input; otherwise MongoDB is asked.")
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_picture,
+    help="Picture to write, .png or .svg; can be given several times.",
+)
+@click.option(
+    "--counts",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help='Write the words drawn as {"word": tweets}.',
+)
+@click.option("--max-words", type=click.IntRange(0), help="Draw so many words at most; 0 draws all.")
+@click.option("--topic", "topics", multiple=True, help="Only tweets collected for this; can be repeated.")
+@click.option("--place", help="Only tweets collected for this place: its WOEID or its name.")
+@click.option("--hours", type=click.FloatRange(0, min_open=True), help="How far back to look.")
+@click.option("--lang", help="Only tweets in this language, such as pt.")
+@click.option("--title", help="What to write above the words.")
+@click.option("--seed", default=1, show_default=True, help="Another seed places the words otherwise.")
+@click.option("--width", type=click.IntRange(200, 8000), help="Width in pixels.")
+@click.option("--height", type=click.IntRange(200, 8000), help="Height in pixels.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@with_settings
+def command(settings: Settings, **options: Any) -> None:
+    """Draw which words are in how many tweets.
+
+    Without --input the tweets are those that were collected in the last hours for what was trending.
+    Words that find no room are named on standard error, never dropped silently.
+    """
+    look = settings.cloud
+    width, height = options["width"] or look.width, options["height"] or look.height
+    names = ("source", "topics", "place", "lang", "title")
+    wanted = _Wanted(hours=options["hours"] or look.hours, **{name: options[name] for name in names})
+    if wanted.source and (wanted.topics or wanted.place or options["hours"]):
+        raise click.UsageError("--topic, --place and --hours choose among stored tweets, not in --input")
+    counted = _counted(settings, wanted)
+    most = look.max_words if options["max_words"] is None else options["max_words"]
+    chosen = dict(list(counted.words.items())[: most or None])
+    if not chosen:
+        raise click.ClickException(f"there is nothing to draw: {counted.tweets} tweets, no words")
+    layout = _drawn(counted, chosen, wanted, options["outputs"], (width, height), options["seed"])
+    drawn = layout.counts if layout else chosen
+    if options["counts"]:
+        _write(options["counts"], (json.dumps(drawn, ensure_ascii=False, indent=1) + "\n").encode())
+    _report(counted, drawn, layout, options)
+
+
+def _drawn(
+    counted: Counted,
+    chosen: dict[str, int],
+    wanted: _Wanted,
+    outputs: tuple[Path, ...],
+    size: tuple[int, int],
+    seed: int,
+) -> Layout | None:
+    """Draw the pictures; without any there is nothing to lay out, and all words count as drawn."""
+    if not outputs:
+        return None
+    from opslib.cloud.draw import Head, png, svg, words_size
+    from opslib.cloud.layout import place
+
+    layout = place(chosen, *words_size(*size), seed)
+    head = Head(_title(wanted), _caption(counted, len(layout.placed)))
+    for path in outputs:
+        if path.suffix.lower() == ".svg":
+            _write(path, svg(layout, head, *size).encode())
+        else:
+            _write(path, png(layout, head, *size))
+    return layout
+
+
+def _counted(settings: Settings, wanted: _Wanted) -> Counted:
+    try:
+        if wanted.source == "-":
+            return from_lines(sys.stdin.buffer, "standard input", wanted.lang)
+        if wanted.source:
+            with Path(wanted.source).open("rb") as file:
+                return from_lines(file, wanted.source, wanted.lang)
+        return _stored(settings, wanted)
+    except BadInput as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"{wanted.source}: {error.strerror}") from error
+
+
+def _stored(settings: Settings, wanted: _Wanted) -> Counted:
+    from pymongo.errors import PyMongoError
+
+    with settings.mongodb.client(serverSelectionTimeoutMS=10_000) as client:
+        database = client[settings.mongodb.database]
+        try:
+            woeid = woeid_of(database, wanted.place) if wanted.place else None
+            now = datetime.now(timezone.utc)
+            return from_database(database, Selection(now, wanted.hours, wanted.topics, woeid, wanted.lang))
+        except PyMongoError as error:
+            raise click.ClickException(f"MongoDB: {str(error).split(', Timeout:')[0]}") from error
+
+
+def _title(wanted: _Wanted) -> str:
+    if wanted.title:
+        return wanted.title
+    subject = ", ".join(wanted.topics) or ("these tweets" if wanted.source else "what is trending")
+    return f"What people say about {subject}" + (f" in {wanted.place}" if wanted.place else "")
+
+
+def _caption(counted: Counted, words: int) -> str:
+    parts = [f"{counted.tweets:,} tweets"]
+    if counted.topics is not None:
+        parts.append(f"{counted.topics:,} topics")
+    if counted.first and counted.last:
+        parts.append(f"{counted.first:%Y-%m-%d %H:%M} to {counted.last:%Y-%m-%d %H:%M} UTC")
+    parts.append(f"{words:,} of {len(counted.words):,} words, each as large as many tweets hold it")
+    return "  ·  ".join(parts)
+
+
+def _report(counted: Counted, drawn: dict[str, int], layout: Layout | None, options: dict[str, Any]) -> None:
+    left_out = list(layout.left_out) if layout else []
+    if left_out:
+        some = ", ".join(left_out[:10]) + (" …" if len(left_out) > 10 else "")
+        click.echo(f"{len(left_out)} words found no room, try a larger picture: {some}", err=True)
+    if options["form"] == "json":
+        result = {
+            "tweets": counted.tweets,
+            "words": drawn,
+            "left_out": left_out,
+            "outputs": [str(path) for path in options["outputs"]],
+        }
+        click.echo(json.dumps(result, ensure_ascii=False))
+    elif options["outputs"]:
+        for path in options["outputs"]:
+            click.echo(f"{path}: {len(drawn)} words of {counted.tweets} tweets")
+    else:
+        for word, tweets in drawn.items():
+            click.echo(f"{tweets:7} {word}")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file so that whoever looks at it sees the old one or the new one."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            file.write(content)
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(file.name).chmod(0o666 & ~mask)
+        Path(file.name).replace(path)
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror}") from error

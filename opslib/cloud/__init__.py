@@ -1,0 +1,1 @@
+"""Counts to pictures: ``counts`` gathers them, ``layout`` places them, ``draw`` makes PNG and SVG of that."""

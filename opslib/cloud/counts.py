@@ -1,0 +1,143 @@
+"""How many tweets hold each word: from NDJSON, or from what MongoDB holds."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from opslib.message import moment_of
+from opslib.words import merge, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pymongo.database import Database
+
+
+class BadInput(ValueError):  # noqa: N818 - it names a thing
+    """Tweets that cannot be read; the text names the line."""
+
+
+@dataclass
+class Counted:
+    """The words of some tweets, with what a reader must know to judge them."""
+
+    words: dict[str, int] = field(default_factory=dict)  # the most frequent first
+    tweets: int = 0
+    first: datetime | None = None  # the moments of the oldest and of the newest tweet, if known
+    last: datetime | None = None
+    topics: int | None = None  # how many topics the tweets were collected for, if known
+
+
+def from_lines(lines: Iterable[bytes], name: str, lang: str | None = None) -> Counted:
+    """Count the tweets of NDJSON, one object with ``text`` a line; *name* is for messages.
+
+    Tweets with an id seen before are left out, and those in another language than *lang*; a tweet that
+    names no language is taken to be in that one.
+    """
+    spellings: Counter[str] = Counter()
+    result = Counted()
+    seen: set[str] = set()
+    for number, raw in enumerate(lines, start=1):
+        if not raw.strip():
+            continue
+        tweet = _tweet(raw, f"{name} line {number}")
+        tweet_id = str(tweet.get("id", f"line {number}"))
+        if tweet_id in seen or (lang and tweet.get("lang", lang) != lang):
+            continue
+        seen.add(tweet_id)
+        spellings.update(words_of({"lang": lang, **tweet}))
+        result.tweets += 1
+        _widen(result, tweet.get("created_at"))
+    result.words = merge(spellings)
+    return result
+
+
+def _tweet(raw: bytes, where: str) -> dict[str, Any]:
+    try:
+        tweet = json.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{where} is not UTF-8 (byte {error.start})") from error
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{where} is not JSON: {error}") from error
+    if not isinstance(tweet, dict):
+        raise BadInput(f"{where} is no JSON object")
+    for key, kind in (("text", str), ("lang", str), ("entities", dict)):
+        if not isinstance(tweet.get(key), kind) and (key == "text" or tweet.get(key) is not None):
+            raise BadInput(f"{where} has no {key} that is a {kind.__name__}")
+    return tweet
+
+
+def _widen(result: Counted, moment: object) -> None:
+    if not isinstance(moment, str):
+        return
+    try:
+        at = moment_of(moment)
+    except ValueError:
+        return  # the words count all the same
+    result.first = min(result.first or at, at)
+    result.last = max(result.last or at, at)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which of the stored tweets are meant."""
+
+    until: datetime
+    hours: float
+    topics: tuple[str, ...] = ()
+    woeid: int | None = None
+    lang: str | None = None
+
+    def match(self) -> dict[str, Any]:
+        """Return it as a MongoDB query."""
+        match: dict[str, Any] = {
+            "collected_at": {"$gte": self.until - timedelta(hours=self.hours), "$lte": self.until}
+        }
+        topic: dict[str, Any] = {}
+        if self.topics:
+            topic["name"] = {
+                "$in": [re.compile(f"^#?{re.escape(t.lstrip('#'))}$", re.IGNORECASE) for t in self.topics]
+            }
+        if self.woeid is not None:
+            topic["woeid"] = self.woeid
+        if topic:
+            match["topics"] = {"$elemMatch": topic}
+        if self.lang:
+            match["lang"] = self.lang
+        return match
+
+
+def from_database(database: Database[dict[str, Any]], selection: Selection) -> Counted:
+    """Count the stored tweets of *selection*; they were collected for what was trending then."""
+    tweets = database["tweets"]
+    match = {"$match": selection.match()}
+    spellings = tweets.aggregate(
+        [match, {"$unwind": "$words"}, {"$group": {"_id": "$words", "tweets": {"$sum": 1}}}],
+        allowDiskUse=True,
+    )
+    words = merge({found["_id"]: found["tweets"] for found in spellings})
+    span = {
+        "$group": {"_id": None, "n": {"$sum": 1}, "a": {"$min": "$created_at"}, "z": {"$max": "$created_at"}}
+    }
+    for found in tweets.aggregate([match, span]):
+        topics = tweets.aggregate([match, {"$unwind": "$topics"}, {"$group": {"_id": "$topics.name"}}])
+        return Counted(words, found["n"], found["a"], found["z"], sum(1 for _ in topics))
+    return Counted()
+
+
+def woeid_of(database: Database[dict[str, Any]], place: str) -> int:
+    """Return the WOEID that *place* is, or that a snapshot of trends has for a place of that name."""
+    if place.isascii() and place.isdigit():
+        return int(place)
+    found = database["trends"].find_one(
+        {"place": re.compile(f"^{re.escape(place)}$", re.IGNORECASE)}, {"woeid": 1}
+    )
+    if found is None:
+        known = ", ".join(sorted(database["trends"].distinct("place"))) or "none yet"
+        raise BadInput(f"no trends were collected for {place!r}; places known: {known}")
+    return int(found["woeid"])

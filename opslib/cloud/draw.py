@@ -1,0 +1,115 @@
+"""A layout as PNG and as SVG, with a head that says what it shows."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
+
+from PIL import Image, ImageDraw
+
+from opslib.cloud.layout import BACKGROUND, box, font, letters
+
+if TYPE_CHECKING:
+    from opslib.cloud.layout import Layout, Placed
+
+_TITLE_COLOUR = "#1d1f2b"
+_CAPTION_COLOUR = "#55606e"
+_FAMILY = "'DejaVu Sans', Verdana, sans-serif"
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands above the words."""
+
+    title: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """The measures of the whole picture, all of them from its width."""
+
+    edge: int
+    title: int
+    caption: int
+    top: int
+
+    @classmethod
+    def of(cls, width: int) -> _Frame:
+        unit = width / 1600
+        return cls(round(36 * unit), max(12, round(38 * unit)), max(8, round(20 * unit)), round(112 * unit))
+
+
+def words_size(width: int, height: int) -> tuple[int, int]:
+    """Return how much room a picture of that size has for its words."""
+    frame = _Frame.of(width)
+    return max(50, width - 2 * frame.edge), max(50, height - frame.top - frame.edge)
+
+
+def png(layout: Layout, head: Head, width: int, height: int) -> bytes:
+    """Return the picture as PNG."""
+    frame = _Frame.of(width)
+    image = Image.new("RGB", (width, height), BACKGROUND)
+    pen = ImageDraw.Draw(image)
+    for text, size, y, colour in _head_lines(head, frame, width):
+        pen.text((frame.edge, y), text, fill=colour, font=font(size), anchor="ls")
+    for item in layout.placed:
+        mask = letters(item.word, item.size, upright=item.upright)
+        image.paste(Image.new("RGB", mask.size, item.colour), (frame.edge + item.x, frame.top + item.y), mask)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def svg(layout: Layout, head: Head, width: int, height: int) -> str:
+    """Return the picture as SVG: each word is text, and tells its number of tweets when pointed at."""
+    frame = _Frame.of(width)
+    view = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" {view} role="img" aria-labelledby="title caption"',
+        f'font-family="{_FAMILY}" font-weight="bold">',
+        f'<title id="title">{escape(head.title)}</title>',
+        f'<desc id="caption">{escape(head.caption)}</desc>',
+        f'<rect width="100%" height="100%" fill="{BACKGROUND}"/>',
+    ]
+    for text, size, y, colour in _head_lines(head, frame, width):
+        lines.append(
+            f'<text x="{frame.edge}" y="{y}" font-size="{size}" fill="{colour}">{escape(text)}</text>'
+        )
+    lines.append(f'<g transform="translate({frame.edge} {frame.top})">')
+    lines += [_word(item) for item in layout.placed]
+    lines += ["</g>", "</svg>", ""]
+    return "\n".join(lines)
+
+
+def _head_lines(head: Head, frame: _Frame, width: int) -> list[tuple[str, int, int, str]]:
+    """Return text, size, base line and colour of each line of the head; what is too long is made smaller."""
+    lines = [
+        (head.title, frame.title, frame.edge + frame.title, _TITLE_COLOUR),
+        (head.caption, frame.caption, frame.edge + frame.title + round(1.6 * frame.caption), _CAPTION_COLOUR),
+    ]
+    room = width - 2 * frame.edge
+    return [
+        (text, min(size, max(6, int(size * room / max(1, font(size).getlength(text))))), y, colour)
+        for text, size, y, colour in lines
+    ]
+
+
+def _word(item: Placed) -> str:
+    """Return a word where the PNG has it; the length is given for browsers with another font."""
+    left, top, right, _ = box(item.word, item.size)
+    ascent, _ = font(item.size).getmetrics()
+    base = ascent - top
+    if item.upright:
+        where = f'transform="translate({item.x + base} {item.y + right}) rotate(-90)"'
+    else:
+        where = f'x="{item.x - left}" y="{item.y + base}"'
+    length = font(item.size).getlength(item.word)
+    word = escape(item.word)
+    return (
+        f'<text {where} font-size="{item.size}" fill="{item.colour}" textLength="{length:.1f}" '
+        f'lengthAdjust="spacingAndGlyphs">{word}<title>{word}: {item.tweets} '
+        f"tweet{'' if item.tweets == 1 else 's'}</title></text>"
+    )
