@@ -77,7 +77,7 @@ class SearchTweets(FlowFileTransform):
         try:
             for snapshot in snapshots:
                 for trend in snapshot["trends"]:
-                    lines += self._search(client, snapshot["woeid"], trend["name"], state, value)
+                    self._search(client, snapshot["woeid"], trend["name"], state, value, lines)
         except RateLimited as limited:
             self.logger.warn(
                 f"X's limit of searches is reached until {limited.reset_at}: the rest waits for the next turn"
@@ -103,19 +103,18 @@ class SearchTweets(FlowFileTransform):
         self._pending, self._pending_of = {}, uuid
         return state
 
-    def _search(self, client, woeid, topic, state, value):
+    def _search(self, client, woeid, topic, state, value, lines):
+        """Add a topic's tweets to *lines*, page by page: an error must not take earlier pages along."""
         key = f"{woeid}/{topic}"
         try:
             query = query_for(topic)
         except ValueError as nothing:
             self.logger.warn(str(nothing))
-            return []
-        lines = []
+            return
         progress = Progress.from_state(json.loads(self._pending.get(key) or state.get(key) or "{}"))
         for _ in range(int(value(self.PAGES))):
             page, progress = search_page(client, query, progress, int(value(self.RESULTS)))
             lines += [encode(m) for m in messages_of(page, topic, woeid, query, datetime.now(timezone.utc))]
             self._pending[key] = json.dumps(progress.to_state())
             if not progress.next_token:
-                break
-        return lines
+                return
