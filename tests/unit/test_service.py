@@ -1,0 +1,103 @@
+"""What a service role refuses before it touches a host: the role `service` itself, run on this machine."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "roles" / "service" / "filter_plugins"))
+
+import service  # noqa: E402 - a plugin's folder is no package
+
+
+def preflight(tmp_path: Path, **variables: Any) -> str:
+    """Return what the preflight refuses with; empty if it does not."""
+    play = [
+        {
+            "hosts": "localhost",
+            "connection": "local",
+            "gather_facts": False,
+            "vars": {
+                "ansible_python_interpreter": sys.executable,
+                "service_memory_total_mb": 4096,
+                **variables,
+            },
+            "tasks": [
+                {
+                    "ansible.builtin.include_role": {"name": "service", "tasks_from": "preflight"},
+                    "vars": {"service_name": "trendlake-nobody"},
+                }
+            ],
+        }
+    ]
+    (tmp_path / "play.json").write_text(json.dumps(play))
+    run = subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", tmp_path / "play.json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": str(tmp_path),
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+        },
+    )
+    return "" if run.returncode == 0 else run.stdout + run.stderr
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_host_that_is_as_it_should_be_is_not_refused(tmp_path: Path) -> None:
+    refused = preflight(tmp_path, service_required=["some_secret"], some_secret="s3cret")
+    assert refused == ""
+
+
+def test_a_missing_secret_is_named(tmp_path: Path) -> None:
+    refused = preflight(tmp_path, service_required=["nifi_sensitive_props_key"])
+    assert "nifi_sensitive_props_key is not set" in refused
+
+
+def test_an_empty_secret_is_a_missing_one(tmp_path: Path) -> None:
+    assert "x_token is not set" in preflight(tmp_path, service_required=["x_token"], x_token="")
+
+
+def test_a_taken_port_is_named_with_the_variable_that_moves_it(tmp_path: Path, taken: int) -> None:
+    refused = preflight(tmp_path, service_ports={"kafka_port": taken})
+    assert f"Port {taken} on localhost is taken by" in refused
+    assert "choose another with kafka_port" in refused
+
+
+def test_too_little_memory_is_told(tmp_path: Path) -> None:
+    assert "needs 8192 MB" in preflight(tmp_path, service_memory_needed_mb=8192)
+
+
+@pytest.mark.parametrize(
+    ("total", "groups"),
+    [(4096, ["zookeeper", "kafka", "mongodb", "nifi"]), (65536, ["kafka"]), (1024, ["nifi"])],
+)
+def test_memory_is_shared_out_and_not_given_away_twice(total: int, groups: list[str]) -> None:
+    shares = service.service_memory_mb(total, groups)
+    assert sum(shares[name] for name in groups) <= total // 2
+    assert all(service.SHARES[name][1] <= shares[name] <= service.SHARES[name][2] for name in groups)
+
+
+def test_its_own_listener_is_not_foreign() -> None:
+    line = 'LISTEN 0 50 *:9093 *:* users:(("java",pid=7,fd=1)) uid:104 ino:1'
+    assert service.service_foreign_listeners([line], "104") == []
+    assert service.service_foreign_listeners([line], "105") == ["java (pid 7)"]
