@@ -63,7 +63,7 @@ def simulate(
 
     from opslib.x.simulate.app import Limits, application
     from opslib.x.simulate.generator import Generator
-    from opslib.x.simulate.tweets import BadFile, FileSource, Store
+    from opslib.x.simulate.tweets import BadFile, FileSource, Store, end_of_span
 
     def clock() -> datetime:
         return datetime.now(timezone.utc)
@@ -73,7 +73,7 @@ def simulate(
         source = Generator(seed, rate, clock(), timedelta(hours=backlog))
     else:
         try:
-            source = FileSource(tweets, clock(), timedelta(hours=span), lang)
+            source = FileSource(tweets, end_of_span(tweets, clock()), timedelta(hours=span), lang)
         except BadFile as error:
             raise click.ClickException(str(error)) from error
     store = Store(source, clock)

@@ -12,11 +12,14 @@ BOOT = "systemctl show -p UserspaceTimestampMonotonic --value"
 
 def test_everything_is_back_after_a_reboot(host, lake):
     before = host.check_output(BOOT)
-    host.run("systemctl reboot")
+    host.run("systemctl --no-block reboot")
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         time.sleep(3)
-        said = host.run(f"{BOOT}; opslib doctor 2>&1")
+        try:
+            said = host.run(f"{BOOT}; opslib doctor 2>&1")
+        except RuntimeError:
+            continue  # ssh is not up yet
         if said.rc == 0 and said.stdout.splitlines()[0] != before:
             break
     else:

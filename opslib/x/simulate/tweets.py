@@ -177,6 +177,15 @@ _SURNAMES = ("Silva", "Souza", "Costa", "Lima", "Rocha", "Alves", "Dias", "Melo"
 _PLAIN = str.maketrans("ãõúíáéâêôç", "aouiaeaeoc")
 
 
+def end_of_span(path: Path, now: datetime) -> datetime:
+    """Return when the file was last changed, or *now* where X would no longer search that far back.
+
+    Served again after a restart, its tweets have the times and ids that they had before.
+    """
+    changed = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+    return changed if timedelta(0) <= now - changed < SEARCHABLE - timedelta(days=1) else now
+
+
 class FileSource:
     """The tweets of a file: NDJSON objects with ``text``, or plain texts, one a line.
 
