@@ -192,8 +192,8 @@ def _run(command: list[str], package: str) -> None:
         if done.returncode == 0:
             return
         words = (done.stderr + done.stdout).strip()
-        if "HASHES" in words.upper() and "MISMATCH" in words.upper().replace("DO NOT MATCH", "MISMATCH"):
-            break
+        if "DO NOT MATCH THE HASHES" in words:
+            break  # what pip was given is not what is locked: asking again gives the same
         if attempt + 1 < _ATTEMPTS:
             print(f"{command[0]} failed, trying again", file=sys.stderr)  # noqa: T201
     raise DistError(f"{' '.join(command[:4])} … failed:\n{words[-2000:]}")
