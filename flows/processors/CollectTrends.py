@@ -21,7 +21,8 @@ class CollectTrends(FlowFileSource):
         implements = ["org.apache.nifi.python.processor.FlowFileSource"]
 
     class ProcessorDetails:
-        version = "2"
+        # Stays: NiFi takes running processors of another version than it finds for missing ones.
+        version = "1"
         description = (
             "Asks X for the topics that are trending in places, by their WOEID, and emits one FlowFile with "
             "a snapshot a line. X charges for each trend returned: the schedule decides what a day costs. "

@@ -25,7 +25,8 @@ class SearchTweets(FlowFileTransform):
         implements = ["org.apache.nifi.python.processor.FlowFileTransform"]
 
     class ProcessorDetails:
-        version = "2"
+        # Stays: NiFi takes running processors of another version than it finds for missing ones.
+        version = "1"
         description = (
             "Searches X's recent tweets for every topic of a snapshot of CollectTrends. Each trigger fetches "
             "one page and emits it as messages, one a line; the FlowFile has to come back once they are in "

@@ -1,26 +1,68 @@
-"""``opslib flow``: deploy NiFi flows from definitions kept in git."""
+"""``opslib flow``: NiFi flows deployed from definitions in git, compared with what runs, taken back."""
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 import click
 
 from opslib.cli._options import with_settings
 from opslib.flow import api, deploy
+from opslib.flow.definition import Definition
+from opslib.flow.history import DEFAULT, History
 
 if TYPE_CHECKING:
     from opslib.settings import Settings
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_NAME = "trendlake"
+_DEFINITION = click.Path(exists=True, dir_okay=False, path_type=Path)
+_history = click.option(
+    "--history",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=DEFAULT,
+    show_default=True,
+    help="Where the definitions that were deployed are kept.",
+)
+_format = click.option(
+    "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+_force = click.option(
+    "--force", is_flag=True, help="Overwrite what somebody changed by hand; it is saved first."
+)
+_dry_run = click.option("--dry-run", is_flag=True, help="Only say what would change.")
+
+
+class _NoAnswer(click.ClickException):
+    exit_code = 2
+
+
+def _with_nifi(function: Function) -> Function:
+    """Connect before the command, and say what NiFi or a definition is wrong about in one line."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, settings: Settings, **kwargs: Any) -> Any:
+        try:
+            api.connect(settings)
+            return function(*args, **kwargs)
+        except api.FlowError as error:
+            # For `diff`, 1 is an answer.
+            kind = _NoAnswer if function.__name__ == "diff" else click.ClickException
+            raise kind(str(error)) from error
+
+    return with_settings(wrapper)  # type: ignore[return-value]
+
 
 @click.group()
 def command() -> None:
-    """Deploy and look at the flow that NiFi runs.
+    """Deploy the flow that NiFi runs, compare it with what was deployed, and go back.
 
     Speaks to NiFi as the holder of the credentials nifi_cert and nifi_key.
     """
@@ -29,61 +71,129 @@ def command() -> None:
 
 
 @command.command("deploy")
-@click.argument("definition", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("definition", type=_DEFINITION)
 @click.option(
     "--parameters",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=_DEFINITION,
     help="JSON file: {name: value}, and {name: {secret: value}} for secrets.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would change.")
 @click.option(
-    "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True
+    "--starting",
+    default=float(deploy.STARTING_SECONDS),
+    show_default=True,
+    help="Seconds after NiFi's start in which it may still be loading processors.",
 )
-@with_settings
+@_dry_run
+@_force
+@_history
+@_format
+@_with_nifi
 def deploy_(
-    definition: Path, parameters: Path | None, dry_run: bool, output_format: str, settings: Settings
+    definition: Path,
+    parameters: Path | None,
+    starting: float,
+    dry_run: bool,
+    force: bool,
+    history: Path,
+    output_format: str,
 ) -> None:
     """Deploy DEFINITION, fill its parameters and start it; the second time change nothing.
 
-    A running group is replaced in place: FlowFiles in its queues stay.
+    A running flow is replaced in place: FlowFiles in its queues, the state of its processors and its
+    secrets stay. What somebody changed by hand is not overwritten, and a definition that NiFi cannot run is
+    taken back.
     """
     raw = json.loads(parameters.read_text(encoding="utf-8")) if parameters else {}
     secrets = {name for name, value in raw.items() if isinstance(value, dict)}
     values = {name: str(value["secret"] if name in secrets else value) for name, value in raw.items()}
-    try:
-        flow = deploy.Definition.read(definition)
-        api.connect(settings)
-        report = deploy.deploy(flow, values, secrets, dry_run=dry_run)
-    except api.FlowError as error:
-        raise click.ClickException(str(error)) from error
-    if output_format == "json":
-        click.echo(json.dumps(asdict(report)))
-        return
-    for change in report.changed or [f"version {flow.version} runs already; nothing changed"]:
-        click.echo(change)
+    flow = Definition.read(definition)
+    how = deploy.How(dry_run, force, starting, _say)
+    _print_report(deploy.deploy(flow, values, secrets, History(history, flow.name), how), output_format)
 
 
 @command.command()
-@click.argument("name", default="trendlake")
-@click.option(
-    "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
-@with_settings
-def status(name: str, output_format: str, settings: Settings) -> None:
-    """Show what the flow NAME is doing: each processor's state, queues, complaints.
+@click.argument("name", default=_NAME)
+@click.option("--to", "version", help="The version to go back to; otherwise the one before.")
+@_dry_run
+@_force
+@_history
+@_format
+@_with_nifi
+def rollback(
+    name: str, version: str | None, dry_run: bool, force: bool, history: Path, output_format: str
+) -> None:
+    """Go back to the version of the flow NAME that was deployed before; parameters stay as they are."""
+    how = deploy.How(dry_run, force, say=_say)
+    _print_report(deploy.rollback(name, version, History(history, name), how), output_format)
+
+
+@command.command()
+@click.argument("definition", required=False, type=_DEFINITION)
+@click.option("--name", default=_NAME, show_default=True, help="The flow, where no DEFINITION is given.")
+@_history
+@_format
+@_with_nifi
+def diff(definition: Path | None, name: str, history: Path, output_format: str) -> None:
+    """Show how the running flow differs from DEFINITION, or from what was deployed last.
+
+    Exit code 0: it does not, 1: it does, 2: that cannot be told. Where components stand does not count.
+    """
+    wanted = Definition.read(definition) if definition else None
+    name = wanted.name if wanted else name
+    found = deploy.drift(name, History(history, name), wanted)
+    if output_format == "json":
+        click.echo(json.dumps([asdict(difference) for difference in found]))
+    else:
+        for difference in found:
+            click.echo(str(difference))
+    sys.exit(1 if found else 0)
+
+
+@command.command()
+@click.argument("name", default=_NAME)
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Otherwise standard output.")
+@_with_nifi
+def export(name: str, output: Path | None) -> None:
+    """Write the running flow NAME as a definition for git: no secrets, no ids of this NiFi, stable order.
+
+    Give it a new version (snapshotMetadata) before you deploy it.
+    """
+    text = deploy.exported(name).text()
+    if output:
+        output.write_text(text, encoding="utf-8")
+    else:
+        click.echo(text, nl=False)
+
+
+@command.command()
+@click.argument("name", default=_NAME)
+@_format
+@_with_nifi
+def status(name: str, output_format: str) -> None:
+    """Show what the flow NAME is doing: version, queues, each processor's state and complaints.
 
     Exit code 1 unless all of it runs.
     """
-    try:
-        api.connect(settings)
-        state = deploy.status(name)
-    except api.FlowError as error:
-        raise click.ClickException(str(error)) from error
+    state = deploy.status(name)
     if output_format == "json":
         click.echo(json.dumps(state))
     else:
-        click.echo(f"flow {name}: {state['queued']} FlowFiles queued; {state['comments']}")
+        by_hand = ", changed by hand since (`opslib flow diff`)" if state["changed_by_hand"] else ""
+        click.echo(f"flow {name} version {state['version']}, digest {state['digest']}{by_hand}")
+        click.echo(f"{state['queued']} FlowFiles queued")
         for processor in state["processors"]:
             click.echo(f"  {processor['name']}: {processor['state']}, {processor['validation']}")
     if any(processor["state"] != "RUNNING" for processor in state["processors"]):
         sys.exit(1)
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _print_report(report: deploy.Report, output_format: str) -> None:
+    if output_format == "json":
+        click.echo(json.dumps(asdict(report)))
+        return
+    for change in report.changed or [f"version {report.version} runs already; nothing changed"]:
+        click.echo(change)

@@ -1,61 +1,30 @@
-"""Bring NiFi to the flow of a definition file: group, parameters, rights, running.
+"""Bring NiFi to the flow of a definition: rights, parameters, group, running; and back.
 
-A definition has a version, and its digest is written into the comments of the running group, together with
-it: that is how a second run sees that nothing is to do. Replacing a group in place keeps its queues.
+A group carries the version and the digest of the definition that it was made from. So a second run sees that
+nothing is to do, and what somebody changed by hand since is seen as drift and never overwritten unasked.
+Replacing a group in place keeps the FlowFiles in its queues and the state of its processors.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import nipyapi
 
+from opslib.flow import parameters as context_of
 from opslib.flow.api import FlowError, grant
+from opslib.flow.definition import Definition, Difference, differences, mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
+
+    from opslib.flow.history import History
 
 # Python processors are read in and their processes started after NiFi is up; a slow host takes its time.
-_PATIENCE_SECONDS = 240
-_DIGEST = re.compile(r"digest ([0-9a-f]{16})")
-
-
-@dataclass(frozen=True)
-class Definition:
-    """A flow definition file: NiFi's own format, with the flow's name and version among its contents."""
-
-    name: str
-    version: str
-    snapshot: dict[str, Any]
-    digest: str
-
-    @classmethod
-    def read(cls, path: Path) -> Definition:
-        """Read it; a file that is no definition is a :class:`FlowError`."""
-        try:
-            snapshot = json.loads(path.read_text(encoding="utf-8"))
-            contents = snapshot["flowContents"]
-            name, version = contents["name"], str(snapshot["snapshotMetadata"]["version"])
-        except (OSError, ValueError, KeyError, TypeError) as wrong:
-            raise FlowError(f"{path} is not a flow definition: {wrong!r}") from wrong
-        text = json.dumps(snapshot, sort_keys=True)
-        return cls(name, version, snapshot, hashlib.sha256(text.encode()).hexdigest()[:16])
-
-    @property
-    def comments(self) -> str:
-        """What is written on the running group."""
-        return f"Flow {self.name} version {self.version}, digest {self.digest}, by `opslib flow deploy`."
-
-    @property
-    def types(self) -> set[str]:
-        """The processor types that it uses."""
-        return {processor["type"] for processor in self.snapshot["flowContents"]["processors"]}
+STARTING_SECONDS = 240
+_PATIENCE_SECONDS = 60
 
 
 @dataclass
@@ -67,39 +36,118 @@ class Report:
     changed: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class How:
+    """How a deployment goes about it; *say* tells people what it waits for."""
+
+    dry_run: bool = False
+    force: bool = False
+    starting_seconds: float = STARTING_SECONDS
+    say: Callable[[str], None] = print
+
+
 def deploy(
-    definition: Definition, parameters: Mapping[str, str], sensitive: set[str], *, dry_run: bool
+    definition: Definition, parameters: Mapping[str, str], sensitive: set[str], history: History, how: How
 ) -> Report:
-    """Deploy *definition* with its *parameters*, of which those named in *sensitive* are secrets."""
+    """Deploy *definition* with its *parameters*, of which those named in *sensitive* are secrets.
+
+    Raises :class:`FlowError`, and leaves what ran running, if NiFi does not know a processor type, a
+    parameter has no value, somebody has changed the running flow by hand, or a component stays invalid.
+    """
     report = Report(definition.version, definition.digest)
     root = nipyapi.canvas.get_root_pg_id()
-    report.changed += grant(root, dry_run=dry_run)
-    if dry_run and report.changed:
+    report.changed += grant(root, dry_run=how.dry_run)
+    if how.dry_run and report.changed:
         # Without its rights nothing else of the canvas can be asked.
         report.changed.append(f"flow {definition.name} version {definition.version}")
         return report
-    _until(
-        lambda: not definition.types - _known_types(), f"processors {sorted(definition.types)} are not loaded"
-    )
-    context, changes = _parameters(definition.name, parameters, sensitive, dry_run=dry_run)
-    report.changed += changes
+    _require_types(definition, how)
     group = find(definition.name)
-    if group is None:
-        report.changed.append(f"flow {definition.name} version {definition.version} deployed")
-        if not dry_run:
-            group = _import(definition, root)
-    elif digest_of(group) != definition.digest:
-        report.changed.append(f"flow {definition.name} replaced by version {definition.version}")
-        if not dry_run:
-            _replace(definition, group)
-    if dry_run or group is None:
+    running = _exported(group) if group else None
+    if running is not None:
+        report.changed += _look_for_drift(group, running, definition, history, how)
+    before = _plain_parameters(definition, parameters)
+    context, changes = context_of.bring(definition.name, parameters, sensitive, dry_run=how.dry_run)
+    report.changed += changes
+    new = running is None or running.digest != definition.digest
+    if new:
+        did = "deployed" if running is None else f"replaces {running.version or 'what ran'}"
+        report.changed.append(f"flow {definition.name} version {definition.version} {did}")
+    if how.dry_run:
         return report
+    if running is None:
+        group = _import(definition, root)
+    elif new:
+        _replace(definition, group)
     _describe(definition, group.id, context.id)
-    _until(lambda: not _invalid(group.id), lambda: f"components stay invalid: {_invalid(group.id)}")
+    _verify(group, context, running if new else None, before)
+    if new or not history.of_digest(definition.digest):
+        history.deployed(definition)
     if _stopped(group.id):
         nipyapi.canvas.schedule_process_group(group.id, True)
         report.changed.append("started")
     return report
+
+
+def _plain_parameters(definition: Definition, wanted: Mapping[str, str]) -> dict[str, str]:
+    """Return the plain values that *wanted* is to replace; :class:`FlowError` if one would have no value."""
+    known = context_of.values(nipyapi.parameters.get_parameter_context(definition.name))
+    missing = definition.parameters - set(wanted) - set(known)
+    if missing:
+        raise FlowError(f"the flow refers to parameters without a value: {', '.join(sorted(missing))}")
+    return {name: known[name].value for name in wanted if name in known and not known[name].sensitive}
+
+
+def _verify(group: Any, context: Any, replaced: Definition | None, before: Mapping[str, str]) -> None:
+    """Wait until every component is valid; if one stays invalid, bring back what was *replaced*."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while invalid := _invalid(group.id):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    else:
+        return
+    told = f"components stay invalid: {'; '.join(invalid)}"
+    if replaced is None:
+        raise FlowError(told)
+    _replace(replaced, find(replaced.name))
+    context_of.bring(replaced.name, before, set(), dry_run=False)
+    _describe(replaced, group.id, context.id)
+    nipyapi.canvas.schedule_process_group(group.id, True)
+    raise FlowError(f"{told}. Version {replaced.version} runs again")
+
+
+def rollback(name: str, version: str | None, history: History, how: How) -> Report:
+    """Go back to the definition that was deployed before the running one, or to *version*.
+
+    Parameters stay as they are, secrets among them.
+    """
+    running = exported(name)
+    _, digest = mark_of(find(name).component.comments)
+    return deploy(history.before(digest or running.digest, version), {}, set(), history, how)
+
+
+def drift(name: str, history: History, wanted: Definition | None = None) -> list[Difference]:
+    """Return how the running flow *name* differs from *wanted*, or from what was deployed last."""
+    running = exported(name)
+    _, digest = mark_of(find(name).component.comments)
+    if wanted is None:
+        if running.digest == digest:
+            return []
+        wanted = history.of_digest(digest or "")
+    if wanted is None:
+        raise FlowError(
+            "the running flow was not deployed from here: name the definition that it is to be compared with"
+        )
+    return differences(wanted, running)
+
+
+def exported(name: str) -> Definition:
+    """Return the definition of the running flow *name*; :class:`FlowError` if there is none."""
+    group = find(name)
+    if group is None:
+        raise FlowError(f"there is no flow {name} in NiFi: deploy it with `opslib flow deploy`")
+    return _exported(group)
 
 
 def find(name: str) -> Any:
@@ -108,23 +156,60 @@ def find(name: str) -> Any:
     return next((group for group in root.process_groups if group.component.name == name), None)
 
 
-def digest_of(group: Any) -> str | None:
-    """Return the digest of the definition that *group* was deployed from."""
-    found = _DIGEST.search(group.component.comments or "")
-    return found.group(1) if found else None
+def _exported(group: Any) -> Definition:
+    return Definition.exported(nipyapi.nifi.ProcessGroupsApi().export_process_group(group.id))
+
+
+def _look_for_drift(
+    group: Any, running: Definition, definition: Definition, history: History, how: How
+) -> list[str]:
+    """Refuse to overwrite what was changed by hand, or save it first if told to; return what was done."""
+    _, digest = mark_of(group.component.comments)
+    if running.digest in (digest, definition.digest):
+        return []
+    known = history.of_digest(digest or "")
+    told = [str(difference) for difference in differences(known, running)] if known else []
+    if not how.force:
+        raise FlowError(
+            "somebody has changed the running flow by hand (`opslib flow diff`): "
+            + "; ".join(told or ["what it was before is not known here"])
+            + ". Export it with `opslib flow export`, or overwrite it with --force, which saves it first"
+        )
+    if how.dry_run:
+        return ["what was changed by hand would be saved and overwritten"]
+    path = history.save(running, time.strftime("%Y%m%dT%H%M%SZ-by-hand", time.gmtime()))
+    return [f"what was changed by hand is saved as {path}"]
+
+
+def _require_types(definition: Definition, how: How) -> None:
+    """Wait for processor types that NiFi may still be loading; refuse those that it does not have."""
+    told = False
+    while missing := definition.types - _known_types():
+        left = how.starting_seconds - _uptime_seconds()
+        if left <= 0 or how.dry_run:
+            raise FlowError(f"NiFi has no processors of the types {', '.join(sorted(missing))}")
+        if not told:
+            how.say(f"NiFi has just started: waiting {left:.0f} s at most for {', '.join(sorted(missing))}")
+            told = True
+        time.sleep(1)
 
 
 def _known_types() -> set[str]:
     return {kind.type for kind in nipyapi.nifi.FlowApi().get_processor_types().processor_types}
 
 
-def _until(reached: Callable[[], bool], otherwise: str | Callable[[], str]) -> None:
+def _uptime_seconds() -> float:
+    snapshot = nipyapi.nifi.SystemDiagnosticsApi().get_system_diagnostics().system_diagnostics
+    hours, minutes, seconds = snapshot.aggregate_snapshot.uptime.split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+
+def _until(reached: Callable[[], bool], otherwise: Callable[[], str]) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not reached():
         if time.monotonic() > deadline:
-            said = otherwise if isinstance(otherwise, str) else otherwise()
-            raise FlowError(f"after {_PATIENCE_SECONDS} s {said}")
-        time.sleep(1)
+            raise FlowError(f"after {_PATIENCE_SECONDS} s {otherwise()}")
+        time.sleep(0.5)
 
 
 def _import(definition: Definition, root: str) -> Any:
@@ -151,7 +236,7 @@ def _replace(definition: Definition, group: Any) -> None:
     request = started.request.request_id
     _until(
         lambda: groups.get_replace_process_group_request(request).request.complete,
-        "the running flow is not replaced",
+        lambda: "the running flow is not replaced",
     )
     failure = groups.delete_replace_process_group_request(request).request.failure_reason
     if failure:
@@ -163,7 +248,7 @@ def _describe(definition: Definition, group_id: str, context_id: str) -> None:
     groups = nipyapi.nifi.ProcessGroupsApi()
     now = groups.get_process_group(group_id)
     bound = now.component.parameter_context
-    if digest_of(now) == definition.digest and bound is not None and bound.id == context_id:
+    if now.component.comments == definition.comments and bound is not None and bound.id == context_id:
         return
     body = {
         "revision": {"version": now.revision.version},
@@ -195,59 +280,16 @@ def _stopped(group_id: str) -> list[str]:
     ]
 
 
-# ---- parameters
-
-
-def _parameters(
-    name: str, wanted: Mapping[str, str], sensitive: set[str], *, dry_run: bool
-) -> tuple[Any, list[str]]:
-    """Bring the parameter context *name* to *wanted*; return it, and what differed."""
-    context = nipyapi.parameters.get_parameter_context(name)
-    known = (
-        {entry.parameter.name: entry.parameter for entry in context.component.parameters} if context else {}
-    )
-    differing = [key for key, value in wanted.items() if not _is_set(known.get(key), value, key in sensitive)]
-    changed = [f"parameter {key} set" for key in differing]
-    if dry_run or (context and not differing):
-        return context, changed
-    entries = [_parameter(key, wanted[key], key in sensitive) for key in differing]
-    if context is None:
-        return nipyapi.parameters.create_parameter_context(
-            name, f"Parameters of the flow {name}", entries
-        ), changed
-    context.component.parameters = entries
-    return nipyapi.parameters.update_parameter_context(context), changed
-
-
-def _parameter(name: str, value: str, secret: bool) -> Any:
-    description = _fingerprint(value) if secret else ""
-    return nipyapi.parameters.prepare_parameter(name, value, description, secret)
-
-
-def _is_set(parameter: Any, value: str, secret: bool) -> bool:
-    if parameter is None:
-        return False
-    # NiFi gives no secret back, so that what it was set from is told by the fingerprint beside it.
-    return bool(parameter.description == _fingerprint(value)) if secret else bool(parameter.value == value)
-
-
-def _fingerprint(secret: str) -> str:
-    """Return a text that tells whether a secret is still the same, and nothing else of it.
-
-    Slow on purpose (PBKDF2, RFC 8018), so that a weak secret cannot be guessed from it either.
-    """
-    digest = hashlib.pbkdf2_hmac("sha256", secret.encode(), b"trendlake parameter", 200_000)
-    return f"secret, fingerprint {digest.hex()[:16]}"
-
-
 def status(name: str) -> dict[str, Any]:
     """Return what the flow *name* is doing, as plain data."""
+    running = exported(name)
     group = find(name)
-    if group is None:
-        raise FlowError(f"there is no flow {name} in NiFi: deploy it with `opslib flow deploy`")
+    version, digest = mark_of(group.component.comments)
     return {
         "name": name,
-        "comments": group.component.comments,
+        "version": version,
+        "digest": digest,
+        "changed_by_hand": running.digest != digest,
         "queued": group.status.aggregate_snapshot.flow_files_queued,
         "processors": [
             {

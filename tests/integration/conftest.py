@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import services
 from certificates import Authority
+from collection import Collector
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
 from kafka.errors import KafkaError
@@ -67,6 +68,17 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     finally:
         for service in reversed(started):
             service.stop()
+
+
+@pytest.fixture(scope="session")
+def collector(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """One NiFi for all tests of the extraction layer."""
+    collector = Collector(servers, tmp_path_factory.mktemp("collector"))
+    try:
+        collector.nifi.start()
+        yield collector
+    finally:
+        collector.nifi.stop()
 
 
 @dataclass

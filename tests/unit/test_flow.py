@@ -12,8 +12,10 @@ import pytest
 
 pytest.importorskip("nipyapi")
 
-from opslib.flow import deploy, nar
+from opslib.flow import nar, parameters
 from opslib.flow.api import FlowError
+from opslib.flow.definition import Definition, differences, mark_of
+from opslib.flow.history import History
 
 if TYPE_CHECKING:
     from typing import Any
@@ -53,24 +55,88 @@ def test_same_inputs_give_the_same_bytes(packages: Path, tmp_path: Path) -> None
 
 
 def test_definition_of_the_checkout_uses_the_processors_of_the_archive() -> None:
-    assert deploy.Definition.read(FLOW).types == {path.stem for path in nar.PROCESSORS.glob("*.py")}
+    assert Definition.read(FLOW).types == {path.stem for path in nar.PROCESSORS.glob("*.py")}
 
 
 def test_digest_is_of_the_contents_and_not_of_their_layout(tmp_path: Path) -> None:
     compact = tmp_path / "flow.json"
     snapshot = json.loads(FLOW.read_text(encoding="utf-8"))
     compact.write_text(json.dumps(snapshot))
-    assert deploy.Definition.read(compact).digest == deploy.Definition.read(FLOW).digest
+    assert Definition.read(compact).digest == Definition.read(FLOW).digest
     snapshot["flowContents"]["processors"][0]["properties"] = {"changed": "by somebody"}
     compact.write_text(json.dumps(snapshot))
-    assert deploy.Definition.read(compact).digest != deploy.Definition.read(FLOW).digest
+    assert Definition.read(compact).digest != Definition.read(FLOW).digest
 
 
-def test_digest_is_read_back_from_the_group_that_it_was_written_on() -> None:
-    flow = deploy.Definition.read(FLOW)
-    group = SimpleNamespace(component=SimpleNamespace(comments=flow.comments))
-    assert deploy.digest_of(group) == flow.digest
-    assert deploy.digest_of(SimpleNamespace(component=SimpleNamespace(comments=None))) is None
+def test_version_and_digest_are_read_back_from_the_group_that_they_were_written_on() -> None:
+    flow = Definition.read(FLOW)
+    assert mark_of(flow.comments) == (flow.version, flow.digest)
+    assert mark_of("what somebody wrote") == mark_of(None) == (None, None)
+
+
+def test_the_flow_of_the_checkout_is_in_the_normal_form() -> None:
+    assert FLOW.read_text(encoding="utf-8") == Definition.read(FLOW).text(), "run `opslib flow export`"
+
+
+def as_exported(snapshot: dict[str, Any]) -> str:
+    """Return what NiFi exports of a flow made from *snapshot*: its own ids, fractions, order and values."""
+    flow = Definition("trendlake", "7", snapshot)
+    copy = json.loads(json.dumps(snapshot).replace(snapshot["flowContents"]["identifier"], "0" * 36))
+    contents = copy["flowContents"]
+    contents["comments"] = flow.comments
+    for component in contents["processors"] + contents["connections"]:
+        component["instanceIdentifier"] = "another"
+    for processor in contents["processors"]:
+        processor["propertyDescriptors"] = {"Topic": {"sensitive": False}}
+        processor["position"] = {"x": 0.4, "y": 300.2}
+    contents["processors"].reverse()
+    copy["parameterContexts"]["trendlake"]["parameters"] = [{"name": "places", "value": "1:World"}]
+    del copy["snapshotMetadata"]
+    return json.dumps(copy)
+
+
+def test_an_export_is_brought_back_to_what_was_deployed() -> None:
+    flow = Definition.read(FLOW)
+    exported = Definition.exported(as_exported(flow.snapshot))
+    assert exported.version == "7"
+    assert exported.digest == flow.digest
+    assert differences(flow, exported) == []
+    assert "World" not in exported.text()
+    assert [p["name"] for p in exported.snapshot["flowContents"]["processors"]] == sorted(
+        p["name"] for p in flow.snapshot["flowContents"]["processors"]
+    )
+
+
+def test_differences_name_component_and_property() -> None:
+    flow = Definition.read(FLOW)
+    other = json.loads(flow.text())
+    processors = other["flowContents"]["processors"]
+    processors[0]["penaltyDuration"] = "9 sec"
+    gone = other["flowContents"]["connections"].pop()
+    found = [str(difference) for difference in differences(flow, Definition("trendlake", "1", other))]
+    name = processors[0]["name"]
+    assert f"processor {name}: penaltyDuration is '9 sec', not '30 sec'" in found
+    assert any(line.startswith(f"connection {gone['source']['name']} ->") for line in found)
+    assert len(found) == 2
+
+
+def test_history_goes_back_to_what_was_deployed_before(tmp_path: Path) -> None:
+    history = History(tmp_path, "trendlake")
+    with pytest.raises(FlowError, match="was not deployed from here"):
+        history.before("")
+    versions = []
+    for number in ("1", "2", "3"):
+        snapshot = json.loads(FLOW.read_text())
+        snapshot["flowContents"]["processors"][0]["comments"] = number
+        versions.append(Definition("trendlake", number, snapshot))
+        history.deployed(versions[-1])
+    assert history.before(versions[2].digest).version == "2"
+    assert history.before(versions[2].digest, "1").digest == versions[0].digest
+    known = history.of_digest(versions[1].digest)
+    assert known is not None
+    assert known.version == "2"
+    with pytest.raises(FlowError, match=r"version 9 was not deployed from here; .* has 1, 2, 3"):
+        history.before("", "9")
 
 
 @pytest.mark.parametrize("text", ["not JSON", "[]", "{}", '{"flowContents": {"name": "x"}}'])
@@ -78,7 +144,7 @@ def test_file_that_is_no_definition_is_refused(tmp_path: Path, text: str) -> Non
     wrong = tmp_path / "flow.json"
     wrong.write_text(text)
     with pytest.raises(FlowError, match="is not a flow definition"):
-        deploy.Definition.read(wrong)
+        Definition.read(wrong)
 
 
 def parameter(**fields: Any) -> SimpleNamespace:
@@ -86,14 +152,14 @@ def parameter(**fields: Any) -> SimpleNamespace:
 
 
 def test_secret_is_known_by_its_fingerprint_which_does_not_hold_it() -> None:
-    kept = parameter(description=deploy._fingerprint("s3cret-token"))
+    kept = parameter(description=parameters._fingerprint("s3cret-token"))
     assert "s3cret" not in kept.description
-    assert deploy._is_set(kept, "s3cret-token", secret=True)
-    assert not deploy._is_set(kept, "another-token", secret=True)
-    assert not deploy._is_set(parameter(), "s3cret-token", secret=True)
+    assert parameters._is_set(kept, "s3cret-token", secret=True)
+    assert not parameters._is_set(kept, "another-token", secret=True)
+    assert not parameters._is_set(parameter(), "s3cret-token", secret=True)
 
 
 def test_plain_parameter_is_known_by_its_value() -> None:
-    assert deploy._is_set(parameter(value="5 min"), "5 min", secret=False)
-    assert not deploy._is_set(parameter(value="5 min"), "1 min", secret=False)
-    assert not deploy._is_set(None, "5 min", secret=False)
+    assert parameters._is_set(parameter(value="5 min"), "5 min", secret=False)
+    assert not parameters._is_set(parameter(value="5 min"), "1 min", secret=False)
+    assert not parameters._is_set(None, "5 min", secret=False)

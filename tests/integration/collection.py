@@ -1,0 +1,98 @@
+"""The local X API and a NiFi with the project's flow, for the tests of the extraction layer."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import requests
+import services
+from nifi import Nifi, credentials
+
+from opslib.flow.nar import PROCESSORS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Servers
+
+FLOW = PROCESSORS.parent / "trendlake.json"
+PAGE = 100
+TOPICS = 40
+
+
+class X:
+    """The local X API as a process of its own."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.port = services.free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        command = [sys.executable, "-m", "opslib", "x", "simulate", "--port", str(self.port), *arguments]
+        with (folder / "x.log").open("a") as log:
+            self._process = subprocess.Popen(command, env=services.environment(), stderr=log)
+        services.wait_until("the local X API listens", lambda: services.listening(self.port))
+
+    def ledger(self) -> dict[str, Any]:
+        found: dict[str, Any] = requests.get(f"{self.url}/_control/ledger", timeout=30).json()
+        return found
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+
+
+class Collector:
+    """NiFi with the project's flow."""
+
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        self.folder = folder
+        self.nifi = Nifi(folder / "nifi", servers.authority)
+        self.environment = services.environment(**credentials(folder / "credentials", self.nifi))
+        self._tls = folder / "tls"
+        self._tls.mkdir()
+        client = servers.authority.certificate("nifi-client")
+        for name, path in (("cert", client.cert), ("key", client.key), ("ca", client.ca)):
+            (self._tls / f"{name}.pem").write_bytes(path.read_bytes())
+        self._kafka = f"127.0.0.1:{servers.kafka.port}"
+
+    def deploy(self, x: X, budget: Path, **different: str) -> None:
+        """Deploy the project's flow to collect from *x*."""
+        done = self.flow("deploy", str(FLOW), "--parameters", str(self.parameters(x, budget, **different)))
+        assert done.returncode == 0, done.stderr + self.nifi.log()[-3000:]
+
+    def parameters(self, x: X, budget: Path, **different: str) -> Path:
+        """Write the flow's parameters."""
+        parameters = {
+            "x_base_url": x.url,
+            "x_token": {"secret": "of the tests"},
+            "places": "23424768:Brazil",
+            "topics_per_place": str(TOPICS),
+            "trends_interval": "10 sec",
+            "pages_per_topic": "100",
+            "tweets_per_page": str(PAGE),
+            "retweets": "true",
+            "authors": "false",
+            "referenced_tweets": "false",
+            "x_budget_file": str(budget),
+            "x_budget_usd_day": "",
+            "x_budget_usd_month": "",
+            "x_budget_resources_day": "",
+            "x_budget_resources_month": "",
+            "x_prices": "post:0.005,user:0.010,trend:0.010",
+            "kafka_bootstrap_servers": self._kafka,
+            "kafka_tls_directory": str(self._tls),
+            **different,
+        }
+        path = self.folder / "parameters.json"
+        path.write_text(json.dumps(parameters))
+        return path
+
+    def flow(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `opslib flow`."""
+        history = () if command in ("export", "status") else ("--history", str(self.folder / "history"))
+        return subprocess.run(
+            [sys.executable, "-m", "opslib", "flow", command, *arguments, *history],
+            env=self.environment, capture_output=True, text=True, check=False, timeout=400,
+        )  # fmt: skip

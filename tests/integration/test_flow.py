@@ -1,0 +1,206 @@
+"""Versions of a flow in a real NiFi: upgraded with FlowFiles queued, taken back, changed by hand, broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import nipyapi
+import pytest
+import services
+from collection import FLOW, X
+
+from opslib.flow import api, deploy
+from opslib.flow.definition import Definition
+from opslib.settings import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from collection import Collector
+
+
+@pytest.fixture(scope="module")
+def x(tmp_path_factory: pytest.TempPathFactory) -> Iterator[X]:
+    folder = tmp_path_factory.mktemp("x")
+    (folder / "tweets.txt").write_text("".join(f"tweet {n} #tema{n % 3}\n" for n in range(30)))
+    x = X(folder, "--no-limits", "--tweets", str(folder / "tweets.txt"))
+    yield x
+    x.stop()
+
+
+@pytest.fixture
+def first(collector: Collector, x: X, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Deploy version 1, which cannot reach Kafka, so that FlowFiles stay queued; return its parameters."""
+    for name in ("CREDENTIALS_DIRECTORY", "OPSLIB_CONFIG"):
+        monkeypatch.setitem(os.environ, name, collector.environment[name])
+    api.connect(load())
+    nowhere = f"127.0.0.1:{services.free_port()}"
+    parameters = collector.parameters(
+        x, tmp_path / "b.sqlite", kafka_bootstrap_servers=nowhere, trends_interval="2 sec"
+    )
+    done = collector.flow("deploy", str(version(tmp_path, "1")), "--parameters", str(parameters), "--force")
+    assert done.returncode == 0, done.stderr
+    return parameters
+
+
+def version(folder: Path, number: str, **changes: Any) -> Path:
+    """Write a version of the project's flow whose processor `Publish trends` has *changes*."""
+    definition = json.loads(FLOW.read_text())
+    definition["snapshotMetadata"]["version"] = number
+    processor("Publish trends", definition).update({"comments": f"as of {number}", **changes})
+    path = folder / f"v{number}.json"
+    path.write_text(json.dumps(definition))
+    return path
+
+
+def processor(name: str, definition: dict[str, Any]) -> dict[str, Any]:
+    return next(p for p in definition["flowContents"]["processors"] if p["name"] == name)
+
+
+def running(name: str = "Publish trends") -> Any:
+    group = deploy.find("trendlake")
+    found = nipyapi.nifi.ProcessGroupsApi().get_processors(group.id).processors
+    return next(p for p in found if p.component.name == name)
+
+
+def change_by_hand(name: str, **config: Any) -> None:
+    """Do what somebody does in NiFi's UI: stop, configure, start."""
+    nipyapi.canvas.schedule_processor(running(name), False)
+    now = running(name)
+    body = {"revision": {"version": now.revision.version}, "component": {"id": now.id, "config": config}}
+    nipyapi.nifi.ProcessorsApi().update_processor(id=now.id, body=body)
+    nipyapi.canvas.schedule_processor(running(name), True)
+
+
+def queued() -> set[str]:
+    """Return the ids of the snapshots that wait to be published."""
+    group = deploy.find("trendlake")
+    connections = nipyapi.nifi.ProcessGroupsApi().get_connections(group.id).connections
+    (into,) = (
+        c
+        for c in connections
+        if (c.component.source.name, c.component.destination.name) == ("Collect trends", "Publish trends")
+    )
+    queues = nipyapi.nifi.FlowFileQueuesApi()
+    request = queues.create_flow_file_listing(into.id).listing_request
+    while not request.finished:
+        time.sleep(0.1)
+        request = queues.get_listing_request(into.id, request.id).listing_request
+    queues.delete_listing_request(into.id, request.id)
+    return {summary.uuid for summary in request.flow_file_summaries or []}
+
+
+def state_of(name: str) -> dict[str, str]:
+    found = nipyapi.nifi.ProcessorsApi().get_state2(running(name).id).component_state.local_state.state
+    return {entry.key: entry.value for entry in found or []}
+
+
+def test_an_upgrade_and_a_rollback_lose_neither_flowfiles_nor_state_nor_secrets(
+    collector: Collector, first: Path, tmp_path: Path
+) -> None:
+    services.wait_until("snapshots are queued", lambda: len(queued()) >= 3)
+    services.wait_until("a walk has begun", lambda: "walk" in state_of("Search tweets"))
+    before, ids = queued(), running().id
+    walk = json.loads(state_of("Search tweets")["walk"])["id"]
+    done = collector.flow("deploy", str(version(tmp_path, "2")), "--parameters", str(first))
+    assert done.returncode == 0, done.stderr
+    assert running().component.config.comments == "as of 2"
+    assert before <= queued()
+    done = collector.flow("rollback")
+    assert done.returncode == 0, done.stderr
+    assert "version 1 replaces 2" in done.stdout
+    assert running().component.config.comments == "as of 1"
+    assert before <= queued(), "FlowFiles were lost"
+    assert running().id == ids
+    assert json.loads(state_of("Search tweets")["walk"])["id"] == walk, "the processor's state was lost"
+    assert running("Search tweets").component.validation_status == "VALID", "it has lost its token"
+    again = collector.flow("deploy", str(version(tmp_path, "1")), "--parameters", str(first))
+    assert "nothing changed" in again.stdout
+    assert json.loads(collector.flow("status", "--format", "json").stdout)["version"] == "1"
+
+
+def test_a_change_by_hand_is_shown_and_not_overwritten_unasked(
+    collector: Collector, first: Path, tmp_path: Path
+) -> None:
+    assert collector.flow("diff").returncode == 0
+    change_by_hand("Publish trends", penaltyDuration="7 sec", comments="by night")
+    shown = collector.flow("diff")
+    assert shown.returncode == 1
+    assert shown.stdout.splitlines() == [
+        "processor Publish trends: comments is 'by night', not 'as of 1'",
+        "processor Publish trends: penaltyDuration is '7 sec', not '1 sec'",
+    ]
+    for number in ("1", "2"):
+        refused = collector.flow("deploy", str(version(tmp_path, number)), "--parameters", str(first))
+        assert refused.returncode == 1
+        assert "penaltyDuration is '7 sec'" in refused.stderr
+    assert running().component.config.penalty_duration == "7 sec"
+    told = collector.flow(
+        "deploy", str(version(tmp_path, "2")), "--parameters", str(first), "--force", "--dry-run"
+    )
+    assert told.returncode == 0, told.stderr
+    assert running().component.config.penalty_duration == "7 sec"
+    forced = collector.flow("deploy", str(version(tmp_path, "2")), "--parameters", str(first), "--force")
+    assert forced.returncode == 0, forced.stderr
+    assert running().component.config.penalty_duration == "1 sec"
+    (saved,) = (collector.folder / "history" / "trendlake").glob("*-by-hand.json")
+    assert processor("Publish trends", json.loads(saved.read_text()))["penaltyDuration"] == "7 sec"
+
+
+@pytest.mark.usefixtures("first")
+def test_a_moved_box_is_no_change(collector: Collector) -> None:
+    now = running()
+    body = {
+        "revision": {"version": now.revision.version},
+        "component": {"id": now.id, "position": {"x": 12.5, "y": 900.25}},
+    }
+    nipyapi.nifi.ProcessorsApi().update_processor(id=now.id, body=body)
+    assert collector.flow("diff").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"type": "NoSuchProcessor"}, "NiFi has no processors of the types NoSuchProcessor"),
+        ({"properties": {"Topic": "#{no_such_parameter}"}}, "parameters without a value: no_such_parameter"),
+    ],
+)
+def test_a_definition_that_cannot_run_is_refused_with_the_running_one_untouched(
+    collector: Collector, first: Path, tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    before = running()
+    broken = version(tmp_path, "3", **changes)
+    done = collector.flow("deploy", str(broken), "--parameters", str(first), "--starting", "0")
+    assert done.returncode == 1
+    assert reason in done.stderr
+    after = running()
+    assert (after.id, after.revision.version) == (before.id, before.revision.version)
+    assert after.component.state == "RUNNING"
+
+
+def test_a_version_whose_component_stays_invalid_is_taken_back(
+    collector: Collector, first: Path, tmp_path: Path
+) -> None:
+    services.wait_until("snapshots are queued", lambda: len(queued()) >= 3)
+    before = queued()
+    broken = version(tmp_path, "3", properties={"Topic": "trends.raw", "Bootstrap Servers": None})
+    done = collector.flow("deploy", str(broken), "--parameters", str(first))
+    assert done.returncode == 1
+    assert "Publish trends: 'Bootstrap Servers'" in done.stderr
+    assert "Version 1 runs again" in done.stderr
+    assert before <= queued()
+    services.wait_until("it runs again", lambda: running().component.state == "RUNNING")
+    assert collector.flow("diff").returncode == 0
+    assert json.loads(collector.flow("status", "--format", "json").stdout)["version"] == "1"
+
+
+@pytest.mark.usefixtures("first")
+def test_what_is_exported_is_what_was_deployed(collector: Collector, tmp_path: Path) -> None:
+    exported = collector.flow("export")
+    assert exported.returncode == 0, exported.stderr
+    assert exported.stdout == Definition.read(version(tmp_path, "1")).text()
+    assert "of the tests" not in exported.stdout, "it holds the token"
