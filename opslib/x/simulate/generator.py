@@ -91,6 +91,16 @@ class Generator:
             yield self.tweet(self._next)
             self._next += 1
 
+    def state(self) -> dict[str, Any]:
+        """Return what all tweets follow from."""
+        return {"kind": "generator", "seed": self._seed, "rate": self._rate}
+
+    def rewind(self, since: datetime) -> None:
+        """Begin again with the tweets written at *since*."""
+        self._next = max(0, self._number_at(since))
+        while self._moment(self._next) < since:
+            self._next += 1
+
     def _number_at(self, moment: datetime) -> int:
         return math.floor((moment - _START).total_seconds() * self._rate)
 
