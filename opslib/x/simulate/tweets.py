@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, Protocol
 
 from opslib.message import moment_of, moment_of_id, stamp
@@ -124,11 +125,15 @@ _FIELDS = frozenset(
 def entities_of(text: str) -> Json:
     """Return the entities of *text*; a kind of which there are none is left out, as X does."""
     found = {
-        "hashtags": [{"start": f.start, "end": f.end, "tag": f.text} for f in hashtags(text)],
-        "mentions": [{"start": f.start, "end": f.end, "username": f.text} for f in mentions(text)],
+        "hashtags": [{"start": f.start, "end": f.end, "tag": f.text} for f in hashtags(text)]
+        if "#" in text or "\uff03" in text
+        else [],
+        "mentions": [{"start": f.start, "end": f.end, "username": f.text} for f in mentions(text)]
+        if "@" in text or "\uff20" in text
+        else [],
         "urls": [
             {"start": f.start, "end": f.end, "url": f.text, "expanded_url": f.text, "display_url": f.text}
-            for f in links(text)
+            for f in (links(text) if "http" in text else ())
             if f.text.startswith("http")
         ],
     }
@@ -139,6 +144,8 @@ def _number(seed: str) -> int:
     return int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big")
 
 
+# Made-up tweets are by some thousand people.
+@lru_cache(maxsize=8192)
 def made_up_author(seed: str) -> Json:
     """Return the same user for the same *seed*."""
     number = _number(seed)
