@@ -69,8 +69,6 @@ def main() -> None:
     report("bin/demo with a warm cache on a new machine, seconds", run("bin/demo")[0])
     site = [
         "-i",
-        "inventory/demo",
-        "-i",
         "out/demo/hosts.yml",
         "-e",
         "@out/demo/vault.yml",

@@ -16,6 +16,7 @@ import services
 from certificates import Authority
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
+from kafka.errors import KafkaError
 
 from opslib import message
 from opslib.store.collections import initialise
@@ -172,6 +173,21 @@ class Lake:
             lambda: all(self.committed().get(p, 0) >= end for p, end in ends.items()),
             seconds,
         )
+
+    @contextmanager
+    def kafka_away(self) -> Iterator[None]:
+        """Keep the broker stopped for a while; afterwards the test's own client has found it again."""
+        with self.servers.kafka.away():
+            yield
+
+        def found() -> bool:
+            try:
+                self.ends()
+            except KafkaError:
+                return False
+            return True
+
+        services.wait_until("the test's own client has found the broker again", found)
 
     def dead_letters(self) -> list[Any]:
         """Return the dead letters written since the test began."""

@@ -176,7 +176,7 @@ def test_kafka_away_for_a_while(lake: Lake) -> None:
     sink = lake.start_sink()
     lake.send(*(tweet(n) for n in range(100)))
     lake.wait_for_commit()
-    with lake.servers.kafka.away():
+    with lake.kafka_away():
         time.sleep(1)
         assert sink.poll() is None, lake.log()
     lake.send(*(tweet(n) for n in range(100, 500)))

@@ -1,0 +1,206 @@
+"""The role `tls` run here: certificates made, left alone, and renewed before they end."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
+PLAY = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role: {name: tls, tasks_from: authority}
+      when: not (tls_ca_directory ~ '/ca.pem') is file
+    - ansible.builtin.include_role: {name: tls, tasks_from: certificate}
+  handlers:
+    - {name: Restart it, ansible.builtin.debug: {msg: restarted}}
+"""
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the role gives its files to root")
+
+
+def load_module() -> Any:
+    spec = importlib.util.spec_from_file_location(
+        "certificate_state", ROOT / "roles/tls/library/certificate_state.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+certificate_state = load_module()
+
+
+class Host:
+    """This host as the role sees it, with its files in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.tls = folder / "tls"
+
+    def play(self, text: str, *arguments: str, **variables: Any) -> str:
+        play = self.folder / "play.yml"
+        play.write_text(text)
+        values = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "ansible_facts": {"hostname": "lake", "fqdn": "lake.example.org", "memtotal_mb": 4096},
+            "service_address": "192.0.2.7",
+            "service_bind_address": "192.0.2.7",
+            "tls_ca_directory": str(self.folder / "ca"),
+            "tls_ca_passphrase": "of the tests",
+            "tls_operator_p12_password": "of the tests",
+            "tls_name": "kafka",
+            "tls_directory": str(self.tls),
+            "tls_owner": "root",
+            "tls_group": "root",
+            "tls_formats": ["pem", "keystore"],
+            "tls_notify": "Restart it",
+            **variables,
+        }
+        done = subprocess.run(
+            [PLAYBOOK, "-i", "localhost,", play, *arguments, "-e", json.dumps(values)],
+            env={
+                **os.environ,
+                "ANSIBLE_CONFIG": f"{ROOT}/ansible.cfg",
+                "ANSIBLE_ROLES_PATH": f"{ROOT}/roles",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def certificate(self) -> x509.Certificate:
+        return x509.load_pem_x509_certificate((self.tls / "cert.pem").read_bytes())
+
+    def looked_at(self, **different: Any) -> str:
+        """Return why the certificate is not current, or nothing if it is."""
+        parameters = {
+            "directory": str(self.tls),
+            "owner": "root",
+            "group": "root",
+            "formats": ["pem", "keystore"],
+            "subject": {"O": "Trendlake", "CN": "kafka"},
+            "names": ["DNS:localhost", "DNS:lake", "DNS:lake.example.org", "IP:127.0.0.1", "IP:192.0.2.7"],
+            "authority": (self.folder / "ca/ca.pem").read_text(),
+            "renew_days": 30,
+            **different,
+        }
+        try:
+            certificate_state.check(parameters)
+        except (certificate_state.NotCurrent, ValueError) as found:
+            return str(found)
+        return ""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Host:
+    host = Host(tmp_path_factory.mktemp("tls"))
+    assert "restarted" in host.play(PLAY)
+    return host
+
+
+@pytest.fixture
+def host(made: Host, tmp_path: Path) -> Host:
+    """A copy with all its files, times and modes: no test sees what another did."""
+    subprocess.run(["cp", "-a", f"{made.folder}/.", tmp_path], check=True)
+    return Host(tmp_path)
+
+
+def test_a_certificate_is_for_the_names_of_its_host_and_names_its_principal(made: Host) -> None:
+    certificate = made.certificate()
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert set(names.get_values_for_type(x509.DNSName)) == {"localhost", "lake", "lake.example.org"}
+    assert {str(ip) for ip in names.get_values_for_type(x509.IPAddress)} == {"127.0.0.1", "192.0.2.7"}
+    assert [part.value for part in certificate.subject] == ["Trendlake", "kafka"]
+    assert (made.tls / "key.pem").stat().st_mode & 0o777 == 0o400
+
+
+def test_a_second_run_changes_nothing_and_takes_one_look(made: Host) -> None:
+    said = made.play(PLAY)
+    assert "changed=0" in said
+    assert "private key of kafka" not in said
+
+
+@pytest.mark.parametrize(
+    ("different", "reason"),
+    [
+        ({}, ""),
+        ({"renew_days": 398}, "it ends on"),
+        ({"names": ["DNS:localhost"]}, "it is for"),
+        ({"subject": {"O": "Others", "CN": "kafka"}}, "its subject"),
+        ({"owner": "nobody"}, "belongs to root:root"),
+        ({"formats": ["p12"]}, "keystore.p12 is not there"),
+        ({"authority": "another"}, "the authority is another one"),
+    ],
+)
+def test_a_certificate_is_current_only_if_all_is_as_asked_for(
+    made: Host, different: dict[str, Any], reason: str
+) -> None:
+    found = made.looked_at(**different)
+    assert reason in found
+    assert bool(found) == bool(reason)
+
+
+def test_a_certificate_signed_by_an_authority_of_the_same_name_is_not_current(host: Host) -> None:
+    ca = host.folder / "ca/ca.pem"
+    subject = "/CN=Trendlake authority/O=Trendlake"
+    assert "Trendlake authority" in x509.load_pem_x509_certificate(ca.read_bytes()).subject.rfc4514_string()
+    for pem in (ca, host.tls / "ca.pem"):
+        pem.write_bytes(self_signed(subject, host.folder))
+    assert host.looked_at() == "another authority signed the certificate"
+
+
+def self_signed(subject: str, folder: Path) -> bytes:
+    command = "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -keyout"
+    key = folder / "other.key"
+    if not key.exists():
+        made = [*command.split(), key, "-subj", subject, "-out", folder / "other.pem"]
+        subprocess.run(made, check=True, capture_output=True)
+    return (folder / "other.pem").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["key.pem", "cert.pem", "ca.pem", "keystore.pem"])
+def test_files_that_somebody_touched_are_not_current(host: Host, name: str) -> None:
+    (host.tls / name).chmod(0o666)
+    assert "mode 0666" in host.looked_at()
+    mode = 0o644 if name in ("cert.pem", "ca.pem") else 0o400
+    (host.tls / name).write_text("something else")
+    (host.tls / name).chmod(mode)
+    assert host.looked_at()
+
+
+def test_a_run_mends_what_somebody_touched_and_restarts_the_service(host: Host) -> None:
+    (host.tls / "keystore.pem").chmod(0o644)
+    (host.tls / "ca.pem").write_text("something else")
+    assert "restarted" in host.play(PLAY)
+    assert host.looked_at() == ""
+
+
+def test_a_certificate_near_its_end_is_renewed_and_its_key_stays(host: Host) -> None:
+    before, key = host.certificate(), (host.tls / "key.pem").read_bytes()
+    near = {"tls_renew_days": 398, "tls_certificate_days": 800}
+    assert "changed=0" not in host.play(PLAY, "--check", **near)
+    assert host.certificate() == before, "check mode changed it"
+    assert "restarted" in host.play(PLAY, **near)
+    assert host.certificate().not_valid_after_utc > before.not_valid_after_utc
+    assert (host.tls / "key.pem").read_bytes() == key
+    assert host.looked_at(renew_days=398) == ""
+
+
+def test_check_mode_on_a_bare_host_has_nothing_to_trip_over(host: Host) -> None:
+    host.play(PLAY, "--check", tls_directory=str(host.folder / "none"))
+    assert not (host.folder / "none").exists()
