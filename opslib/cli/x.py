@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from opslib.cli import _simulate
 from opslib.cli._options import with_settings
-from opslib.settings import has_credential, secret
+from opslib.settings import secret
 
 if TYPE_CHECKING:
     from opslib.settings import Settings
-    from opslib.x.simulate.tweets import Source
 
 
 @click.group()
@@ -23,75 +21,7 @@ def command() -> None:
     """Talk to X, or stand in for it."""
 
 
-@command.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8090, show_default=True, type=click.IntRange(0, 65535))
-@click.option(
-    "--tweets",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Serve these: NDJSON objects with a text, or plain texts, one a line. Otherwise tweets are made up.",
-)
-@click.option("--lang", default="pt", show_default=True, help="Language of plain texts.")
-@click.option(
-    "--span", default=6.0, show_default=True, help="Hours that texts without a time are spread over."
-)
-@click.option("--seed", default=1, show_default=True, help="Another seed makes up other tweets.")
-@click.option(
-    "--rate",
-    default=2.0,
-    show_default=True,
-    type=click.FloatRange(0, 10_000, min_open=True),
-    help="Made-up tweets a second.",
-)
-@click.option("--backlog", default=1.0, show_default=True, help="Hours of made-up tweets to begin with.")
-@click.option("--token", help="The bearer token to accept; otherwise the credential x_token, otherwise any.")
-@click.option("--no-limits", is_flag=True, help="Without X's rate limits.")
-def simulate(
-    host: str,
-    port: int,
-    tweets: Path | None,
-    lang: str,
-    span: float,
-    seed: int,
-    rate: float,
-    backlog: float,
-    token: str | None,
-    no_limits: bool,
-) -> None:
-    """Serve the local X API: trends by WOEID and recent search of X API v2, for free.
-
-    It can be asked like the real one, and answers like it: pages, fields, errors, rate limits. Each place
-    has the same trends, the hashtags of most tweets. GET /_control/ledger tells what was offered and given.
-    """
-    import uvicorn
-
-    from opslib.x.simulate.app import Limits, application
-    from opslib.x.simulate.generator import Generator
-    from opslib.x.simulate.tweets import BadFile, FileSource, Store, end_of_span
-
-    def clock() -> datetime:
-        return datetime.now(timezone.utc)
-
-    source: Source
-    if tweets is None:
-        source = Generator(seed, rate, clock(), timedelta(hours=backlog))
-    else:
-        try:
-            source = FileSource(tweets, end_of_span(tweets, clock()), timedelta(hours=span), lang)
-        except BadFile as error:
-            raise click.ClickException(str(error)) from error
-    store = Store(source, clock)
-    known = sum(1 for _ in store.newest_first())
-    if token is None and has_credential("x_token"):
-        token = secret("x_token")
-    click.echo(f"the local X API has {known} tweets and listens on http://{host}:{port}", err=True)
-    uvicorn.run(
-        application(store, token, None if no_limits else Limits()),
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-    )
+command.add_command(_simulate.command, "simulate")
 
 
 @command.command()

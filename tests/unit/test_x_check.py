@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import threading
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
-import uvicorn
 from click.testing import CliRunner, Result
+from local_x import local_x, serving
 
 from opslib.cli import main
 from opslib.x.budget import Budget, Limits
-from opslib.x.simulate.app import Limits as Windows
-from opslib.x.simulate.app import application
 from opslib.x.simulate.generator import Generator
-from opslib.x.simulate.tweets import Store
+from opslib.x.simulate.limits import Limits as Windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,16 +26,9 @@ def now() -> datetime:
 
 @pytest.fixture
 def x() -> Iterator[str]:
-    store = Store(Generator(1, 1, now(), timedelta(hours=1)), now)
-    config = uvicorn.Config(application(store, "good", Windows()), port=0, log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        thread.join(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    hour = Generator(1, 1, now(), timedelta(hours=1))
+    with serving(local_x(hour, now, token="good", limits=Windows())) as client:
+        yield client.url
 
 
 @pytest.fixture
@@ -61,6 +51,7 @@ def test_a_good_token_may_do_what_collecting_needs(run, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     found = json.loads(done.output)
     calls = {call["call"]: call for call in found["calls"]}
+    assert calls["usage"]["ok"]
     assert calls["trends"]["ok"]
     assert calls["search"]["ok"]
     assert (calls["search"]["limit"], calls["search"]["left"]) == (450, 449)

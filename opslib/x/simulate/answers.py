@@ -1,152 +1,143 @@
-"""The shapes of X API v2's answers: fields that were asked for, includes, problems, pages."""
+"""The shapes of X API v2's answers: fields that were asked for, includes, pages, counts."""
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from opslib.message import moment_of, moment_of_id
-from opslib.x.simulate.query import QueryError, parse
-from opslib.x.simulate.tweets import SEARCHABLE, snowflake
+from opslib.message import moment_of_id, stamp
+from opslib.x.simulate import parameters as p
+from opslib.x.simulate.ledger import USAGE_DAYS
+from opslib.x.simulate.problems import InvalidRequest, not_authorized, not_found, problem
+from opslib.x.simulate.query import Matcher, QueryError, parse
+from opslib.x.simulate.tweets import DELETED, SEARCHABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import date, datetime
 
+    from opslib.x.simulate.ledger import Ledger
     from opslib.x.simulate.tweets import Store, Tweet
 
 Json = dict[str, Any]
 
-
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
 _ALWAYS = ("id", "text", "edit_history_tweet_ids")
 _USER_ALWAYS = ("id", "name", "username")
-# What X takes there, whether or not our tweets have it.
-_TWEET_FIELDS = _names(
-    """
-    article attachments author_id card_uri community_id context_annotations conversation_id created_at
-    display_text_range edit_controls edit_history_tweet_ids entities geo id in_reply_to_user_id lang
-    media_metadata non_public_metrics note_tweet organic_metrics possibly_sensitive promoted_metrics
-    public_metrics referenced_tweets reply_settings scopes source suggested_source_links
-    suggested_source_links_with_counts text withheld
-    """
-)
-_USER_FIELDS = _names(
-    """
-    affiliation confirmed_email connection_status created_at description entities id
-    is_identity_verified location most_recent_tweet_id name parody pinned_tweet_id profile_banner_url
-    profile_image_url protected public_metrics receives_your_dm subscription subscription_type url
-    username verified verified_followers_count verified_type withheld
-    """
-)
-_EXPANSIONS = _names(
-    """
-    article.cover_media article.media_entities attachments.media_keys attachments.media_source_tweet
-    attachments.poll_ids author_id edit_history_tweet_ids entities.mentions.username geo.place_id
-    in_reply_to_user_id entities.note.mentions.username referenced_tweets.id
-    referenced_tweets.id.attachments.media_keys referenced_tweets.id.author_id
-    """
-)
-_SEARCH_PARAMETERS = _names(
-    """
-    query start_time end_time since_id until_id max_results next_token pagination_token sort_order
-    tweet.fields expansions media.fields poll.fields user.fields place.fields
-    """
-)
-_TREND_PARAMETERS = _names("max_trends trend.fields")
-_TREND_FIELDS = _names("trend_name tweet_count")
-_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_SEARCH_PARAMETERS = p.names("query max_results sort_order") | p.OF_TIME | p.OF_TWEETS
+_COUNTS_PARAMETERS = p.names("query granularity search_count.fields") | p.OF_TIME
+_BUCKETS = {"hour": timedelta(hours=1), "minute": timedelta(minutes=1), "day": timedelta(days=1)}
+MAX_LOOKUP = 100
+_PROJECT = "1"
 
 
-class InvalidRequest(Exception):  # noqa: N818 - X's own name for it
-    """A call that X answers with 400."""
+@dataclass(frozen=True)
+class Wanted:
+    """What an answer is to hold of tweets."""
 
-    def __init__(self, message: str, parameter: str, value: str) -> None:
-        super().__init__(message)
-        self._parameters = {parameter: [value]}
+    fields: frozenset[str]
+    user_fields: frozenset[str]
+    expansions: frozenset[str]
 
-    def problem(self) -> Json:
-        """Return what X says then."""
+    @classmethod
+    def of(cls, parameters: Mapping[str, str]) -> Wanted:
+        """Return what the *parameters*, checked before, ask for."""
+        fields, expansions = p.items(parameters, "tweet.fields"), p.items(parameters, "expansions")
+        if "author_id" in expansions:
+            fields |= {"author_id"}
+        if "referenced_tweets.id" in expansions:
+            fields |= {"referenced_tweets"}
+        return cls(fields, p.items(parameters, "user.fields"), expansions)
+
+    def tweet(self, tweet: Tweet) -> Json:
+        """Return the fields of *tweet*."""
+        return {name: value for name, value in tweet.data.items() if name in _ALWAYS or name in self.fields}
+
+    def _user(self, user: Json) -> Json:
         return {
-            "errors": [{"parameters": self._parameters, "message": str(self)}],
-            "title": "Invalid Request",
-            "detail": "One or more parameters to your request was invalid.",
-            "type": "https://api.twitter.com/2/problems/invalid-request",
+            name: value for name, value in user.items() if name in _USER_ALWAYS or name in self.user_fields
         }
 
+    def expanded(self, store: Store, tweets: list[Tweet]) -> tuple[Json, list[Json]]:
+        """Return the includes of *tweets*, and a problem for each that is not to be had."""
+        includes: Json = {}
+        problems: list[Json] = []
+        if "author_id" in self.expansions:
+            users = {tweet.author["id"]: tweet.author for tweet in tweets}
+            includes["users"] = [self._user(user) for user in users.values()]
+        if "referenced_tweets.id" in self.expansions:
+            ids = {ref["id"]: None for tweet in tweets for ref in tweet.data.get("referenced_tweets", ())}
+            found, problems = _looked_up(store, ids, "referenced_tweets.id")
+            includes["tweets"] = [self.tweet(tweet) for tweet in found]
+        return {kind: held for kind, held in includes.items() if held}, problems
 
-def problem(status: int, title: str) -> Json:
-    """Return a problem that has no more to say than the status has."""
-    return {"title": title, "type": "about:blank", "status": status, "detail": title}
+
+def _looked_up(store: Store, ids: Iterable[str], parameter: str) -> tuple[list[Tweet], list[Json]]:
+    """Return the tweets with these ids, and a problem for each that is not to be had."""
+    found: list[Tweet] = []
+    problems: list[Json] = []
+    for tweet_id in ids:
+        tweet = store.with_id(int(tweet_id))
+        gone = store.gone(int(tweet_id))
+        if tweet is not None and gone is None:
+            found.append(tweet)
+        elif gone in (None, DELETED):
+            problems.append(not_found("tweet", tweet_id, parameter))
+        else:
+            problems.append(not_authorized("tweet", tweet_id, parameter))
+    return found, problems
+
+
+def _with(answer: Json, **parts: Any) -> Json:
+    """Return *answer* with those *parts* that hold something: X leaves out what is empty."""
+    answer.update((name, part) for name, part in parts.items() if part)
+    return answer
 
 
 def trends(store: Store, woeid: str, parameters: Mapping[str, str]) -> Json:
     """Return the answer for the trends of a place; all places have the same here."""
-    _check_names(parameters, _TREND_PARAMETERS)
+    p.check(parameters, p.names("max_trends trend.fields"))
     if not (woeid.isascii() and woeid.isdigit() and 0 < int(woeid[:11]) < 2**31):
         raise InvalidRequest(f"The `woeid` query parameter value [{woeid}] is not valid", "woeid", woeid)
-    number = _number(parameters, "max_trends", 1, 50, 20)
-    fields = _list(parameters, "trend.fields", _TREND_FIELDS)
-    wanted = fields or {"trend_name"}
+    number = p.number(parameters, "max_trends", 1, 50, 20)
+    # The contract requires none of the fields: without a list X sends the name.
+    wanted = p.items(parameters, "trend.fields") | {"trend_name"}
     found = [{name: trend[name] for name in trend if name in wanted} for trend in store.trends(number)]
     # An empty list is no answer of X's: there is data, or there is none.
-    return {"data": found} if found else {"errors": [_no_trends(woeid)]}
+    none = problem(404, "Not Found Error", f"Could not find trends for woeid: [{woeid}].")
+    return {"data": found} if found else {"errors": [none]}
 
 
-def _no_trends(woeid: str) -> Json:
-    return {
-        "title": "Not Found Error",
-        "detail": f"Could not find trends for woeid: [{woeid}].",
-        "type": "https://api.twitter.com/2/problems/resource-not-found",
-        "resource_type": "trend",
-        "resource_id": woeid,
-        "parameter": "woeid",
-        "value": woeid,
-    }
-
-
-@dataclass(frozen=True)
-class _Range:
-    """Ids that a search is about: above *low* and below *high*."""
-
-    low: int
-    high: int
+def _query(parameters: Mapping[str, str]) -> tuple[str, Matcher]:
+    query = parameters.get("query", "")
+    try:
+        return query, parse(query)
+    except QueryError as error:
+        raise InvalidRequest(str(error), "query", query) from error
 
 
 def search(store: Store, parameters: Mapping[str, str]) -> Json:
     """Return the answer for one page of recent search."""
-    _check_names(parameters, _SEARCH_PARAMETERS)
-    query = parameters.get("query", "")
-    try:
-        matches = parse(query)
-    except QueryError as error:
-        raise InvalidRequest(str(error), "query", query) from error
-    size = _number(parameters, "max_results", 10, 100, 10)
-    fields = _list(parameters, "tweet.fields", _TWEET_FIELDS)
-    user_fields = _list(parameters, "user.fields", _USER_FIELDS)
-    expansions = _list(parameters, "expansions", _EXPANSIONS)
-    ids = _range(store, parameters)
-    page, more = _page(
-        (t for t in store.newest_first() if ids.low < t.id < ids.high and matches(t.indexed)), size
-    )
-    store.returned.update(tweet.id for tweet in page)
+    p.check(parameters, _SEARCH_PARAMETERS)
+    query, matches = _query(parameters)
+    size = p.number(parameters, "max_results", 10, 100, 10)
+    p.choice(parameters, "sort_order", ("recency", "relevancy"))
+    wanted = Wanted.of(parameters)
+    ids = p.time_range(parameters, query, store.now())
+    page, more = _page((t for t in store.newest_first(ids.low, ids.high) if matches(t.indexed)), size)
     if not page:
         return {"meta": {"result_count": 0}}
-    if "author_id" in expansions:
-        fields = fields | {"author_id"}
-    if "referenced_tweets.id" in expansions:
-        fields = fields | {"referenced_tweets"}
-    answer: Json = {"data": [_fields(tweet, fields) for tweet in page]}
-    includes = _includes(store, page, expansions, fields, user_fields)
-    if includes:
-        answer["includes"] = includes
-    answer["meta"] = {"newest_id": str(page[0].id), "oldest_id": str(page[-1].id), "result_count": len(page)}
+    meta: Json = {
+        "newest_id": str(page[0].id),
+        "oldest_id": str(page[-1].id),
+        "result_count": len(page),
+    }
     if more:
-        answer["meta"]["next_token"] = _token(page[-1].id, query)
-    return answer
+        meta["next_token"] = p.token_of(page[-1].id, query)
+    includes, problems = wanted.expanded(store, page)
+    return _with(
+        {"data": [wanted.tweet(tweet) for tweet in page]}, includes=includes, errors=problems, meta=meta
+    )
 
 
 def _page(found: Iterable[Tweet], size: int) -> tuple[list[Tweet], bool]:
@@ -158,122 +149,78 @@ def _page(found: Iterable[Tweet], size: int) -> tuple[list[Tweet], bool]:
     return page, False
 
 
-def _fields(tweet: Tweet, fields: frozenset[str]) -> Json:
-    return {name: value for name, value in tweet.data.items() if name in _ALWAYS or name in fields}
+def lookup(store: Store, parameters: Mapping[str, str]) -> Json:
+    """Return the answer for tweets by their ids; those that are not to be had become errors."""
+    p.check(parameters, p.names("ids") | p.OF_TWEETS)
+    ids = p.identities(parameters, "ids", MAX_LOOKUP)
+    wanted = Wanted.of(parameters)
+    store.refresh()
+    found, problems = _looked_up(store, ids, "ids")
+    includes, missing = wanted.expanded(store, found)
+    return _with(
+        {}, data=[wanted.tweet(tweet) for tweet in found], includes=includes, errors=problems + missing
+    )
 
 
-def _includes(
-    store: Store,
-    page: list[Tweet],
-    expansions: frozenset[str],
-    fields: frozenset[str],
-    user_fields: frozenset[str],
-) -> Json:
-    includes: Json = {}
-    if "author_id" in expansions:
-        users = {tweet.author["id"]: tweet.author for tweet in page}
-        includes["users"] = [
-            {name: value for name, value in user.items() if name in _USER_ALWAYS or name in user_fields}
-            for user in users.values()
-        ]
-    if "referenced_tweets.id" in expansions:
-        ids = {reference["id"] for tweet in page for reference in tweet.data.get("referenced_tweets", ())}
-        includes["tweets"] = [_fields(tweet, fields) for tweet in store.with_ids(ids)]
-    return {kind: found for kind, found in includes.items() if found}
+def counts(store: Store, parameters: Mapping[str, str]) -> Json:
+    """Return the answer for how many tweets match, in buckets of a minute, an hour or a day."""
+    p.check(parameters, _COUNTS_PARAMETERS)
+    query, matches = _query(parameters)
+    width = _BUCKETS[p.choice(parameters, "granularity", ("hour", "minute", "day"))]
+    now = store.now()
+    ids = p.time_range(parameters, query, now)
+    start = p.moment(parameters["start_time"], "start_time", now) if "start_time" in parameters else None
+    end = p.moment(parameters["end_time"], "end_time", now) if "end_time" in parameters else now
+    start = start or max(now - SEARCHABLE, _moment(ids.low) or now - SEARCHABLE)
+    edges = _edges(start, end, width)
+    numbers = [0] * (len(edges) - 1)
+    for tweet in store.newest_first(ids.low, ids.high):
+        if start <= tweet.created_at < end and matches(tweet.indexed):
+            numbers[_bucket(edges, tweet.created_at, width)] += 1
+    data = [
+        {"start": stamp(edges[place]), "end": stamp(edges[place + 1]), "tweet_count": number}
+        for place, number in enumerate(numbers)
+    ]
+    return _with({}, data=data, meta={"total_tweet_count": sum(numbers)})
 
 
-def _check_names(parameters: Mapping[str, str], known: frozenset[str]) -> None:
-    for name in parameters:
-        if name not in known:
-            listed = ",".join(sorted(known))
-            raise InvalidRequest(
-                f"The query parameter [{name}] is not one of [{listed}]",
-                name,
-                parameters[name],
-            )
+def _moment(low: int) -> datetime | None:
+    return moment_of_id(low) if low else None
 
 
-def _number(parameters: Mapping[str, str], name: str, least: int, most: int, default: int) -> int:
-    text = parameters.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and least <= int(text[:9]) <= most):
-        raise InvalidRequest(
-            f"The `{name}` query parameter value [{text}] is not between {least} and {most}", name, text
-        )
-    return int(text)
+def _edges(start: datetime, end: datetime, width: timedelta) -> list[datetime]:
+    """Return where buckets begin and end: at whole minutes, hours or days, but for the first and the last."""
+    midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    edge = midnight + (start - midnight) // width * width + width
+    edges = [start]
+    while edge < end:
+        edges.append(edge)
+        edge += width
+    return [*edges, end] if end > start else [start]
 
 
-def _list(parameters: Mapping[str, str], name: str, known: frozenset[str]) -> frozenset[str]:
-    text = parameters.get(name)
-    if text is None:
-        return frozenset()
-    items = text.split(",")
-    for item in items:
-        if item not in known:
-            raise InvalidRequest(
-                f"The `{name}` query parameter value [{item}] is not one of [{','.join(sorted(known))}]",
-                name,
-                text,
-            )
-    return frozenset(items)
+def _bucket(edges: list[datetime], moment: datetime, width: timedelta) -> int:
+    return 0 if moment < edges[1] else (moment - edges[1]) // width + 1
 
 
-def _range(store: Store, parameters: Mapping[str, str]) -> _Range:
-    low, high = [0], [2**63]
-    for name, bounds in (("since_id", low), ("until_id", high)):
-        if name in parameters:
-            bounds.append(_id(store, parameters[name], name))
-    for name, bounds in (("start_time", low), ("end_time", high)):
-        if name in parameters:
-            # start_time is inclusive, end_time is not.
-            bounds.append(_first_id_at(store, parameters[name], name) - (name == "start_time"))
-    tokens = [name for name in ("next_token", "pagination_token") if name in parameters]
-    high.extend(_place(parameters[name], parameters["query"], name) for name in tokens)
-    return _Range(max(low), min(high))
-
-
-def _id(store: Store, text: str, name: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 19):
-        raise InvalidRequest(f"The `{name}` query parameter value [{text}] is not a valid id", name, text)
-    moment = moment_of_id(int(text))
-    oldest = store.now() - SEARCHABLE
-    if name == "since_id" and (moment is None or moment < oldest):
-        raise InvalidRequest(
-            f"'since_id' must be a tweet id created after {oldest:%Y-%m-%dT%H:%MZ}. "
-            "Please use a 'since_id' that is larger than "
-            f"{snowflake(oldest)}",
-            name,
-            text,
-        )
-    return int(text)
-
-
-def _first_id_at(store: Store, text: str, name: str) -> int:
-    try:
-        moment = moment_of(text)
-    except ValueError as error:
-        raise InvalidRequest(f"The `{name}` query parameter value [{text}] {error}", name, text) from error
-    if not store.now() - SEARCHABLE <= moment <= store.now():
-        raise InvalidRequest(
-            f"Invalid '{name}':'{text}'. '{name}' must be within the last 7 days", name, text
-        )
-    return snowflake(moment)
-
-
-def _token(place: int, query: str) -> str:
-    """Return the token of the page behind the tweet *place*: good for the same query alone, as X's are."""
-    number = place << 32 | zlib.crc32(query.encode())
-    digits = ""
-    while number:
-        number, digit = divmod(number, 36)
-        digits = _DIGITS[digit] + digits
-    return digits
-
-
-def _place(token: str, query: str, name: str) -> int:
-    if token and len(token) < 40 and set(token) <= set(_DIGITS):
-        place, check = divmod(int(token, 36), 1 << 32)
-        if check == zlib.crc32(query.encode()):
-            return place
-    raise InvalidRequest(f"The `{name}` query parameter value [{token}] is not valid", name, token)
+def usage(ledger: Ledger, today: date, parameters: Mapping[str, str]) -> Json:
+    """Return the answer for how many posts a day were charged."""
+    p.check(parameters, p.names("days usage.fields"))
+    days = p.number(parameters, "days", 1, USAGE_DAYS, 7)
+    wanted = p.items(parameters, "usage.fields")
+    posts = ledger.posts_a_day()
+    next_month = (today.replace(day=28) + timedelta(days=4)).replace(day=1)
+    listed = [today - timedelta(days=back) for back in reversed(range(days))]
+    per_day = [{"date": f"{day}T00:00:00.000Z", "usage": posts.get(day, 0)} for day in listed]
+    data: Json = {
+        "cap_reset_day": (next_month - today).days,
+        "project_cap": ledger.monthly_cap,
+        "project_id": _PROJECT,
+        "project_usage": ledger.posts_this_month(),
+    }
+    if "daily_project_usage" in wanted:
+        data["daily_project_usage"] = {"project_id": int(_PROJECT), "usage": per_day}
+    if "daily_client_app_usage" in wanted:
+        app = {"client_app_id": _PROJECT, "usage": per_day, "usage_result_count": len(per_day)}
+        data["daily_client_app_usage"] = [app]
+    return {"data": data}

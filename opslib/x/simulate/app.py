@@ -1,111 +1,247 @@
-"""The server: routes, tokens and rate limits."""
+"""The server: routes, tokens, limits, and what goes wrong on the way."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable
 
+import orjson
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
-from opslib.x.simulate.answers import InvalidRequest, problem, search, trends
+from opslib.x.simulate import answers, rules
+from opslib.x.simulate.control import control_routes
+from opslib.x.simulate.faults import REFUSALS
+from opslib.x.simulate.limits import LIMITS, headers
+from opslib.x.simulate.parameters import OF_TWEETS, check, names, number
+from opslib.x.simulate.problems import InvalidRequest, capped, connection_issue, problem
+from opslib.x.simulate.state import saving
+from opslib.x.simulate.stream import Stream, cut, partial
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+    from pathlib import Path
 
-    from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from opslib.x.simulate.tweets import Store
+    from opslib.x.simulate.local import LocalX
 
-_WINDOW = 15 * 60
-_TRENDS_LIMIT = 75
-_SEARCH_LIMIT = 450
+Json = dict[str, Any]
+# What a route answers to a call; it may have to wait for the body.
+Answer = Callable[["LocalX", Request], Any]
+# The same, ready to be sent: with the token of the caller and the headers that tell its limits.
+Sent = Callable[["LocalX", Request, str, "dict[str, str]"], "Awaitable[ASGIApp]"]
 
-
-@dataclass
-class _Window:
-    reset_at: float
-    left: int
-
-
-class Limits:
-    """How often each token may call: a window of 15 minutes begins with its first call."""
-
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
-        self._windows: dict[tuple[str, str], _Window] = {}
-
-    def spend(self, token: str, route: str, limit: int) -> tuple[bool, dict[str, str]]:
-        """Count a call; tell whether it is within the limit, and the headers that say so."""
-        now = self._clock()
-        window = self._windows.get((token, route))
-        if window is None or window.reset_at <= now:
-            window = self._windows[token, route] = _Window(now + _WINDOW, limit)
-        allowed = window.left > 0
-        window.left -= allowed
-        return allowed, {
-            "x-rate-limit-limit": str(limit),
-            "x-rate-limit-remaining": str(window.left),
-            "x-rate-limit-reset": str(int(window.reset_at)),
-        }
+_NOT_JSON = b"<html><body>upstream connect error</body></html>"
+_STREAM_PARAMETERS = names("backfill_minutes start_time end_time") | OF_TWEETS
+# X has no place for errors in its lists of rules.
+_NEVER_PARTIAL = ("rules",)
+# What the month's cap of posts ends.
+_POSTS = ("search", "lookup")
 
 
-def application(store: Store, token: str | None = None, limits: Limits | None = None) -> Starlette:
-    """Return the application; without a *token* any is good, without *limits* there are none."""
+class _Refused(Exception):  # noqa: N818 - a way out, no error
+    def __init__(self, status: int, answer: Json) -> None:
+        super().__init__()
+        self.status = status
+        self.answer = answer
 
-    def endpoint(
-        limit: int, answer: Callable[[Request, dict[str, str]], dict[str, Any]]
-    ) -> Callable[[Request], Awaitable[JSONResponse]]:
-        async def respond(request: Request) -> JSONResponse:
-            given = _bearer(request)
-            if not given or (token and given != token):
-                return JSONResponse(problem(401, "Unauthorized"), 401)
-            headers: dict[str, str] = {}
-            if limits is not None:
-                allowed, headers = limits.spend(given, answer.__name__, limit)
-                if not allowed:
-                    return JSONResponse(problem(429, "Too Many Requests"), 429, headers)
-            try:
-                return JSONResponse(answer(request, dict(request.query_params)), headers=headers)
-            except InvalidRequest as error:
-                return JSONResponse(error.problem(), 400, headers)
 
-        return respond
+class _CutShort(Response):
+    """An answer that ends before its end: the server closes the connection then."""
 
-    def answer_trends(request: Request, parameters: dict[str, str]) -> dict[str, Any]:
-        return trends(store, request.path_params["woeid"], parameters)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send a part, and no end."""
+        del scope, receive
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        part = self.body[: len(self.body) // 2]
+        await send({"type": "http.response.body", "body": part, "more_body": True})
 
-    def answer_search(request: Request, parameters: dict[str, str]) -> dict[str, Any]:
-        del request
-        return search(store, parameters)
 
-    async def ledger(request: Request) -> JSONResponse:
-        """Return what was offered and how often each tweet was given out: for tests, X has no such thing."""
-        del request
-        offered = [str(tweet.id) for tweet in store.newest_first()]
-        returned = {str(tweet_id): number for tweet_id, number in store.returned.items()}
-        return JSONResponse({"offered": offered, "returned": returned})
+def application(x: LocalX, state_file: Path | None = None) -> Starlette:
+    """Return the application that serves *x*, and keeps its state in *state_file* if there is one."""
+
+    def get(path: str, route: str, answer: Answer) -> Route:
+        return Route(path, _endpoint(x, route, _answered(route, answer)))
 
     return Starlette(
         routes=[
-            Route("/2/trends/by/woeid/{woeid}", endpoint(_TRENDS_LIMIT, answer_trends)),
-            Route("/2/tweets/search/recent", endpoint(_SEARCH_LIMIT, answer_search)),
-            Route("/_control/ledger", ledger),
+            get("/2/trends/by/woeid/{woeid}", "trends", _trends),
+            get("/2/tweets/search/recent", "search", _search),
+            get("/2/tweets/counts/recent", "counts", _counts),
+            get("/2/tweets", "lookup", _lookup),
+            get("/2/usage/tweets", "usage", _usage),
+            Route(
+                "/2/tweets/search/stream/rules",
+                _either(
+                    get=_endpoint(x, "rules", _answered("rules", _rules)),
+                    post=_endpoint(x, "rules:change", _answered("rules", _changed_rules)),
+                ),
+                methods=["GET", "POST"],
+            ),
+            Route("/2/tweets/search/stream", _endpoint(x, "stream", _connected)),
+            *control_routes(x, lambda request: _bearer(x, request) is not None),
         ],
-        exception_handlers={HTTPException: _as_problem},
+        exception_handlers={HTTPException: _as_problem, Exception: _as_problem},
+        lifespan=lambda _: saving(x, state_file),
     )
 
 
-def _bearer(request: Request) -> str:
+def _parameters(request: Request) -> dict[str, str]:
+    """Return the parameters of a call, none of which may be there twice."""
+    given = request.query_params.multi_items()
+    for name in {name for name, _ in given}:
+        values = [value for other, value in given if other == name]
+        if len(values) > 1:
+            raise InvalidRequest(f"The query parameter [{name}] has more than one value", name, values[-1])
+    return dict(given)
+
+
+def _trends(x: LocalX, request: Request) -> Json:
+    return answers.trends(x.store, request.path_params["woeid"], _parameters(request))
+
+
+def _search(x: LocalX, request: Request) -> Json:
+    return answers.search(x.store, _parameters(request))
+
+
+def _counts(x: LocalX, request: Request) -> Json:
+    return answers.counts(x.store, _parameters(request))
+
+
+def _lookup(x: LocalX, request: Request) -> Json:
+    return answers.lookup(x.store, _parameters(request))
+
+
+def _usage(x: LocalX, request: Request) -> Json:
+    return answers.usage(x.ledger, x.store.now().date(), _parameters(request))
+
+
+def _rules(x: LocalX, request: Request) -> Json:
+    return rules.listed(x.rules, _parameters(request), x.store.now())
+
+
+async def _changed_rules(x: LocalX, request: Request) -> Json:
+    try:
+        body = orjson.loads(await request.body())
+    except ValueError as error:
+        raise InvalidRequest(f"The body is not JSON: {error}", "body", "") from error
+    try:
+        return rules.changed(x.rules, _parameters(request), body, x.store.now())
+    except rules.TooManyRules as error:
+        raise _Refused(422, error.problem()) from error
+
+
+Respond = Callable[[Request], "Awaitable[ASGIApp]"]
+
+
+def _either(get: Respond, post: Respond) -> Respond:
+    async def respond(request: Request) -> ASGIApp:
+        return await (post if request.method == "POST" else get)(request)
+
+    return respond
+
+
+def _endpoint(x: LocalX, kind: str, sent: Sent) -> Any:
+    """Return what responds to a call whose limit is *kind*, if the token is right and calls are left."""
+    assert kind in LIMITS  # noqa: S101 - a slip of the routes above
+
+    async def respond(request: Request) -> ASGIApp:
+        token = _bearer(x, request)
+        if token is None:
+            return _refusal(401, problem(401, "Unauthorized"), {})
+        limited: dict[str, str] = {}
+        if x.limits is not None:
+            allowed, limited = x.limits.spend(token, kind)
+            if not allowed:
+                return _refusal(429, problem(429, "Too Many Requests"), limited)
+        try:
+            return await sent(x, request, token, limited)
+        except InvalidRequest as error:
+            return _refusal(400, error.problem(), limited)
+        except _Refused as refused:
+            return _refusal(refused.status, refused.answer, limited)
+
+    return respond
+
+
+def _bearer(x: LocalX, request: Request) -> str | None:
+    """Return the token of the call, if it may be used."""
     kind, _, given = request.headers.get("authorization", "").partition(" ")
-    return given.strip() if kind.lower() == "bearer" else ""
+    given = given.strip() if kind.lower() == "bearer" else ""
+    return given if given and x.token in (None, given) else None
 
 
-async def _as_problem(request: Request, error: Exception) -> JSONResponse:
+def _answered(route: str, answer: Answer) -> Sent:
+    """Return what sends the *answer* of a route, or what a fault makes of it."""
+
+    async def sent(x: LocalX, request: Request, token: str, limited: dict[str, str]) -> ASGIApp:
+        del token
+        fault = x.faults.draw(route)
+        if fault in REFUSALS:
+            return _fault_refusal(x, route, str(fault), limited)
+        if route in _POSTS and x.ledger.capped():
+            raise _Refused(429, capped())
+        if fault == "stall":
+            await asyncio.sleep(x.faults.stall_seconds)
+            if await request.is_disconnected():
+                return Response()
+        found = answer(x, request)
+        content: Json = await found if asyncio.iscoroutine(found) else found
+        if fault == "partial" and route not in _NEVER_PARTIAL:
+            content = partial(content)
+        x.ledger.enter(route, content, cut=fault in ("disconnect", "malformed"))
+        body = orjson.dumps(content)
+        if fault == "malformed":
+            part = x.faults.part(route)
+            body = _NOT_JSON if part < 0.5 else cut(body, part)
+        kind = _CutShort if fault == "disconnect" else Response
+        return kind(body, headers=limited, media_type="application/json; charset=utf-8")
+
+    return sent
+
+
+def _fault_refusal(x: LocalX, route: str, fault: str, limited: dict[str, str]) -> ASGIApp:
+    if fault == "503":
+        return _refusal(503, problem(503, "Service Unavailable"), limited)
+    limited = headers(LIMITS[route], 0, time.time() + x.faults.reset_seconds)
+    return _refusal(429, problem(429, "Too Many Requests"), limited)
+
+
+async def _connected(x: LocalX, request: Request, token: str, limited: dict[str, str]) -> ASGIApp:
+    """Return the stream, if it may begin."""
+    parameters = _parameters(request)
+    check(parameters, _STREAM_PARAMETERS)
+    number(parameters, "backfill_minutes", 0, 5, 0)
+    wanted = answers.Wanted.of(parameters)
+    fault = x.faults.draw("stream", REFUSALS)
+    if fault is not None:
+        return _fault_refusal(x, "stream", fault, limited)
+    if x.ledger.capped():
+        raise _Refused(429, capped())
+    if not len(x.rules):
+        detail = "There are no rules: add some before you connect."
+        raise _Refused(409, connection_issue("RuleConfigurationIssue", detail))
+    if token in x.streams.connected:
+        detail = "This stream is currently at the maximum allowed connection limit."
+        raise _Refused(429, connection_issue("TooManyConnections", detail))
+    return Stream(x, token, wanted, limited)
+
+
+def _refusal(status: int, content: Json, limited: dict[str, str]) -> Response:
+    return Response(
+        orjson.dumps(content), status, headers=limited, media_type="application/problem+json; charset=utf-8"
+    )
+
+
+async def _as_problem(request: Request, error: Exception) -> Response:
     del request
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    detail = error.detail if isinstance(error, HTTPException) else "Internal Server Error"
-    return JSONResponse(problem(status, detail), status)
+    if isinstance(error, HTTPException):
+        return _refusal(
+            error.status_code, problem(error.status_code, error.detail), dict(error.headers or {})
+        )
+    return _refusal(500, problem(500, "Internal Server Error"), {})

@@ -91,6 +91,16 @@ class Generator:
             yield self.tweet(self._next)
             self._next += 1
 
+    def state(self) -> dict[str, Any]:
+        """Return what all tweets follow from."""
+        return {"kind": "generator", "seed": self._seed, "rate": self._rate}
+
+    def rewind(self, since: datetime) -> None:
+        """Begin again with the tweets written at *since*."""
+        self._next = max(0, self._number_at(since))
+        while self._moment(self._next) < since:
+            self._next += 1
+
     def _number_at(self, moment: datetime) -> int:
         return math.floor((moment - _START).total_seconds() * self._rate)
 
@@ -103,10 +113,9 @@ class Generator:
 
     def tweet(self, number: int) -> Tweet:
         """Return the tweet of that number."""
-        if self._is_retweet(number):
-            return self._retweet(number)
         chance = self._chance(number)
-        chance.random()
+        if chance.random() < _RETWEETS and number > 0:
+            return self._retweet(number, chance)
         given: dict[str, Any] = {"text": self._text(chance, number), "author_id": self._person(chance)}
         author = made_up_author(given["author_id"])
         return tweet(*completed({**given, "author": author}, self._moment(number), number, "pt"))
@@ -114,9 +123,7 @@ class Generator:
     def _is_retweet(self, number: int) -> bool:
         return number > 0 and self._chance(number).random() < _RETWEETS
 
-    def _retweet(self, number: int) -> Tweet:
-        chance = self._chance(number)
-        chance.random()
+    def _retweet(self, number: int, chance: random.Random) -> Tweet:
         # Most retweets are of something recent.
         other = max(0, number - 1 - int(chance.expovariate(1 / 60)))
         while self._is_retweet(other):

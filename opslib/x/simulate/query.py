@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_LENGTH = 512
+# More than anyone writes, and less than what Python can follow.
+_MAX_DEPTH = 50
 _PARTS = re.compile(
     rf'\s*(?P<minus>-)?(?:(?P<paren>[()])|(?P<operator>[a-z_]+):(?P<value>"[^"]*"|[^\s()"]+)'
     rf'|"(?P<phrase>[^"]*)"|(?P<sign>[#\uff03@$])(?P<name>{LETTER}+)|(?P<word>[^\s()"]+))'
@@ -76,12 +78,12 @@ def index(data: Mapping[str, Any], username: str, text: str, answered: str = "")
     )
 
 
-def parse(query: str) -> Matcher:
+def parse(query: str, max_length: int = MAX_LENGTH) -> Matcher:
     """Return what decides whether a tweet matches *query*; raise :class:`QueryError` if X would refuse it."""
     if not query.strip():
         raise QueryError("The query must not be empty")
-    if len(query) > MAX_LENGTH:
-        raise QueryError(f"Rule length exceeds the maximum allowed length of {MAX_LENGTH} characters")
+    if len(query) > max_length:
+        raise QueryError(f"Rule length exceeds the maximum allowed length of {max_length} characters")
     parser = _Parser(_split(query))
     expression = parser.alternatives()
     if parser.here is not None:
@@ -103,6 +105,7 @@ class _Expression:
 class _Parser:
     parts: list[re.Match[str]]
     place: int = field(default=0)
+    depth: int = field(default=0)
 
     @property
     def here(self) -> re.Match[str] | None:
@@ -137,7 +140,11 @@ class _Parser:
         return _Expression(lambda tweet: not expression.matches(tweet), stands_alone=False)
 
     def group(self) -> _Expression:
+        self.depth += 1
+        if self.depth > _MAX_DEPTH:
+            raise QueryError(f"Parentheses are nested deeper than {_MAX_DEPTH}")
         inner = self.alternatives()
+        self.depth -= 1
         if self.here is None:
             raise QueryError("There is a '(' without its ')'")
         self.place += 1

@@ -1,0 +1,186 @@
+"""``opslib x simulate``: the local X API."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from opslib.settings import has_credential, secret
+
+if TYPE_CHECKING:
+    from opslib.x.simulate.tweets import Source
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    default=8090,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 takes a free one and tells which.",
+)
+@click.option(
+    "--tweets",
+    type=_FILE,
+    help="Serve these: NDJSON objects with a text, or plain texts, one a line. Otherwise tweets are made up.",
+)
+@click.option("--lang", default="pt", show_default=True, help="Language of plain texts.")
+@click.option(
+    "--span", default=6.0, show_default=True, help="Hours that texts without a time are spread over."
+)
+@click.option(
+    "--replay",
+    type=click.FloatRange(0, 10_000, min_open=True),
+    help="Let the tweets of the file be written from now on, so many a second, as a stream needs it.",
+)
+@click.option("--seed", default=1, show_default=True, help="Another seed makes up other tweets.")
+@click.option(
+    "--rate",
+    default=2.0,
+    show_default=True,
+    type=click.FloatRange(0, 10_000),
+    help="Made-up tweets a second; with 0 there are those alone that are added.",
+)
+@click.option("--backlog", default=1.0, show_default=True, help="Hours of made-up tweets to begin with.")
+@click.option(
+    "--keep",
+    default=50_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Tweets to keep; older ones are forgotten.",
+)
+@click.option("--token", help="The bearer token to accept; otherwise the credential x_token, otherwise any.")
+@click.option("--no-limits", is_flag=True, help="Without X's rate limits.")
+@click.option("--includes-free", is_flag=True, help="Charge nothing for what comes in includes.")
+@click.option(
+    "--monthly-cap",
+    default=2_000_000,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Posts that may be read in a month.",
+)
+@click.option(
+    "--keep-alive",
+    default=20.0,
+    show_default=True,
+    type=click.FloatRange(0.1, 3600),
+    help="Seconds after which a stream without news sends an empty line.",
+)
+@click.option("--faults", type=_FILE, help="Faults to begin with, as PUT /_control/faults takes them.")
+@click.option("--fault-seed", type=int, help="The seed of faults by chance, instead of the file's.")
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Go on where this file was written, and keep it up to date.",
+)
+def command(
+    host: str,
+    port: int,
+    keep: int,
+    token: str | None,
+    no_limits: bool,
+    includes_free: bool,
+    monthly_cap: int,
+    keep_alive: float,
+    faults: Path | None,
+    fault_seed: int | None,
+    state: Path | None,
+    **tweets: Any,
+) -> None:
+    """Serve the local X API: trends, search, counts, lookup, the filtered stream and usage of X API v2, free.
+
+    It can be asked like the real one, and answers like it: pages, fields, errors, rate limits. Each place
+    has the same trends, the hashtags of most tweets. GET /_control/ledger tells what was offered, given and
+    what X would have charged; PUT /_control/faults lets things go wrong. docs/local-x-api.md has the rest.
+    """
+    from opslib.x.simulate.faults import BadFaults
+    from opslib.x.simulate.limits import Limits
+    from opslib.x.simulate.local import LocalX
+    from opslib.x.simulate.server import Server, listen
+    from opslib.x.simulate.state import put, read
+    from opslib.x.simulate.tweets import BadFile, BadState, Store
+
+    if token is None and has_credential("x_token"):
+        token = secret("x_token")
+    try:
+        before = read(state) if state else None
+        store = Store(_source(before, **tweets), _now, keep)
+        x = LocalX(
+            store,
+            token,
+            limits=None if no_limits else Limits(),
+            keep_alive=keep_alive,
+            includes_charged=not includes_free,
+            monthly_cap=monthly_cap,
+        )
+        if before is not None:
+            put(x, before)
+        if faults or fault_seed is not None:
+            x.faults.set(_faults(faults, fault_seed, x.faults.settings()))
+        known = len(store.offered())
+        listening = listen(host, port)
+    except BadFile as error:
+        raise click.ClickException(str(error)) from error
+    except BadState as error:
+        raise click.UsageError(f"--state: {error}") from error
+    except BadFaults as error:
+        raise click.UsageError(f"--faults: {error}") from error
+    except OSError as error:
+        raise click.ClickException(f"{host}:{port} cannot be listened on: {error.strerror}") from error
+    with listening:
+        port = listening.getsockname()[1]
+        click.echo(f"the local X API has {known} tweets and listens on http://{host}:{port}", err=True)
+        Server(x, state).run(sockets=[listening])
+
+
+def _faults(path: Path | None, seed: int | None, now: dict[str, Any]) -> dict[str, Any]:
+    """Return the faults to begin with: those of the file, or else *now*'s."""
+    from opslib.x.simulate.faults import BadFaults
+
+    given = now
+    if path is not None:
+        try:
+            given = json.loads(path.read_bytes())
+        except ValueError as error:
+            raise BadFaults(f"{path} is not JSON: {error}") from error
+    return {**given, "seed": seed} if seed is not None and isinstance(given, dict) else given
+
+
+def _source(
+    before: dict[str, Any] | None,
+    tweets: Path | None,
+    lang: str,
+    span: float,
+    replay: float | None,
+    seed: int,
+    rate: float,
+    backlog: float,
+) -> Source:
+    """Return where tweets come from; a file's have the times that they had *before* a restart."""
+    from opslib.message import moment_of
+    from opslib.x.simulate.generator import Generator
+    from opslib.x.simulate.tweets import FileSource, Nothing, end_of_span
+
+    now = _now()
+    if tweets is not None:
+        at = now if replay else end_of_span(tweets, now)
+        source: dict[str, Any] = (before or {}).get("store", {}).get("source", {})
+        if source.get("kind") == "file":
+            at = moment_of(source["at"])
+        return FileSource(tweets, at, timedelta(hours=span), lang, replay)
+    if replay:
+        raise click.UsageError("--replay needs --tweets: made-up tweets have --rate")
+    if not rate:
+        return Nothing()
+    return Generator(seed, rate, now, timedelta(hours=backlog))

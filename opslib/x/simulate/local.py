@@ -1,0 +1,34 @@
+"""All that the local X API is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from opslib.x.simulate.faults import Faults
+from opslib.x.simulate.ledger import MONTHLY_CAP, Ledger
+from opslib.x.simulate.rules import Rules
+from opslib.x.simulate.stream import Streams
+
+if TYPE_CHECKING:
+    from opslib.x.simulate.limits import Limits
+    from opslib.x.simulate.tweets import Store
+
+
+@dataclass
+class LocalX:
+    """What it holds and how it is set: without a *token* any is good, without *limits* there are none."""
+
+    store: Store
+    token: str | None = None
+    limits: Limits | None = None
+    keep_alive: float = 20.0  # seconds
+    includes_charged: bool = True
+    monthly_cap: int = MONTHLY_CAP  # posts
+    rules: Rules = field(default_factory=Rules)
+    faults: Faults = field(default_factory=Faults)
+    streams: Streams = field(default_factory=Streams)
+    ledger: Ledger = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.store.now, self.includes_charged, self.monthly_cap)

@@ -1,0 +1,208 @@
+"""The filtered stream: sends what the rules match, until somebody or a fault ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from opslib.x.simulate.faults import FAULTS, REFUSALS
+from opslib.x.simulate.problems import disconnected, not_found
+from opslib.x.simulate.tweets import MAX_WAITING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.types import Receive, Scope, Send
+
+    from opslib.x.simulate.answers import Wanted
+    from opslib.x.simulate.local import LocalX
+
+Json = dict[str, Any]
+
+# How often, in seconds, it looks for new tweets: small beside what a network takes.
+_POLL = 0.02
+_FAULTS_OF_POSTS = tuple(fault for fault in FAULTS if fault not in REFUSALS)
+_END = b"\r\n"
+
+
+@dataclass
+class Streams:
+    """Who is connected: X allows one connection a token."""
+
+    connected: set[str] = field(default_factory=set)
+    # Of each ending ordered: how X calls it. The number tells connections which ones are new to them.
+    _endings: list[str] = field(default_factory=list)
+    closing: bool = False
+
+    def disconnect(self, kind: str) -> None:
+        """End all connections, with the message that X sends then."""
+        self._endings.append(kind)
+
+    def endings(self) -> int:
+        """Return how many endings there were so far."""
+        return len(self._endings)
+
+    def ending(self, since: int) -> str | None:
+        """Return the first ending after the first *since* ones."""
+        if self.closing:
+            return "ForceDisconnect"
+        return self._endings[since] if len(self._endings) > since else None
+
+
+class _Cut(Exception):  # noqa: N818 - a way out, no error
+    """The connection ends in the middle of what is sent; the text is what is still to go."""
+
+    def __init__(self, rest: bytes) -> None:
+        super().__init__()
+        self.rest = rest
+
+
+class Stream:
+    """One connection: the answer to ``GET /2/tweets/search/stream``."""
+
+    def __init__(self, x: LocalX, token: str, wanted: Wanted, headers: dict[str, str]) -> None:
+        self._x = x
+        self._token = token
+        self._wanted = wanted
+        self._headers = headers
+        # A post held back, to come behind the next one.
+        self._held: bytes | None = None
+        self._stall = False
+        self._since = x.streams.endings()
+        self._queue = x.store.listen()
+        x.streams.connected.add(token)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send until the caller goes or the stream ends."""
+        del scope
+        headers = {"content-type": "application/json; charset=utf-8", **self._headers}
+        sending = asyncio.ensure_future(self._send(send, headers))
+        leaving = asyncio.ensure_future(_gone(receive))
+        try:
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+        finally:
+            sending.cancel()
+            leaving.cancel()
+            self._x.store.leave(self._queue)
+            self._x.streams.connected.discard(self._token)
+
+    async def _send(self, send: Send, headers: dict[str, str]) -> None:
+        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": 200, "headers": raw})
+        # A first sign, so that the caller has the headers at once.
+        await _part(send, _END)
+        sent_at = time.monotonic()
+        while True:
+            try:
+                body = b"".join(self._messages())
+            except _Cut as cut:
+                # Without the end that the protocol asks for, the server closes the connection.
+                await _part(send, cut.rest)
+                return
+            ending = self._x.streams.ending(self._since)
+            if len(self._queue) > MAX_WAITING:
+                ending = "SlowReader"
+            if ending is not None:
+                last = orjson.dumps(disconnected(ending)) + _END
+                await send({"type": "http.response.body", "body": body + self._behind() + last})
+                return
+            if body or time.monotonic() - sent_at >= self._x.keep_alive:
+                await _part(send, body or self._behind() or _END)
+                sent_at = time.monotonic()
+            if self._stall:
+                self._stall = False
+                await asyncio.sleep(self._x.faults.stall_seconds)
+            await asyncio.sleep(_POLL)
+
+    def _messages(self) -> Iterable[bytes]:
+        """Return the lines for what was written since the last time, faults included."""
+        self._x.store.refresh()
+        lines: list[bytes] = []
+        while self._queue and not self._stall:
+            tweet = self._queue.popleft()
+            rules = self._x.rules.matching(tweet.indexed)
+            if not rules or self._x.store.gone(tweet.id):
+                continue
+            includes, problems = self._wanted.expanded(self._x.store, [tweet])
+            message: Json = {"data": self._wanted.tweet(tweet)}
+            if includes:
+                message["includes"] = includes
+            if problems:
+                message["errors"] = problems
+            message["matching_rules"] = [rule.reference() for rule in rules]
+            lines += self._with_fault(message, b"".join(lines))
+        if lines:
+            lines.append(self._behind())
+        return lines
+
+    def _behind(self) -> bytes:
+        """Return the post that was held back, if any: it comes behind the next, or when none comes."""
+        held, self._held = self._held, None
+        return held or b""
+
+    def _with_fault(self, message: Json, before: bytes) -> list[bytes]:
+        """Return the lines for one post; raise :class:`_Cut` behind what came *before* it."""
+        fault = self._x.faults.draw("stream", _FAULTS_OF_POSTS)
+        if fault == "partial":
+            message = partial(message)
+        line = orjson.dumps(message) + _END
+        self._x.ledger.enter("stream", message, cut=fault in ("disconnect", "malformed"))
+        if fault == "disconnect":
+            raise _Cut(before + cut(line, self._x.faults.part("stream")))
+        if fault == "malformed":
+            return [cut(line, self._x.faults.part("stream")) + _END]
+        if fault == "duplicate":
+            self._x.ledger.enter("stream", message)
+            return [line, line]
+        if fault == "disorder" and self._held is None:
+            self._held = line
+            return []
+        self._stall = fault == "stall"
+        return [line]
+
+
+def cut(body: bytes, part: float) -> bytes:
+    """Return the beginning of a *body* that is not all of it."""
+    return body[: max(1, int((len(body) - len(_END) - 1) * part))]
+
+
+def partial(answer: Json) -> Json:
+    """Return *answer* as it is when X has only a part: an include is missing, and a problem says so.
+
+    What was asked for itself is all there. Where nothing is included, the problem is of a tweet that some
+    other one refers to.
+    """
+    answer = dict(answer)
+    includes = dict(answer.get("includes", {}))
+    missing = not_found("tweet", "1", "referenced_tweets.id")
+    for kind, name, parameter in (
+        ("tweets", "tweet", "referenced_tweets.id"),
+        ("users", "user", "author_id"),
+    ):
+        if includes.get(kind):
+            *rest, lost = includes[kind]
+            missing = not_found(name, lost["id"], parameter)
+            includes.pop(kind)
+            includes.update({kind: rest} if rest else {})
+            break
+    if "includes" in answer:
+        del answer["includes"]
+    if includes:
+        answer["includes"] = includes
+    answer["errors"] = [*answer.get("errors", ()), missing]
+    return answer
+
+
+async def _part(send: Send, body: bytes) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,105 @@
+"""The local X API against X's contract, by calls that schemathesis makes up.
+
+Limits are off, and the stream is left out, since it never ends: ``tests/unit/test_x_simulate_stream.py``
+holds it against the contract.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    ignored_auth,
+    negative_data_rejection,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTRACT = ROOT.parent / "shared" / "data" / "x-api" / "openapi.json"
+PATHS = {
+    "/2/trends/by/woeid/{woeid}",
+    "/2/tweets/search/recent",
+    "/2/tweets/counts/recent",
+    "/2/tweets",
+    "/2/usage/tweets",
+    "/2/tweets/search/stream/rules",
+}
+CHECKS = [
+    schemathesis.checks.not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+    ignored_auth,
+    unsupported_method,
+]
+
+pytestmark = pytest.mark.skipif(not CONTRACT.is_file(), reason="X's contract is not part of the project")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "opslib",
+        "x",
+        "simulate",
+        "--port",
+        "0",
+        "--token",
+        "right",
+        "--no-limits",
+    ]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        yield process.stderr.readline().split()[-1]
+        process.terminate()
+
+
+def schema() -> Any:
+    """Return X's contract, of which the paths that are not the local X API's are left out."""
+    contract = json.loads(CONTRACT.read_text()) if CONTRACT.is_file() else {"openapi": "3.0.0", "paths": {}}
+    contract["paths"] = {path: item for path, item in contract["paths"].items() if path in PATHS}
+    return schemathesis.openapi.from_dict(contract)
+
+
+SCHEMA = schema()
+
+
+@SCHEMA.auth()
+class Token:
+    """The token of every call that is not made without one on purpose."""
+
+    def get(self, *_: Any) -> str:
+        return "right"
+
+    def set(self, case: Any, data: str, *_: Any) -> None:
+        case.headers = {**(case.headers or {}), "Authorization": f"Bearer {data}"}
+
+
+@SCHEMA.parametrize()
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+def test_calls_of_all_kinds_get_answers_of_the_contract(case: Any, server: str) -> None:
+    case.call_and_validate(base_url=server, checks=CHECKS, timeout=20)
+
+
+def test_the_server_is_still_there(server: str) -> None:
+    answer = requests.get(
+        f"{server}/2/tweets/search/recent?query=a", headers={"Authorization": "Bearer right"}, timeout=20
+    )
+    assert answer.status_code == 200

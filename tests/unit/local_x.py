@@ -1,0 +1,261 @@
+"""The local X API for tests: served in a thread, and every answer held against X's contract.
+
+The contract alone accepts almost anything. Here a field that it does not know is wrong, a post has an id and
+a text, a trend its name, usage its figures, an answer one of data, errors or meta, and a problem what its
+type asks for.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import jsonschema
+import requests
+
+from opslib.x.simulate.local import LocalX
+from opslib.x.simulate.server import Server, listen
+from opslib.x.simulate.tweets import Nothing, Store, snowflake
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from opslib.x.simulate.tweets import Source
+
+ROOT = Path(__file__).resolve().parents[2]
+X_API = ROOT.parent / "shared" / "data" / "x-api"
+CONTRACT = X_API / "openapi.json"
+NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+_REQUIRED = {
+    "Tweet": ["id", "text"],
+    "Trend": ["trend_name"],
+    "Problem": ["title", "type"],
+    "Usage": ["cap_reset_day", "project_cap", "project_id", "project_usage"],
+    "Rule": ["id", "value"],
+}
+_ANSWERS = {
+    "/2/tweets/search/recent": "Get2TweetsSearchRecentResponse",
+    "/2/tweets/counts/recent": "Get2TweetsCountsRecentResponse",
+    "/2/tweets": "Get2TweetsResponse",
+    "/2/usage/tweets": "Get2UsageTweetsResponse",
+    "/2/trends/by/woeid": "Get2TrendsByWoeidWoeidResponse",
+}
+STREAMED = "FilteredStreamingTweetResponse"
+
+
+class Contract:
+    """X's contract, read strictly."""
+
+    def __init__(self, contract: dict[str, Any]) -> None:
+        self.schemas = copy.deepcopy(contract["components"]["schemas"])
+        self._types = self.schemas["Problem"]["discriminator"]["mapping"]
+        # What others extend must leave room for their fields.
+        extended = {
+            part["$ref"].rsplit("/", 1)[-1]
+            for schema in self.schemas.values()
+            for part in schema.get("allOf", [])
+            if "$ref" in part
+        }
+        for name, schema in self.schemas.items():
+            if name not in extended:
+                _close(schema)
+            schema["required"] = sorted({*schema.get("required", []), *_REQUIRED.get(name, [])})
+        for name in [*_ANSWERS.values(), STREAMED]:
+            self.schemas[name]["anyOf"] = [{"required": [key]} for key in ("data", "errors", "meta")]
+
+    def _validate(self, answer: Any, name: str) -> None:
+        schema = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": self.schemas}}
+        jsonschema.Draft202012Validator(schema).validate(answer)
+
+    def check(self, answer: Any, name: str) -> None:
+        """Raise ``ValidationError`` unless *answer* is what the schema *name* describes."""
+        self._validate(answer, name)
+        for problem in answer.get("errors", ()):
+            self.check_problem(problem)
+
+    def check_problem(self, problem: dict[str, Any]) -> None:
+        """Raise ``ValidationError`` unless *problem* is what its type asks for."""
+        self._validate(problem, "Problem")
+        self._validate(problem, self._types[problem["type"]].rsplit("/", 1)[-1])
+
+    def check_response(self, response: requests.Response) -> None:
+        """Check an answer to one of X's calls."""
+        path = urlsplit(response.url).path
+        if response.status_code != 200:
+            assert response.headers["content-type"].startswith("application/problem+json")
+            self.check_problem(response.json())
+        elif path.endswith("/rules"):
+            changed = response.request.method == "POST"
+            self.check(response.json(), "AddOrDeleteRulesResponse" if changed else "RulesLookupResponse")
+        else:
+            path = path.rpartition("/")[0] if "woeid" in path else path
+            self.check(response.json(), _ANSWERS[path])
+
+
+def _close(schema: Any, part_of_another: bool = False) -> None:
+    """Forbid the fields that *schema* does not name; the parts of an ``allOf`` are closed as a whole."""
+    if isinstance(schema, list):
+        for part in schema:
+            _close(part, part_of_another)
+    elif isinstance(schema, dict):
+        named = isinstance(schema.get("properties"), dict) or "allOf" in schema
+        if named and not part_of_another and "additionalProperties" not in schema:
+            schema["unevaluatedProperties"] = False
+        for key, part in schema.items():
+            if key != "example":
+                _close(part, key == "allOf")
+
+
+def contract() -> Contract | None:
+    """Return X's contract, which is no part of the project, if it is there."""
+    return Contract(json.loads(CONTRACT.read_text())) if CONTRACT.is_file() else None
+
+
+_CONTRACT = contract()
+
+
+class Client:
+    """Calls the local X API, and holds what it answers against the contract."""
+
+    def __init__(self, url: str, token: str = "right") -> None:
+        self.url = url
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def call(self, method: str, path: str, broken: bool = False, **options: Any) -> requests.Response:
+        response = self._session.request(method, self.url + path, timeout=20, **options)
+        if _CONTRACT is not None and path.startswith("/2/") and not broken:
+            _CONTRACT.check_response(response)
+        return response
+
+    def get(self, path: str, **parameters: Any) -> dict[str, Any]:
+        response = self.call("GET", path, params=parameters)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def send(self, method: str, path: str, content: Any, **parameters: Any) -> dict[str, Any]:
+        body = content if isinstance(content, str) else json.dumps(content)
+        response = self.call(method, path, data=body.encode(), params=parameters)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def search(self, query: str = "gol", **parameters: Any) -> dict[str, Any]:
+        return self.get("/2/tweets/search/recent", query=query, **parameters)
+
+    def ledger(self) -> dict[str, Any]:
+        return self.get("/_control/ledger")
+
+    def faults(self, **settings: Any) -> None:
+        self.send("PUT", "/_control/faults", settings)
+
+    def add(self, *texts: str) -> list[str]:
+        added: list[str] = self.send("POST", "/_control/tweets", "\n".join(texts))["added"]
+        return added
+
+    def add_rules(self, *values: str) -> dict[str, Any]:
+        rules = [{"value": value, "tag": f"tag of {value}"} for value in values]
+        return self.send("POST", "/2/tweets/search/stream/rules", {"add": rules})
+
+    @contextmanager
+    def stream(self, **parameters: Any) -> Iterator[Iterator[dict[str, Any] | bytes]]:
+        """Yield what the stream sends: objects that are held against the contract, or lines as they are."""
+        with self._session.get(
+            f"{self.url}/2/tweets/search/stream", params=parameters, stream=True, timeout=20
+        ) as response:
+            assert response.status_code == 200, response.text
+            yield _messages(response)
+
+
+def _messages(response: requests.Response) -> Iterator[dict[str, Any] | bytes]:
+    pending = b""
+    for part in response.iter_content(None):
+        *lines, pending = (pending + part).split(b"\r\n")
+        for line in lines:
+            try:
+                message = json.loads(line)
+            except ValueError:
+                yield line
+                continue
+            if _CONTRACT is not None:
+                _CONTRACT.check(message, STREAMED)
+            yield message
+
+
+def posts(messages: Iterator[dict[str, Any] | bytes], number: int) -> list[dict[str, Any]]:
+    """Return the next messages of a stream that are posts."""
+    found: list[dict[str, Any]] = []
+    while len(found) < number:
+        message = next(messages)
+        if isinstance(message, dict):
+            found.append(message)
+    return found
+
+
+class Clock:
+    """A time that stands still until it is moved."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Ten:
+    """A source of ten tweets about goals, a minute apart; the last four are retweets of the first."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        from opslib.x.simulate.tweets import tweet_of
+
+        self._tweets = []
+        for place in range(10):
+            moment = now - timedelta(minutes=10 - place)
+            given: dict[str, Any] = {"text": f"gol número {place} #Gol", "author_id": str(500 + place % 3)}
+            if place > 5:
+                first = str(self._tweets[0].id)
+                given["referenced_tweets"] = [{"type": "retweeted", "id": first}]
+            given["id"] = str(snowflake(moment, place))
+            self._tweets.append(tweet_of(given, "made", moment, place, "pt"))
+        self._given = False
+
+    def until(self, now: datetime) -> list[Any]:
+        del now
+        given, self._given = self._given, True
+        return [] if given else self._tweets
+
+    def state(self) -> dict[str, Any]:
+        return {"kind": "ten"}
+
+    def rewind(self, since: datetime) -> None:
+        del since
+        self._given = False
+
+
+@contextmanager
+def serving(x: LocalX, state_file: Path | None = None) -> Iterator[Client]:
+    """Serve *x*, and yield a client of it."""
+    server = Server(x, state_file)
+    with listen("127.0.0.1", 0) as listening:
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        try:
+            while not server.started and thread.is_alive():
+                time.sleep(0.01)
+            yield Client(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        finally:
+            server.handle_exit(signal.SIGTERM, None)
+            thread.join(20)
+        assert not thread.is_alive(), "the server did not end"
+
+
+def local_x(source: Source | None = None, clock: Any = None, **settings: Any) -> LocalX:
+    """Return a local X API with the tweets of *source*."""
+    return LocalX(Store(source or Nothing(), clock or Clock()), **{"token": "right", **settings})
