@@ -6,6 +6,9 @@ as written has been acknowledged by a majority.
 Reading is done with read concern "majority": what is found and needs no change is then as safe as what
 was just acknowledged. A tweet that another sink wrote and that no majority has yet is not seen, comes
 back as a duplicate, and its turn comes again once the majority has it.
+
+Before a write, the moments whose roll-ups it changes are told: known only then are those that a tweet
+leaves because it was collected again.
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ from opslib.store.documents import Document, changes
 from opslib.store.failures import bad_document
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from pymongo.collection import Collection
 
@@ -47,6 +51,12 @@ class Outcome:
     unchanged: int = 0
     refused: dict[Key, str] = field(default_factory=dict)  # id to reason
 
+    def add(self, other: Outcome) -> None:
+        """Count in what became of another batch, but not what of it was refused."""
+        self.inserted += other.inserted
+        self.updated += other.updated
+        self.unchanged += other.unchanged
+
 
 def safely(collection: Collection[Document]) -> Collection[Document]:
     """Return *collection* with majority reads and writes, and times that know their zone."""
@@ -57,16 +67,29 @@ def safely(collection: Collection[Document]) -> Collection[Document]:
     )
 
 
-def write_tweets(collection: Collection[Document], documents: Mapping[Key, Document]) -> Outcome:
-    """Write tweets, given by id, into a collection made by :func:`safely`."""
+def write_tweets(
+    collection: Collection[Document],
+    documents: Mapping[Key, Document],
+    before: Callable[[set[datetime]], None] = lambda _: None,
+) -> Outcome:
+    """Write tweets, given by id, into a collection made by :func:`safely`.
+
+    Before anything is written, *before* gets the ``collected_at`` of all that will change, old and new.
+    """
     outcome = Outcome()
     encoded = _encoded(documents, outcome)
     waiting = set(encoded)
     for _ in range(_ROUNDS):
         known = {d["_id"]: d for d in collection.find({"_id": {"$in": list(waiting)}}, _JUDGED)}
-        fresh = [encoded[key] for key in waiting if key not in known]
-        again = _insert(collection, fresh, outcome)
-        again |= _update(collection, known, documents, outcome)
+        fresh = [key for key in waiting if key not in known]
+        updates = _updates(known, documents)
+        outcome.unchanged += len(known) - len(updates)
+        before(
+            {documents[key]["collected_at"] for key in (*fresh, *updates)}
+            | {known[key]["collected_at"] for key in updates}
+        )
+        again = _insert(collection, [encoded[key] for key in fresh], outcome)
+        again |= _apply(collection, list(updates.items()), outcome)
         waiting = again - set(outcome.refused)
         if not waiting:
             return outcome
@@ -116,26 +139,21 @@ def _insert(collection: Collection[Document], fresh: list[RawBSONDocument], outc
     return there
 
 
-def _update(
-    collection: Collection[Document],
-    known: Mapping[Key, Document],
-    documents: Mapping[Key, Document],
-    outcome: Outcome,
-) -> set[Key]:
-    """Update what changed, and return the ids to look at again because they changed meanwhile."""
+def _updates(known: Mapping[Key, Document], documents: Mapping[Key, Document]) -> dict[Key, UpdateOne]:
+    """Return the updates of what changed; each matches only if nobody else changed that tweet meanwhile."""
     updates: dict[Key, UpdateOne] = {}
     for key, found in known.items():
         changed = changes(found, documents[key])
         if changed:
-            # The filter holds what was judged: if somebody changed that meanwhile, nothing matches.
+            # The filter holds what was judged.
             updates[key] = UpdateOne({name: found[name] for name in ("_id", *_JUDGED)}, {"$set": changed})
-    outcome.unchanged += len(known) - len(updates)
-    return _apply(collection, list(updates.items()), outcome)
+    return updates
 
 
 def _apply(
     collection: Collection[Document], updates: list[tuple[Key, UpdateOne]], outcome: Outcome
 ) -> set[Key]:
+    """Apply updates, and return the ids to look at again because they changed meanwhile."""
     if not updates:
         return set()
     refused = set()
