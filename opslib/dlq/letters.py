@@ -148,9 +148,7 @@ def can_replay(letter: Letter) -> str | None:
     if letter.replayed_at is not None:
         return f"was sent again at {message.stamp(letter.replayed_at)}"
     if letter.left_out:
-        return (
-            f"has its bytes in {letter.topic} at {letter.origin} alone, too large for {message.DEAD_LETTERS}"
-        )
+        return f"was too large for {message.DEAD_LETTERS}: its bytes are in {letter.topic} at {letter.origin}"
     if letter.topic not in _TARGETS:
         return f"did not come from {' or '.join(_TARGETS)} but from {letter.topic or 'nowhere'}"
     return None

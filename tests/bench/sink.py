@@ -86,7 +86,7 @@ def tweets(count: int) -> Any:
         tag = f"tema{n % 50}"
         data = {
             "id": str(tweet_id),
-            "_id": tweet_id,
+            "_id": str(tweet_id),
             "text": f"{pool[n % len(pool)]} #{tag}",
             "author_id": str(1000 + n % 5000),
             "lang": "pt",
@@ -94,6 +94,10 @@ def tweets(count: int) -> Any:
             "conversation_id": str(tweet_id),
             "edit_history_tweet_ids": [str(tweet_id)],
             "possibly_sensitive": False,
+            "reply_settings": "everyone",
+            "source": "Twitter for Android",
+            "context_annotations": [{"domain": {"id": "30", "name": "Entities"}, "entity": {"id": "8", "name": tag}}],
+            "edit_controls": {"edits_remaining": 5, "is_edit_eligible": True, "editable_until": "2026-03-01T12:00:00Z"},
             "public_metrics": dict.fromkeys(("like_count", "retweet_count", "reply_count", "quote_count"), n),
             "entities": {
                 "hashtags": [{"start": 0, "end": 8, "tag": tag}],

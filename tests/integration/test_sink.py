@@ -94,7 +94,7 @@ def test_broken_messages_go_to_the_dead_letters_with_their_origin(lake: Lake) ->
         b"{": "JSON",
         b"[]": "object",
         b'{"id": "x", "text": "a", "collected_at": "2026-03-01T12:00:00.000Z"}': "numeric",
-        message.encode({**tweet(1), "text": None, "entities": {"x": "y" * 900_000}}): "text",
+        message.encode({**tweet(1), "text": None, "entities": {"x": "y" * 900_000}}): "bytes",
     }
     lake.start_sink()
     lake.send(tweet(1), *broken, tweet(2))
