@@ -25,11 +25,11 @@ from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from opslib.store.documents import Document, changes
+from opslib.store.documents import Document, changes, complete
 from opslib.store.failures import bad_document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from pymongo.collection import Collection
@@ -38,7 +38,7 @@ _DUPLICATE = 11000
 _ROUNDS = 8
 # Kept for what each update looks at; the rest of a known tweet need not travel.
 _JUDGED = {"collected_at": 1, "first_seen_at": 1, "topics": 1}
-_UNWRITABLE = (BSONError, OverflowError, UnicodeError, ValueError, TypeError, RecursionError)
+_UNWRITABLE = (BSONError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 Key = Any
 
 
@@ -77,18 +77,20 @@ def write_tweets(
     Before anything is written, *before* gets the ``collected_at`` of all that will change, old and new.
     """
     outcome = Outcome()
-    encoded = _encoded(documents, outcome)
-    waiting = set(encoded)
+    waiting = set(documents)
     for _ in range(_ROUNDS):
         known = {d["_id"]: d for d in collection.find({"_id": {"$in": list(waiting)}}, _JUDGED)}
-        fresh = [key for key in waiting if key not in known]
-        updates = _updates(known, documents)
-        outcome.unchanged += len(known) - len(updates)
+        fresh = _encoded(
+            ((key, documents[key]) for key in waiting if key not in known),
+            outcome,
+            lambda _, new: complete(new),
+        )
+        updates = _updates(known, documents, outcome)
         before(
             {documents[key]["collected_at"] for key in (*fresh, *updates)}
             | {known[key]["collected_at"] for key in updates}
         )
-        again = _insert(collection, [encoded[key] for key in fresh], outcome)
+        again = _insert(collection, list(fresh.values()), outcome)
         again |= _apply(collection, list(updates.items()), outcome)
         waiting = again - set(outcome.refused)
         if not waiting:
@@ -99,19 +101,23 @@ def write_tweets(
 def write_once(collection: Collection[Document], documents: Mapping[Key, Document]) -> Outcome:
     """Write documents that never change; those that are there already stay."""
     outcome = Outcome()
-    again = _insert(collection, list(_encoded(documents, outcome).values()), outcome)
+    again = _insert(collection, list(_encoded(documents.items(), outcome).values()), outcome)
     outcome.unchanged = len(again)
     return outcome
 
 
-def _encoded(documents: Mapping[Key, Document], outcome: Outcome) -> dict[Key, RawBSONDocument]:
-    """Encode each document by itself, so that one that cannot be does not spoil the others."""
+def _encoded(
+    documents: Iterable[tuple[Key, Document]],
+    outcome: Outcome,
+    finish: Callable[[Key, Document], Document] = lambda _, document: document,
+) -> dict[Key, RawBSONDocument]:
+    """Finish and encode each document by itself, so that one that cannot be does not spoil the others."""
     encoded = {}
-    for key, document in documents.items():
+    for key, document in documents:
         try:
-            encoded[key] = RawBSONDocument(bson.encode(document))
+            encoded[key] = RawBSONDocument(bson.encode(finish(key, document)))
         except _UNWRITABLE as error:  # noqa: PERF203 - it is per document on purpose
-            outcome.refused[key] = f"cannot be written as BSON: {error}"
+            outcome.refused[key] = f"cannot be written as BSON: {type(error).__name__} {error}"
     return encoded
 
 
@@ -139,15 +145,23 @@ def _insert(collection: Collection[Document], fresh: list[RawBSONDocument], outc
     return there
 
 
-def _updates(known: Mapping[Key, Document], documents: Mapping[Key, Document]) -> dict[Key, UpdateOne]:
+def _updates(
+    known: Mapping[Key, Document], documents: Mapping[Key, Document], outcome: Outcome
+) -> dict[Key, UpdateOne]:
     """Return the updates of what changed; each matches only if nobody else changed that tweet meanwhile."""
-    updates: dict[Key, UpdateOne] = {}
-    for key, found in known.items():
-        changed = changes(found, documents[key])
-        if changed:
-            # The filter holds what was judged.
-            updates[key] = UpdateOne({name: found[name] for name in ("_id", *_JUDGED)}, {"$set": changed})
-    return updates
+
+    def with_words(key: Key, change: Document) -> Document:
+        # Those of the copy as it came, with its entities and its language.
+        return {**change, "words": complete(documents[key])["words"]} if "text" in change else change
+
+    changed = {key: changes(found, documents[key]) for key, found in known.items()}
+    outcome.unchanged += sum(not change for change in changed.values())
+    encoded = _encoded(((key, change) for key, change in changed.items() if change), outcome, with_words)
+    # The filter holds what was judged.
+    return {
+        key: UpdateOne({name: known[key][name] for name in ("_id", *_JUDGED)}, {"$set": change})
+        for key, change in encoded.items()
+    }
 
 
 def _apply(

@@ -78,8 +78,11 @@ def texts() -> list[str]:
     ]
 
 
-def tweets(count: int) -> Any:
-    """Yield messages of about 1 KB; with an ``_id``, which the connector wants and ours does not look at."""
+def tweets(count: int, turns: int | None = None) -> Any:
+    """Yield messages of about 1 KB; with an ``_id``, which the connector wants and ours does not look at.
+
+    They are collected at 100 a second, or in so many turns of half an hour.
+    """
     pool, noon = texts(), datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
     for n in range(count):
         tweet_id = 1_800_000_000_000_000_000 + n * 4_194_304
@@ -96,8 +99,9 @@ def tweets(count: int) -> Any:
             "possibly_sensitive": False,
             "reply_settings": "everyone",
             "source": "Twitter for Android",
-            "context_annotations": [{"domain": {"id": "30", "name": "Entities"}, "entity": {"id": "8", "name": tag}}],
-            "edit_controls": {"edits_remaining": 5, "is_edit_eligible": True, "editable_until": "2026-03-01T12:00:00Z"},
+            "context_annotations": [{"domain": {"id": "30", "name": "Topic"}, "entity": {"id": "8"}}],
+            "edit_controls": {"edits_remaining": 5, "is_edit_eligible": True},
+            "withheld": {"copyright": False, "country_codes": ["XY"]},
             "public_metrics": dict.fromkeys(("like_count", "retweet_count", "reply_count", "quote_count"), n),
             "entities": {
                 "hashtags": [{"start": 0, "end": 8, "tag": tag}],
@@ -105,8 +109,8 @@ def tweets(count: int) -> Any:
             },
         }  # fmt: skip
         includes = {"users": [{"id": data["author_id"], "username": f"u{n % 5000}", "name": "Some One"}]}
-        at = noon + timedelta(seconds=n // 100)
-        yield message.tweet_message(data, includes, f"#{tag}", 23424768, f"#{tag}", at)
+        turn = timedelta(minutes=n * turns // count * 30) if turns else timedelta(seconds=n // 100)
+        yield message.tweet_message(data, includes, f"#{tag}", 23424768, f"#{tag}", noon + turn)
 
 
 class Bench:
@@ -137,7 +141,7 @@ class Bench:
             **kafka, acks="all", linger_ms=50, compression_type="zstd", batch_size=200_000
         )
         size = 0
-        for tweet in tweets(self.options.count):
+        for tweet in tweets(self.options.count, getattr(self.options, "turns", None)):
             value = message.encode(tweet)
             size += len(value)
             producer.send(message.TWEETS, key=message.key_of(tweet), value=value)
