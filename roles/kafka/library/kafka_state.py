@@ -167,9 +167,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     tools = Tools(module)
-    # Most of a tool's time is Java's start.
-    with ThreadPoolExecutor() as both:
-        topics, acls = both.submit(tools.topics), both.submit(tools.acls)
+    # Most of a tool's time is Java's start, and nothing that is done here depends on another part of it.
+    pool = ThreadPoolExecutor(max_workers=2)
+    topics, acls = pool.submit(tools.topics), pool.submit(tools.acls)
     changes = topic_changes(module.params["topics"], topics.result(), module.params["replicas"])
     wanted, found = wanted_acls(module.params["acls"]), acls.result()
     managed = {entry[0] for entry in wanted}
@@ -180,8 +180,8 @@ def main() -> None:
             said = f"access list {action.strip('-')}: {' '.join(arguments)}"
             changes.append((said, "kafka.admin.AclCommand", [action, *force, *arguments]))
     if not module.check_mode:
-        for _, tool, arguments in changes:
-            tools.run(tool, *arguments)
+        for run in [pool.submit(tools.run, tool, *arguments) for _, tool, arguments in changes]:
+            run.result()
     module.exit_json(changed=bool(changes), differences=[change[0] for change in changes])
 
 
