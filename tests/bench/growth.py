@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from sink import Bench, report
 
 from opslib.cloud.counts import Selection, from_database
+from opslib.settings import Sink
 from opslib.store import rollups
 from opslib.store.collections import initialise
 from opslib.words import merge
@@ -91,7 +92,9 @@ def main() -> None:
     report("machine", f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     results = []
     for number in (count, 10 * count):
-        options = argparse.Namespace(count=number, turns=TURNS, sinks=1, tasks=1)
+        options = argparse.Namespace(
+            count=number, turns=TURNS, sinks=1, tasks=1, batch_size=Sink().batch_size
+        )
         with tempfile.TemporaryDirectory(prefix="trendlake-bench-") as folder:
             results.append(measured(Path(folder), options))
         for name, value in results[-1].items():

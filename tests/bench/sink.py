@@ -32,6 +32,7 @@ from kafka.admin import KafkaAdminClient  # noqa: E402
 from pymongo import InsertOne  # noqa: E402
 
 from opslib import message  # noqa: E402
+from opslib.settings import Sink  # noqa: E402
 from opslib.store.collections import TWEETS, initialise  # noqa: E402
 from opslib.store.documents import tweet_document  # noqa: E402
 
@@ -186,10 +187,11 @@ class Bench:
             time.sleep(0.1)
         assert first is not None
         memory = sum(high_water(process.pid) for process in processes)
+        cpu = sum(processor_seconds(process.pid) for process in processes)
         for process in processes:
             process.terminate()
             process.wait(60)
-        return {"rate": (done - first[1]) / max(now - first[0], 0.001), "memory": memory}
+        return {"rate": (done - first[1]) / max(now - first[0], 0.001), "memory": memory, "cpu": cpu}
 
     def ours(self, database: str, group: str, kind: str) -> list[subprocess.Popen[bytes]]:
         """Start our sinks, one or several."""
@@ -209,6 +211,7 @@ class Bench:
             OPSLIB_MONGODB__URI=f"mongodb://127.0.0.1:{self.mongodb.port}/?replicaSet=trendlake&tls=true",
             OPSLIB_MONGODB__DATABASE=database,
             OPSLIB_SINK__GROUP_ID=group,
+            OPSLIB_SINK__BATCH_SIZE=str(self.options.batch_size),
         )
         command = [
             sys.executable,
@@ -328,6 +331,12 @@ def high_water(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
+def processor_seconds(pid: int) -> float:
+    """Return the processor time of a process so far, its start included."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(
@@ -337,6 +346,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sinks", type=int, default=1)
     parser.add_argument("--tasks", type=int, default=1)
+    parser.add_argument("--batch-size", type=int, default=Sink().batch_size)
     parser.add_argument("--without-connector", action="store_true")
     options = parser.parse_args()
     report("machine", f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
