@@ -9,11 +9,13 @@ the letter once more, and MongoDB's ``_id`` makes that the same tweet.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from kafka import TopicPartition  # type: ignore[import-untyped]
+from kafka.errors import KafkaTimeoutError  # type: ignore[import-untyped]
 
 from opslib import message
 
@@ -24,6 +26,7 @@ REPLAYED = "replayed"
 REPLAYED_FROM = "replayed-from"
 _POLL_MILLISECONDS = 1000
 _SEND_SECONDS = 30
+_SILENT_SECONDS = 30
 _TARGETS = (message.TWEETS, message.TRENDS)  # a header cannot send a letter anywhere else
 
 Place = tuple[int, int]  # partition and offset in the dead-letter topic
@@ -163,8 +166,14 @@ def _records(consumer: Any, from_offset: int | None = None) -> Iterator[Any]:
     begins = consumer.beginning_offsets(partitions)
     for partition in partitions:
         consumer.seek(partition, min(max(begins[partition], from_offset or 0), ends[partition]))
+    silent_since = time.monotonic()
     while any(consumer.position(partition) < ends[partition] for partition in partitions):
-        for partition, records in consumer.poll(timeout_ms=_POLL_MILLISECONDS).items():
+        found = consumer.poll(timeout_ms=_POLL_MILLISECONDS)
+        if found:
+            silent_since = time.monotonic()
+        elif time.monotonic() - silent_since > _SILENT_SECONDS:
+            raise KafkaTimeoutError(f"no answer about {message.DEAD_LETTERS} for {_SILENT_SECONDS} s")
+        for partition, records in found.items():
             yield from (record for record in records if record.offset < ends[partition])
 
 
