@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -127,6 +128,9 @@ class Bench:
         self.kafka = services.kafka(folder / "kafka", certificate, plain)
         self.servers = [zookeeper, self.mongodb, self.kafka]
         self.runs = 0
+        self.running: list[subprocess.Popen[bytes]] = []
+        # So that the servers are ended as well.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
 
     def start(self) -> None:
         """Start the servers and fill the topic."""
@@ -171,6 +175,7 @@ class Bench:
 
     def measured(self, processes: list[subprocess.Popen[bytes]], name: str, kind: str) -> dict[str, float]:
         """Follow the group's offsets to the end; return the rate, memory and processor time."""
+        self.running = processes
         group = f"connect-{name}" if kind == "connector" else name
         first = None
         limit = time.monotonic() + 900
@@ -320,7 +325,10 @@ class Bench:
         return len(documents) / seconds
 
     def stop(self) -> None:
-        """End the servers."""
+        """End the servers, and what still runs."""
+        for process in self.running:
+            if process.poll() is None:
+                process.kill()
         for server in reversed(self.servers):
             server.stop()
 
