@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Optional
 
 import click
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -129,6 +129,17 @@ class Sink(_Section):
     batch_seconds: float = Field(default=1.0, gt=0, le=60)
 
 
+class Store(_Section):
+    """How long MongoDB keeps what it holds; without a number, for ever."""
+
+    tweets_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
+    word_counts_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
+
+    def keep_days(self) -> dict[str, float | None]:
+        """Return the days by collection."""
+        return {"tweets": self.tweets_days, "word_counts": self.word_counts_days}
+
+
 class Cloud(_Section):
     """What a word cloud looks like where the command line does not say."""
 
@@ -158,6 +169,7 @@ class Settings(BaseSettings):
     zookeeper: Zookeeper = Zookeeper()
     nifi: Nifi = Nifi()
     sink: Sink = Sink()
+    store: Store = Store()
     cloud: Cloud = Cloud()
     x: X = X()
 

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import click
 from pymongo.errors import PyMongoError
 
 from opslib.cli._options import with_settings
 from opslib.settings import Settings, SettingsError
+from opslib.store import rollups
 from opslib.store.collections import initialise
 from opslib.store.failures import wrong_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pymongo.database import Database
 
 
 @click.group()
@@ -22,10 +33,59 @@ def command() -> None:
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @with_settings
 def init(settings: Settings, format_: str) -> None:
-    """Create the collections with their validators and indexes; change nothing that is as it should be."""
+    """Create the collections with their validators, indexes and retention.
+
+    Change nothing that is as it should be.
+    """
+    with _database(settings) as database:
+        changed = initialise(database, settings.store.keep_days())
+    if format_ == "json":
+        click.echo(json.dumps({"changed": changed}))
+    else:
+        click.echo("\n".join(changed) or "nothing to change")
+
+
+@command.command()
+@click.option(
+    "--every",
+    type=click.FloatRange(1),
+    metavar="SECONDS",
+    help="Go on until SIGTERM, with pauses of so many seconds; otherwise count once.",
+)
+@with_settings
+def rollup(settings: Settings, every: float | None) -> None:
+    """Count the words of the minutes, hours and days that have changed, into word_counts.
+
+    What the sink has written is counted within one pause. Running it twice at once does no harm.
+    """
+    days = [number for number in settings.store.keep_days().values() if number is not None]
+    keep = timedelta(days=min(days)) if days else None
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    while True:
+        try:
+            with _database(settings) as database:
+                done = rollups.refresh(database, keep=keep)
+            counted = ", ".join(f"{number} {unit}s" for unit, number in done.items() if number)
+            if counted or every is None:
+                click.echo(f"counted {counted or 'nothing: no roll-up has changed'}", err=True)
+        except SettingsError:
+            raise
+        except click.ClickException as error:
+            if every is None:
+                raise
+            click.echo(f"trying again: {error.message}", err=True)
+        if every is None or stop.wait(every):
+            return
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
+    """Give the database; errors of MongoDB end the command in one line."""
     client = settings.mongodb.client(appname="opslib-store", serverSelectionTimeoutMS=10_000)
     try:
-        changed = initialise(client[settings.mongodb.database])
+        yield client[settings.mongodb.database]
     except PyMongoError as error:
         reason = wrong_settings(error, starting=True)
         if reason:
@@ -33,7 +93,3 @@ def init(settings: Settings, format_: str) -> None:
         raise click.ClickException(f"MongoDB: {str(error).split(', Timeout:')[0]}") from error
     finally:
         client.close()
-    if format_ == "json":
-        click.echo(json.dumps({"changed": changed}))
-    else:
-        click.echo("\n".join(changed) or "nothing to change")

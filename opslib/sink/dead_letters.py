@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from kafka import KafkaProducer  # type: ignore[import-untyped]
+from kafka.errors import MessageSizeTooLargeError, RecordListTooLargeError  # type: ignore[import-untyped]
 
 from opslib import message
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _MEGABYTE = 1024 * 1024
 _FLUSH_SECONDS = 30
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 class DeadLetters:
@@ -28,11 +30,18 @@ class DeadLetters:
     def send(self, letters: Iterable[DeadLetter]) -> None:
         """Write *letters* and return once the broker has acknowledged all of them."""
         if self._producer is None:
-            # Larger than any message that Kafka takes in by default, for the headers come on top of it.
-            self._producer = KafkaProducer(**self._options, acks="all", max_request_size=4 * _MEGABYTE)
-        sent = [self._send(self._producer, letter) for letter in letters]
-        self._producer.flush(timeout=_FLUSH_SECONDS)
-        for future in sent:
+            # Larger than any message that Kafka takes in by default, for the headers come on top of it. What
+            # is refused all the same ends an idempotent producer for good, and a letter may well come twice.
+            self._producer = KafkaProducer(
+                **self._options, acks="all", enable_idempotence=False, max_request_size=4 * _MEGABYTE
+            )
+        producer = self._producer
+        sent = [(letter, self._send(producer, letter)) for letter in letters]
+        producer.flush(timeout=_FLUSH_SECONDS)
+        for letter, future in sent:
+            if isinstance(future.exception, _TOO_LARGE):
+                # It is to stop nobody behind it; where it came from, Kafka has it still.
+                future = self._send(producer, letter, without_value=True)
             future.get(timeout=_FLUSH_SECONDS)
 
     def close(self) -> None:
@@ -41,7 +50,7 @@ class DeadLetters:
             self._producer.close(timeout=5)
             self._producer = None
 
-    def _send(self, producer: KafkaProducer, letter: DeadLetter) -> Any:
+    def _send(self, producer: KafkaProducer, letter: DeadLetter, *, without_value: bool = False) -> Any:
         record = letter.record
         headers = {
             "reason": letter.reason,
@@ -50,10 +59,14 @@ class DeadLetters:
             "offset": str(record.offset),
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
+        if without_value:
+            headers["left-out"] = f"{len(record.value)} bytes, more than the topic takes"
         return producer.send(
             message.DEAD_LETTERS,
             key=record.key,
-            value=record.value or b"",  # a record may lack both key and value, a letter may not
+            value=b""
+            if without_value
+            else record.value or b"",  # a record may lack both key and value, a letter may not
             headers=[
                 (name, value.encode(errors="backslashreplace")[:2000]) for name, value in headers.items()
             ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import socket
@@ -40,6 +41,7 @@ def run(settings: Settings, instance: str | None) -> None:
     """Run the sink until SIGTERM or SIGINT."""
     stop = threading.Event()
     _on_signal(stop.set)
+    _spare_the_collector()
     client = settings.mongodb.client(
         appname="opslib-sink", serverSelectionTimeoutMS=_SERVER_SELECTION_MILLISECONDS
     )
@@ -69,6 +71,12 @@ def run(settings: Settings, instance: str | None) -> None:
     finally:
         dead_letters.close()
         client.close()
+
+
+def _spare_the_collector() -> None:
+    """Let Python look for reference cycles seldom: messages have none, and looking costs a third of all."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _on_signal(act: Any) -> None:

@@ -13,12 +13,14 @@ from kafka.errors import AuthorizationError, KafkaError  # type: ignore[import-u
 from pymongo.errors import PyMongoError
 
 from opslib.settings import SettingsError
-from opslib.store.collections import TRENDS, TWEETS
+from opslib.store import rollups
+from opslib.store.collections import ROLLUP_MARKS, TRENDS, TWEETS
 from opslib.store.failures import wrong_settings
 from opslib.store.write import Outcome, safely, write_once, write_tweets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from pymongo.database import Database
 
@@ -43,6 +45,7 @@ class Writer:
     def __init__(self, database: Database[Document], send_dead: Callable[[list[DeadLetter]], None]) -> None:
         self._tweets = safely(database[TWEETS.name])
         self._trends = safely(database[TRENDS.name])
+        self._marks = safely(database[ROLLUP_MARKS.name])
         self._send_dead = send_dead
         self._abandon = threading.Event()
         self.away_since: float | None = None
@@ -66,17 +69,18 @@ class Writer:
         total = Outcome()
         # The whole attempt is bounded, so a server that answers nothing is noticed.
         with pymongo.timeout(ATTEMPT_SECONDS):
-            for documents, write, collection in (
-                (batch.tweets, write_tweets, self._tweets),
-                (batch.trends, write_once, self._trends),
-            ):
-                if documents.by_id:
-                    outcome = write(collection, documents.by_id)
-                    batch.refuse(documents, outcome.refused)
-                    total.inserted += outcome.inserted
-                    total.updated += outcome.updated
-                    total.unchanged += outcome.unchanged
+            if batch.tweets.by_id:
+                outcome = write_tweets(self._tweets, batch.tweets.by_id, self._mark)
+                batch.refuse(batch.tweets, outcome.refused)
+                total.add(outcome)
+            if batch.trends.by_id:
+                outcome = write_once(self._trends, batch.trends.by_id)
+                batch.refuse(batch.trends, outcome.refused)
+                total.add(outcome)
         return total
+
+    def _mark(self, moments: set[datetime]) -> None:
+        rollups.mark(self._marks, moments)
 
     def _persist(self, what: str, attempt: Callable[[], Result]) -> Result:
         pause = _FIRST_PAUSE

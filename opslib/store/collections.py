@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _INTEGER = {"bsonType": ["int", "long"]}
 _INTEGER_OR_NULL = {"bsonType": ["int", "long", "null"]}
 _TEXT = {"bsonType": "string"}
+_TEXT_OR_NULL = {"bsonType": ["string", "null"]}
 _DATE = {"bsonType": "date"}
 _OBJECT = {"bsonType": "object"}
 
@@ -39,6 +40,7 @@ class Collection:
     name: str
     schema: dict[str, Any]
     indexes: tuple[IndexModel, ...] = ()
+    expires: str | None = None  # the moment that retention is counted from, which has an index of its own
 
     @property
     def validator(self) -> dict[str, Any]:
@@ -68,6 +70,7 @@ TWEETS = Collection(
     # Every index is paid for by each tweet that comes in: this one answers what was collected when,
     # which is what clouds and the doctor ask.
     (IndexModel([("collected_at", DESCENDING)]),),
+    expires="collected_at",
 )
 
 TRENDS = Collection(
@@ -90,17 +93,46 @@ CLOUDS = Collection(
     (IndexModel([("rendered_at", DESCENDING)]),),
 )
 
-ALL = (TWEETS, TRENDS, CLOUDS)
+WORD_COUNTS = Collection(
+    "word_counts",
+    _object(
+        {
+            "unit": {"enum": ["minute", "hour", "day"]},
+            "at": _DATE,
+            "woeid": _INTEGER_OR_NULL,
+            "topic": _TEXT_OR_NULL,
+            "tweets": _INTEGER,
+            "words": _array(_object({"w": _TEXT, "n": _INTEGER})),
+            "computed_at": _DATE,
+        }
+    ),
+    (
+        IndexModel([(name, ASCENDING) for name in ("unit", "at", "woeid", "topic")]),
+        IndexModel([("at", ASCENDING)]),
+    ),
+    expires="at",
+)
+
+ROLLUP_MARKS = Collection("rollup_marks", _object({"touched_at": _DATE}))
+
+ALL = (TWEETS, TRENDS, CLOUDS, WORD_COUNTS, ROLLUP_MARKS)
+_NEVER = 2**31 - 1  # seconds, the most that MongoDB takes: 68 years
 
 
-def initialise(database: Database[dict[str, Any]]) -> list[str]:
-    """Bring every collection about, and return what had to be changed: nothing the second time."""
+def initialise(
+    database: Database[dict[str, Any]], keep_days: Mapping[str, float | None] | None = None
+) -> list[str]:
+    """Bring every collection about, and return what had to be changed: nothing the second time.
+
+    *keep_days* says by collection after how many days a document goes by itself; ``None`` keeps it.
+    """
     database = database.with_options(write_concern=WriteConcern("majority"))
     present = {found["name"]: found for found in database.list_collections()}
     changed: list[str] = []
     for wanted in ALL:
         changed += _ensure_collection(database, wanted, present.get(wanted.name))
         changed += _ensure_indexes(database, wanted)
+        changed += _ensure_retention(database, wanted, (keep_days or {}).get(wanted.name))
     return changed
 
 
@@ -122,3 +154,20 @@ def _ensure_indexes(database: Database[dict[str, Any]], wanted: Collection) -> l
     if missing:
         database[wanted.name].create_indexes(missing)
     return [f"index {wanted.name}.{index.document['name']}" for index in missing]
+
+
+def _ensure_retention(
+    database: Database[dict[str, Any]], wanted: Collection, days: float | None
+) -> list[str]:
+    if wanted.expires is None:
+        return []
+    for found in database[wanted.name].list_indexes():
+        if list(found["key"]) != [wanted.expires]:
+            continue
+        seconds = _NEVER if days is None else int(days * 86_400)
+        if found.get("expireAfterSeconds", _NEVER) == seconds:
+            return []
+        index = {"name": found["name"], "expireAfterSeconds": seconds}
+        database.command("collMod", wanted.name, index=index)
+        return [f"retention of {wanted.name}"]
+    return []

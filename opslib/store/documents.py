@@ -21,11 +21,17 @@ _JOINED = frozenset({"_id", "topics", "first_seen_at"})
 
 
 def tweet_document(content: dict[str, Any]) -> Document:
-    """Return the document of one tweet message, with its words taken once, on the way in."""
+    """Return the document of one tweet message; :func:`complete` adds what only a stored one needs."""
     document = message.tweet_document(content)
     # MongoDB would keep a small id as 32 bits; all of them are to have one type.
     document["_id"] = Int64(document["_id"])
-    document["words"] = words_of(document)
+    return document
+
+
+def complete(document: Document) -> Document:
+    """Add the words that are counted, if they are not there; taken only of what is written, for they cost."""
+    if "words" not in document:
+        document["words"] = words_of(document)
     return document
 
 
@@ -38,7 +44,8 @@ def trend_document(content: dict[str, Any]) -> Document:
 def changes(known: Document, copy: Document) -> Document:
     """Return the fields that *copy* changes in *known*; none when it brings nothing new.
 
-    Of *known* only ``collected_at``, ``first_seen_at`` and ``topics`` are looked at.
+    Of *known* only ``collected_at``, ``first_seen_at`` and ``topics`` are looked at. Words are left to
+    :func:`complete`.
     """
     changed: Document = {}
     if copy["collected_at"] > known["collected_at"]:

@@ -6,6 +6,9 @@ as written has been acknowledged by a majority.
 Reading is done with read concern "majority": what is found and needs no change is then as safe as what
 was just acknowledged. A tweet that another sink wrote and that no majority has yet is not seen, comes
 back as a duplicate, and its turn comes again once the majority has it.
+
+Before a write, the moments whose roll-ups it changes are told: known only then are those that a tweet
+leaves because it was collected again.
 """
 
 from __future__ import annotations
@@ -22,11 +25,12 @@ from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from opslib.store.documents import Document, changes
+from opslib.store.documents import Document, changes, complete
 from opslib.store.failures import bad_document
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
 
     from pymongo.collection import Collection
 
@@ -34,7 +38,7 @@ _DUPLICATE = 11000
 _ROUNDS = 8
 # Kept for what each update looks at; the rest of a known tweet need not travel.
 _JUDGED = {"collected_at": 1, "first_seen_at": 1, "topics": 1}
-_UNWRITABLE = (BSONError, OverflowError, UnicodeError, ValueError, TypeError, RecursionError)
+_UNWRITABLE = (BSONError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 Key = Any
 
 
@@ -47,6 +51,12 @@ class Outcome:
     unchanged: int = 0
     refused: dict[Key, str] = field(default_factory=dict)  # id to reason
 
+    def add(self, other: Outcome) -> None:
+        """Count in what became of another batch, but not what of it was refused."""
+        self.inserted += other.inserted
+        self.updated += other.updated
+        self.unchanged += other.unchanged
+
 
 def safely(collection: Collection[Document]) -> Collection[Document]:
     """Return *collection* with majority reads and writes, and times that know their zone."""
@@ -57,16 +67,31 @@ def safely(collection: Collection[Document]) -> Collection[Document]:
     )
 
 
-def write_tweets(collection: Collection[Document], documents: Mapping[Key, Document]) -> Outcome:
-    """Write tweets, given by id, into a collection made by :func:`safely`."""
+def write_tweets(
+    collection: Collection[Document],
+    documents: Mapping[Key, Document],
+    before: Callable[[set[datetime]], None] = lambda _: None,
+) -> Outcome:
+    """Write tweets, given by id, into a collection made by :func:`safely`.
+
+    Before anything is written, *before* gets the ``collected_at`` of all that will change, old and new.
+    """
     outcome = Outcome()
-    encoded = _encoded(documents, outcome)
-    waiting = set(encoded)
+    waiting = set(documents)
     for _ in range(_ROUNDS):
         known = {d["_id"]: d for d in collection.find({"_id": {"$in": list(waiting)}}, _JUDGED)}
-        fresh = [encoded[key] for key in waiting if key not in known]
-        again = _insert(collection, fresh, outcome)
-        again |= _update(collection, known, documents, outcome)
+        fresh = _encoded(
+            ((key, documents[key]) for key in waiting if key not in known),
+            outcome,
+            lambda _, new: complete(new),
+        )
+        updates = _updates(known, documents, outcome)
+        before(
+            {documents[key]["collected_at"] for key in (*fresh, *updates)}
+            | {known[key]["collected_at"] for key in updates}
+        )
+        again = _insert(collection, list(fresh.values()), outcome)
+        again |= _apply(collection, list(updates.items()), outcome)
         waiting = again - set(outcome.refused)
         if not waiting:
             return outcome
@@ -76,19 +101,23 @@ def write_tweets(collection: Collection[Document], documents: Mapping[Key, Docum
 def write_once(collection: Collection[Document], documents: Mapping[Key, Document]) -> Outcome:
     """Write documents that never change; those that are there already stay."""
     outcome = Outcome()
-    again = _insert(collection, list(_encoded(documents, outcome).values()), outcome)
+    again = _insert(collection, list(_encoded(documents.items(), outcome).values()), outcome)
     outcome.unchanged = len(again)
     return outcome
 
 
-def _encoded(documents: Mapping[Key, Document], outcome: Outcome) -> dict[Key, RawBSONDocument]:
-    """Encode each document by itself, so that one that cannot be does not spoil the others."""
+def _encoded(
+    documents: Iterable[tuple[Key, Document]],
+    outcome: Outcome,
+    finish: Callable[[Key, Document], Document] = lambda _, document: document,
+) -> dict[Key, RawBSONDocument]:
+    """Finish and encode each document by itself, so that one that cannot be does not spoil the others."""
     encoded = {}
-    for key, document in documents.items():
+    for key, document in documents:
         try:
-            encoded[key] = RawBSONDocument(bson.encode(document))
+            encoded[key] = RawBSONDocument(bson.encode(finish(key, document)))
         except _UNWRITABLE as error:  # noqa: PERF203 - it is per document on purpose
-            outcome.refused[key] = f"cannot be written as BSON: {error}"
+            outcome.refused[key] = f"cannot be written as BSON: {type(error).__name__} {error}"
     return encoded
 
 
@@ -116,26 +145,29 @@ def _insert(collection: Collection[Document], fresh: list[RawBSONDocument], outc
     return there
 
 
-def _update(
-    collection: Collection[Document],
-    known: Mapping[Key, Document],
-    documents: Mapping[Key, Document],
-    outcome: Outcome,
-) -> set[Key]:
-    """Update what changed, and return the ids to look at again because they changed meanwhile."""
-    updates: dict[Key, UpdateOne] = {}
-    for key, found in known.items():
-        changed = changes(found, documents[key])
-        if changed:
-            # The filter holds what was judged: if somebody changed that meanwhile, nothing matches.
-            updates[key] = UpdateOne({name: found[name] for name in ("_id", *_JUDGED)}, {"$set": changed})
-    outcome.unchanged += len(known) - len(updates)
-    return _apply(collection, list(updates.items()), outcome)
+def _updates(
+    known: Mapping[Key, Document], documents: Mapping[Key, Document], outcome: Outcome
+) -> dict[Key, UpdateOne]:
+    """Return the updates of what changed; each matches only if nobody else changed that tweet meanwhile."""
+
+    def with_words(key: Key, change: Document) -> Document:
+        # Those of the copy as it came, with its entities and its language.
+        return {**change, "words": complete(documents[key])["words"]} if "text" in change else change
+
+    changed = {key: changes(found, documents[key]) for key, found in known.items()}
+    outcome.unchanged += sum(not change for change in changed.values())
+    encoded = _encoded(((key, change) for key, change in changed.items() if change), outcome, with_words)
+    # The filter holds what was judged.
+    return {
+        key: UpdateOne({name: known[key][name] for name in ("_id", *_JUDGED)}, {"$set": change})
+        for key, change in encoded.items()
+    }
 
 
 def _apply(
     collection: Collection[Document], updates: list[tuple[Key, UpdateOne]], outcome: Outcome
 ) -> set[Key]:
+    """Apply updates, and return the ids to look at again because they changed meanwhile."""
     if not updates:
         return set()
     refused = set()

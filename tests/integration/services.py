@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certificates import Authority, Certificate
-from kafka.admin import KafkaAdminClient
+from kafka.admin import ConfigResource, KafkaAdminClient
 from kafka.errors import RetriableError
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
+
+from opslib.message import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +33,10 @@ ADMIN = ("admin", "admin-of-the-tests")
 PASSWORD = "of the tests"
 # What the role mongodb gives to each account, in any database because each test has its own.
 ACCOUNTS: dict[str, tuple[list[str], dict[str, list[str]]]] = {
-    "opslib-sink": ([], {"tweets": ["find", "insert", "update"], "trends": ["find", "insert", "update"]}),
+    "opslib-sink": (
+        [],
+        {name: ["find", "insert", "update"] for name in ("tweets", "trends", "rollup_marks")},
+    ),
     "opslib-doctor": (["clusterMonitor"], {"": ["listCollections", "listIndexes"], "tweets": ["find"]}),
     "opslib-store": (
         [],
@@ -39,7 +44,9 @@ ACCOUNTS: dict[str, tuple[list[str], dict[str, list[str]]]] = {
             "": [
                 *("createCollection", "collMod", "createIndex", "dropIndex"),
                 *("listCollections", "listIndexes", "collStats", "dbStats", "find"),
-            ]
+            ],
+            "word_counts": ["insert", "update", "remove"],
+            "rollup_marks": ["insert", "update", "remove"],
         },
     ),
 }
@@ -221,6 +228,7 @@ def kafka(folder: Path, certificate: Certificate, zookeeper_port: int) -> Servic
             "log.dirs": folder / "data",
             "num.partitions": 3,
             "auto.create.topics.enable": "false",
+            "message.max.bytes": 2097152,
             "offsets.topic.replication.factor": 1,
             "offsets.topic.num.partitions": 1,
             "transaction.state.log.replication.factor": 1,
@@ -309,7 +317,12 @@ def kafka_options(port: int, certificate: Certificate) -> dict[str, object]:
 def create_topics(port: int, certificate: Certificate, names: dict[str, int]) -> None:
     """Create topics, name to number of partitions, and wait until they and the groups have leaders."""
     admin = KafkaAdminClient(**kafka_options(port, certificate))
-    admin.create_topics({n: {"num_partitions": p, "replication_factor": 1} for n, p in names.items()})
+    topics: dict[str, dict[str, object]] = {
+        name: {"num_partitions": partitions, "replication_factor": 1} for name, partitions in names.items()
+    }
+    if DEAD_LETTERS in topics:
+        topics[DEAD_LETTERS]["configs"] = {"max.message.bytes": "4194304"}  # as the role kafka has it
+    admin.create_topics(topics)
     admin.wait_for_topics(list(names))
 
     def groups_work() -> bool:
@@ -321,6 +334,16 @@ def create_topics(port: int, certificate: Certificate, names: dict[str, int]) ->
 
     wait_until("the broker looks after groups", groups_work)
     admin.close()
+
+
+@contextlib.contextmanager
+def topic_config(admin: KafkaAdminClient, topic: str, wanted: dict[str, str]) -> Iterator[None]:
+    """Give a topic another configuration for a while; then it has what :func:`create_topics` gave it."""
+    admin.alter_configs([ConfigResource("TOPIC", topic, wanted)])
+    try:
+        yield
+    finally:
+        admin.alter_configs([ConfigResource("TOPIC", topic, {"max.message.bytes": "4194304"})])
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -344,6 +367,7 @@ __all__ = [
     "mongodb",
     "mongodb_client",
     "primary",
+    "topic_config",
     "wait_until",
     "zookeeper",
 ]

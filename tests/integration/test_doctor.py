@@ -121,6 +121,8 @@ def test_a_missing_collection(lake: Lake) -> None:
 
 
 def test_a_sink_that_is_behind(lake: Lake) -> None:
+    # Kafka looks for the first young message: none of an earlier test may stand before the old one.
+    lake.admin.delete_records(lake.ends())
     lake.send(tweet(1))
     assert "1 messages wait" in texts(doctor(lake, "sink")[1]["sink"], "ok")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import signal
 import time
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,7 @@ def test_broken_messages_go_to_the_dead_letters_with_their_origin(lake: Lake) ->
         b"{": "JSON",
         b"[]": "object",
         b'{"id": "x", "text": "a", "collected_at": "2026-03-01T12:00:00.000Z"}': "numeric",
-        message.encode({**tweet(1), "text": None, "entities": {"x": "y" * 900_000}}): "text",
+        message.encode({**tweet(1), "text": None, "entities": {"x": "y" * 900_000}}): "bytes",
     }
     lake.start_sink()
     lake.send(tweet(1), *broken, tweet(2))
@@ -206,6 +207,10 @@ def test_two_sinks_share_the_work_and_one_takes_over(lake: Lake) -> None:
     lake.wait_for_commit()
     assert lake.ids() == ids(range(4000))
     assert first.poll() is None
+    for sink in lake.sinks:
+        assert end(sink) == 0
+    done = re.findall(r"stored messages=(\d+)", lake.log("1") + lake.log("2"))
+    assert sum(map(int, done)) == 4000, "work was done twice when the second joined"
 
 
 def test_a_wrong_password_ends_with_2_and_one_line(lake: Lake) -> None:

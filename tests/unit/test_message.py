@@ -10,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from opslib import message
 from opslib.message import (
+    MAX_BYTES,
     MAX_DEPTH,
     BadMessage,
     decode_trends,
@@ -207,6 +209,50 @@ def test_whatever_decodes_makes_a_document(change: dict[str, Any]) -> None:
 @given(st.binary(max_size=50))
 def test_any_bytes_are_decoded_or_refused(value: bytes) -> None:
     with pytest.raises(BadMessage):
+        decode_tweet(value)
+
+
+def outcome(decode: Any, value: bytes) -> Any:
+    try:
+        return decode(value)
+    except BadMessage as error:
+        return str(error)
+
+
+NUMBERS = st.sampled_from(
+    [2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 2**64, 10**19, 0.1, -0.0, 1e300, 1234567890123456789]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(max_size=5),
+    lambda children: (
+        st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=3), children, max_size=3)
+    ),
+    max_leaves=8,
+)
+SEPARATORS = st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", "\t:\r")])
+
+
+@given(st.dictionaries(st.text(max_size=3), JSON), SEPARATORS, st.booleans(), st.integers(0, 99))
+def test_reading_quickly_and_carefully_is_the_same(
+    content: dict[str, Any], separators: tuple[str, str], ascii_: bool, depth: int
+) -> None:
+    text = json.dumps({**content, "deep": nested(depth)}, separators=separators, ensure_ascii=ascii_)
+    value = text.encode("utf-8", "surrogatepass")
+    assert repr(outcome(message._object_of, value)) == repr(outcome(message._carefully, value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b'{"a":"\\ud800"}', b'{"a\\u0000":1}', b'{"a":1e400}', b'{"a":NaN}', b'{"a":-12345678901234567890}'],
+)
+def test_what_orjson_would_take_or_name_otherwise_is_refused_the_same(value: bytes) -> None:
+    assert isinstance(outcome(message._object_of, value), str)
+    assert outcome(message._object_of, value) == outcome(message._carefully, value)
+
+
+def test_a_message_larger_than_any_tweet_is_refused() -> None:
+    value = json.dumps({**GOOD, "text": "a" * MAX_BYTES}).encode()
+    with pytest.raises(BadMessage, match=f"has {len(value)} bytes"):
         decode_tweet(value)
 
 

@@ -75,7 +75,7 @@ def test_a_newer_copy_without_an_author_keeps_the_author() -> None:
 def test_ids_are_64_bits_wide_whatever_their_size() -> None:
     data = {"id": "20", "text": "just setting up my twttr &amp; more"}
     content = message.tweet_message(data, None, "topic", None, "topic", NOON)
-    document = documents.tweet_document(content)
+    document = documents.complete(documents.tweet_document(content))
     assert type(document["_id"]) is Int64
     assert document["words"]
 

@@ -1,0 +1,275 @@
+"""Roll-ups: how many tweets hold each word, by minute, hour and day of ``collected_at``, place and topic.
+
+They are derived, never incremented. Whoever writes tweets first marks the minutes that the write touches;
+:func:`refresh` counts marked minutes anew from the tweets, their hours from the minutes, their days from the
+hours, and each result replaces the one before. A tweet has one ``collected_at``, that of its newest copy, so
+it is in one minute, and hours and days are sums that count it once. Repeating any of it changes nothing.
+
+A mark is deleted only if nobody touched it for :data:`SETTLE` before the count began. That is longer than a
+write can take after its mark, and than one count may take, so neither a write under way nor a second
+:func:`refresh` at the same time can be missed; all moments are the server's own. Until then a mark is
+counted again each time.
+
+A bucket has one document for each place and topic that its tweets were collected for. ``None`` stands for
+any: a tweet collected for two topics is in both, and once in the bucket of any topic.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from bson.codec_options import CodecOptions
+from pymongo import UpdateOne
+from pymongo.errors import OperationFailure
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from opslib.store.collections import ROLLUP_MARKS, TWEETS, WORD_COUNTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pymongo.collection import Collection
+    from pymongo.database import Database
+
+    Document = dict[str, Any]
+
+_LOG = logging.getLogger(__name__)
+SETTLE = timedelta(seconds=30)
+_COUNT_MILLISECONDS = 15_000
+_LENGTHS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
+_ABOVE = {"minute": "hour", "hour": "day"}
+_BELOW = {"hour": "minute", "day": "hour"}
+# So many buckets are counted at once, which bounds how long one count takes.
+_AT_ONCE = {"minute": 30, "hour": 6, "day": 1}
+
+
+@dataclass
+class Counts:
+    """The tweets of a span of time, and how many of them hold each word as it is spelt."""
+
+    tweets: int = 0
+    words: Counter[str] = field(default_factory=Counter)
+
+
+def floor(moment: datetime, unit: str) -> datetime:
+    """Return the beginning (UTC) of the bucket that *moment* is in."""
+    minute = moment.replace(second=0, microsecond=0)
+    if unit == "minute":
+        return minute
+    return minute.replace(minute=0) if unit == "hour" else minute.replace(minute=0, hour=0)
+
+
+def mark(marks: Collection[Document], moments: Iterable[datetime], unit: str = "minute") -> None:
+    """Note that the buckets of *moments* have to be counted anew; to be called before they change.
+
+    *marks* is :data:`ROLLUP_MARKS` with majority writes, as :func:`opslib.store.write.safely` makes it.
+    """
+    buckets = {floor(moment, unit) for moment in moments}
+    if buckets:
+        touch = {"$currentDate": {"touched_at": True}}
+        marks.bulk_write(
+            [UpdateOne({"_id": {"unit": unit, "at": at}}, touch, upsert=True) for at in sorted(buckets)],
+            ordered=False,
+        )
+
+
+def refresh(
+    database: Database[Document], *, keep: timedelta | None = None, settle: timedelta = SETTLE
+) -> dict[str, int]:
+    """Count what is marked, and return how many buckets of each unit that were.
+
+    *keep* is the shortest retention of tweets and roll-ups: a bucket older than that cannot be counted anew,
+    and stays as it is. A count that fails is logged; its mark stays.
+    """
+    database = database.with_options(
+        codec_options=CodecOptions(tz_aware=True),
+        read_concern=ReadConcern("majority"),
+        write_concern=WriteConcern("majority"),
+    )
+    marks = database[ROLLUP_MARKS.name]
+    done = dict.fromkeys(_LENGTHS, 0)
+    for unit in _LENGTHS:
+        marked = sorted(found["_id"]["at"] for found in marks.find({"_id.unit": unit}))
+        if keep is not None:
+            oldest = _now(database) - keep
+            gone = [at for at in marked if at + _LENGTHS[unit] <= oldest]
+            marks.delete_many({"_id": {"$in": [{"unit": unit, "at": at} for at in gone]}})
+            marked = marked[len(gone) :]
+        for first in range(0, len(marked), _AT_ONCE[unit]):
+            done[unit] += _refreshed(database, unit, marked[first : first + _AT_ONCE[unit]], settle)
+    return done
+
+
+def counts(
+    database: Database[Document],
+    since: datetime,
+    until: datetime,
+    *,
+    woeid: int | None = None,
+    topic: str | None = None,
+) -> Counts:
+    """Return the words of the tweets collected from *since* to *until*, both widened to whole minutes.
+
+    Only those collected for the place *woeid* and for the topic of exactly the name *topic*, if given. A
+    month is read as its days; what is left at either end as hours and minutes.
+    """
+    chosen = [
+        {"unit": unit, "at": {"$in": ats}, "woeid": woeid, "topic": topic}
+        for unit, ats in buckets(since, until).items()
+        if ats
+    ]
+    if not chosen:
+        return Counts()
+    totals = database[WORD_COUNTS.name].aggregate(
+        [
+            {"$match": {"$or": chosen}},
+            {"$project": {"words": _with_total("$words", "$tweets")}},
+            {"$unwind": "$words"},
+            {"$group": {"_id": "$words.w", "n": {"$sum": "$words.n"}}},
+        ],
+        allowDiskUse=True,
+    )
+    words: Counter[str] = Counter({found["_id"]: found["n"] for found in totals})
+    return Counts(words.pop("", 0), words)
+
+
+def buckets(since: datetime, until: datetime) -> dict[str, list[datetime]]:
+    """Return the fewest buckets that make up the time from *since* to *until*, by unit."""
+    at, end = floor(since, "minute"), floor(until, "minute")
+    if end < until:
+        end += _LENGTHS["minute"]
+    found: dict[str, list[datetime]] = {unit: [] for unit in _LENGTHS}
+    while at < end:
+        unit = next(
+            unit
+            for unit in ("day", "hour", "minute")
+            if floor(at, unit) == at and (unit == "minute" or at + _LENGTHS[unit] <= end)
+        )
+        found[unit].append(at)
+        at += _LENGTHS[unit]
+    return found
+
+
+def _refreshed(database: Database[Document], unit: str, ats: Sequence[datetime], settle: timedelta) -> int:
+    """Count the buckets of one unit that begin at *ats*; return how many of them could be."""
+    began = _now(database)
+    marks = database[ROLLUP_MARKS.name]
+    try:
+        _count(database, unit, ats)
+    except OperationFailure as error:
+        if error.code in (13, 18):  # not authorised: no bucket is to blame
+            raise
+        if len(ats) > 1:
+            return sum(_refreshed(database, unit, [at], settle) for at in ats)
+        _LOG.error("the %s of %s was not counted: %s", unit, ats[0].isoformat(), error)
+        return 0
+    # What no tweet is in any more has not been written now.
+    database[WORD_COUNTS.name].delete_many(
+        {"unit": unit, "at": {"$in": list(ats)}, "computed_at": {"$lt": began}}
+    )
+    if unit in _ABOVE:
+        mark(marks, ats, _ABOVE[unit])
+    settled = {
+        "_id": {"$in": [{"unit": unit, "at": at} for at in ats]},
+        "touched_at": {"$lte": began - settle},
+    }
+    marks.delete_many(settled)
+    return len(ats)
+
+
+def _count(database: Database[Document], unit: str, ats: Sequence[datetime]) -> None:
+    if unit == "minute":
+        source, stages = TWEETS.name, _from_tweets(ats)
+    else:
+        source, stages = WORD_COUNTS.name, _from_counts(unit, ats)
+    database[source].aggregate(
+        [*stages, *_totals(unit)], allowDiskUse=True, maxTimeMS=_COUNT_MILLISECONDS
+    ).close()
+
+
+def _from_tweets(ats: Sequence[datetime]) -> list[Document]:
+    """Return the stages that give each tweet's bucket, keys, and words as ``{w, n}``."""
+
+    def keys(woeid: Any, name: Any) -> Document:
+        return {"$map": {"input": "$topics", "as": "t", "in": {"woeid": woeid, "topic": name}}}
+
+    place, name = {"$ifNull": ["$$t.woeid", None]}, "$$t.name"
+    anything = [{"woeid": None, "topic": None}]
+    return [
+        {"$match": {"$or": [{"collected_at": {"$gte": a, "$lt": b}} for a, b in _spans(ats)]}},
+        {
+            "$project": {
+                "at": {"$dateTrunc": {"date": "$collected_at", "unit": "minute"}},
+                "keys": {
+                    "$setUnion": [anything, keys(place, name), keys(place, None), keys(None, name)],
+                },
+                "words": _with_total({"$map": {"input": "$words", "in": {"w": "$$this", "n": 1}}}, 1),
+            }
+        },
+        {"$unwind": "$keys"},
+    ]
+
+
+def _from_counts(unit: str, ats: Sequence[datetime]) -> list[Document]:
+    """Return the stages that give the counts of the unit below, each with the bucket it belongs to."""
+    below = _BELOW[unit]
+    parts = [at + n * _LENGTHS[below] for at in ats for n in range(_LENGTHS[unit] // _LENGTHS[below])]
+    return [
+        {"$match": {"unit": below, "at": {"$in": parts}}},
+        {
+            "$project": {
+                "at": {"$dateTrunc": {"date": "$at", "unit": unit}},
+                "keys": {"woeid": "$woeid", "topic": "$topic"},
+                "words": _with_total("$words", "$tweets"),
+            }
+        },
+    ]
+
+
+def _totals(unit: str) -> list[Document]:
+    """Return the stages that add up and replace what is there."""
+    key = {"at": "$_id.at", "woeid": "$_id.keys.woeid", "topic": "$_id.keys.topic"}
+    is_total = {"$eq": ["$_id.w", ""]}
+    word = {"w": "$_id.w", "n": "$n"}
+    return [
+        {"$unwind": "$words"},
+        {"$group": {"_id": {"at": "$at", "keys": "$keys", "w": "$words.w"}, "n": {"$sum": "$words.n"}}},
+        {
+            "$group": {
+                "_id": {"unit": {"$literal": unit}, **key},
+                "tweets": {"$sum": {"$cond": [is_total, "$n", 0]}},
+                "words": {"$push": {"$cond": [is_total, "$$REMOVE", word]}},
+            }
+        },
+        {
+            "$set": {
+                **{name: f"$_id.{name}" for name in ("unit", "at", "woeid", "topic")},
+                "computed_at": "$$NOW",
+            }
+        },
+        {"$merge": {"into": WORD_COUNTS.name, "whenMatched": "replace", "whenNotMatched": "insert"}},
+    ]
+
+
+def _with_total(words: Any, tweets: Any) -> Document:
+    """Return the expression of *words* with the number of tweets ahead, as the word that no tweet has."""
+    return {"$concatArrays": [[{"w": {"$literal": ""}, "n": tweets}], words]}
+
+
+def _spans(ats: Sequence[datetime]) -> list[tuple[datetime, datetime]]:
+    """Return the minutes *ats*, which are sorted, as spans without gaps."""
+    spans: list[tuple[datetime, datetime]] = []
+    for at in ats:
+        begin = spans.pop()[0] if spans and spans[-1][1] == at else at
+        spans.append((begin, at + _LENGTHS["minute"]))
+    return spans
+
+
+def _now(database: Database[Document]) -> datetime:
+    moment: datetime = database.command("hello", codec_options=CodecOptions(tz_aware=True))["localTime"]
+    return moment

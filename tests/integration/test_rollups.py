@@ -1,0 +1,203 @@
+"""Roll-ups equal a recount from scratch, whatever was written, killed or repeated in between."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import signal
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import services
+from conftest import end
+from test_sink import tweet
+
+from opslib.store import rollups
+from opslib.store.collections import ROLLUP_MARKS, initialise
+from opslib.store.documents import tweet_document
+from opslib.store.write import safely, write_tweets
+
+if TYPE_CHECKING:
+    from conftest import Lake
+
+NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone.utc)
+DAY = dt.timedelta(days=1)
+NO_WAIT = dt.timedelta(0)
+WORDS = ["festa", "samba", "gol", "chuva", "praia", "#carnaval", "pão", "Rio"]
+TOPICS = [("Carnaval", 23424768), ("Samba", 23424768), ("Samba", 455827), ("Rio", None)]
+Key = tuple[Any, ...]
+
+
+def document(number: int, minute: int, words: list[str], topics: list[tuple[str, Any]]) -> dict[str, Any]:
+    at = NOON + dt.timedelta(minutes=minute, seconds=number % 60)
+    return {
+        **tweet_document(tweet(number)),
+        "words": words,
+        "topics": [{"name": name, "woeid": woeid, "first_at": at} for name, woeid in topics],
+        "first_seen_at": at,
+        "collected_at": at,
+    }
+
+
+def write(database: Any, *documents: dict[str, Any]) -> None:
+    marks = safely(database[ROLLUP_MARKS.name])
+    by_id = {one["_id"]: one for one in documents}
+    write_tweets(safely(database["tweets"]), by_id, lambda moments: rollups.mark(marks, moments))
+
+
+def recounted(database: Any) -> dict[Key, tuple[int, dict[str, int]]]:
+    """Count every bucket from the tweets, the plain way."""
+    tweets: Counter[Key] = Counter()
+    words: dict[Key, Counter[str]] = {}
+    for found in safely(database["tweets"]).find():
+        for unit in ("minute", "hour", "day"):
+            at = rollups.floor(found["collected_at"], unit)
+            keys = {(None, None)}
+            for topic in found["topics"]:
+                keys |= {(topic["woeid"], topic["name"]), (topic["woeid"], None), (None, topic["name"])}
+            for woeid, name in keys:
+                tweets[unit, at, woeid, name] += 1
+                words.setdefault((unit, at, woeid, name), Counter()).update(found["words"])
+    return {key: (number, dict(words[key])) for key, number in tweets.items()}
+
+
+def stored(database: Any) -> dict[Key, tuple[int, dict[str, int]]]:
+    return {
+        tuple(found[name] for name in ("unit", "at", "woeid", "topic")): (
+            found["tweets"],
+            {word["w"]: word["n"] for word in found["words"]},
+        )
+        for found in safely(database["word_counts"]).find()
+    }
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_roll_ups_equal_a_recount_after_any_writes(lake: Lake, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - not a secret
+    for _ in range(12):
+        write(
+            lake.database,
+            *(
+                document(
+                    chance.randrange(60),
+                    chance.choice([0, 1, 2, 59, 60, 61, 700, 719, 720, 2000]),
+                    chance.sample(WORDS, chance.randint(0, 4)),
+                    chance.sample(TOPICS, chance.randint(0, 3)),
+                )
+                for _ in range(15)
+            ),
+        )
+        if chance.random() < 0.5:
+            rollups.refresh(lake.database, settle=NO_WAIT)
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    assert stored(lake.database) == recounted(lake.database)
+    assert lake.database.rollup_marks.count_documents({}) == 0
+    assert rollups.refresh(lake.database) == {"minute": 0, "hour": 0, "day": 0}
+
+    some = [found["_id"] for found in lake.database.tweets.find().limit(5)]
+    moments = [found["collected_at"] for found in lake.database.tweets.find({"_id": {"$in": some}})]
+    rollups.mark(safely(lake.database.rollup_marks), moments)
+    lake.database.tweets.delete_many({"_id": {"$in": some}})
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    assert stored(lake.database) == recounted(lake.database)
+
+
+def test_a_tweet_collected_again_leaves_the_minute_it_was_in(lake: Lake) -> None:
+    write(lake.database, document(1, 0, ["festa"], TOPICS[:1]))
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    write(lake.database, document(1, 90, ["festa"], TOPICS[1:2]))
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    minutes = {key[1] for key in stored(lake.database) if key[0] == "minute"}
+    assert minutes == {NOON + dt.timedelta(minutes=90)}
+    assert rollups.counts(lake.database, NOON, NOON + DAY).tweets == 1
+    assert stored(lake.database) == recounted(lake.database)
+
+
+def test_a_mark_stays_until_no_write_can_be_under_way(lake: Lake) -> None:
+    write(lake.database, document(1, 0, ["festa"], TOPICS[:1]))
+    assert rollups.refresh(lake.database)["minute"] == 1
+    assert stored(lake.database) == recounted(lake.database)
+    # A write whose mark was there before the count and whose tweet came after it.
+    late = document(2, 0, ["gol"], TOPICS[:1])
+    lake.database.tweets.insert_one(late)
+    assert rollups.refresh(lake.database)["minute"] == 1
+    assert stored(lake.database) == recounted(lake.database)
+
+
+def is_for(document: dict[str, Any], woeid: int | None, name: str | None) -> bool:
+    return (woeid, name) == (None, None) or any(
+        woeid in (None, topic["woeid"]) and name in (None, topic["name"]) for topic in document["topics"]
+    )
+
+
+def test_counts_of_a_span_are_those_of_its_tweets(lake: Lake) -> None:
+    chance = random.Random(4)  # noqa: S311 - not a secret
+    documents = [
+        document(n, chance.randrange(4 * 1440), chance.sample(WORDS, 2), chance.sample(TOPICS, 2))
+        for n in range(300)
+    ]
+    write(lake.database, *documents)
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    for hours in (0.1, 1, 24, 60.5):
+        since = NOON + dt.timedelta(minutes=chance.randrange(1440))
+        until = since + dt.timedelta(hours=hours)
+        for woeid, topic in [(None, None), (23424768, None), (None, "Samba"), (455827, "Samba")]:
+            meant = [
+                one for one in documents if since <= one["collected_at"] < until and is_for(one, woeid, topic)
+            ]
+            found = rollups.counts(lake.database, since, until, woeid=woeid, topic=topic)
+            assert found.tweets == len(meant)
+            assert found.words == Counter(word for one in meant for word in one["words"])
+
+
+def test_nothing_is_counted_anew_once_its_tweets_have_gone(lake: Lake) -> None:
+    write(lake.database, document(1, 0, ["festa"], TOPICS[:1]), document(2, 0, ["gol"], TOPICS[:1]))
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    before = stored(lake.database)
+    rollups.mark(safely(lake.database.rollup_marks), [NOON])
+    lake.database.tweets.delete_one({})
+    rollups.refresh(lake.database, keep=dt.timedelta(days=1), settle=NO_WAIT)
+    assert stored(lake.database) == before
+    assert lake.database.rollup_marks.count_documents({}) == 0
+
+
+def test_retention_is_set_changed_and_taken_back(lake: Lake) -> None:
+    def seconds(name: str, field: str) -> Any:
+        (index,) = [i for i in lake.database[name].list_indexes() if list(i["key"]) == [field]]
+        return index.get("expireAfterSeconds")
+
+    assert initialise(lake.database, {"tweets": 30, "word_counts": None}) == ["retention of tweets"]
+    assert initialise(lake.database, {"tweets": 30, "word_counts": None}) == []
+    assert seconds("tweets", "collected_at") == 30 * 86_400
+    assert initialise(lake.database, {"tweets": 7, "word_counts": 400}) == [
+        "retention of tweets",
+        "retention of word_counts",
+    ]
+    assert seconds("word_counts", "at") == 400 * 86_400
+    assert len(initialise(lake.database)) == 2
+    assert seconds("tweets", "collected_at") == 2**31 - 1
+    assert initialise(lake.database) == []
+
+
+def test_a_killed_sink_leaves_roll_ups_right(lake: Lake) -> None:
+    lake.send(*(tweet(n, minutes=n % 100) for n in range(5000)))
+    sink = lake.start_sink()
+    services.wait_until("it has begun", lambda: len(lake.ids()) > 500)
+    end(sink, signal.SIGKILL)
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    lake.start_sink()
+    lake.wait_for_commit()
+    lake.log_in("opslib-store")
+    done = lake.opslib("store", "rollup")
+    assert done.returncode == 0, done.stderr
+    assert "minutes" in done.stderr
+    assert stored(lake.database) == recounted(lake.database)
+    before = stored(lake.database)
+    marks = list(lake.database.rollup_marks.find())
+
+    lake.send(*(tweet(n, minutes=n % 100) for n in range(5000)))
+    lake.wait_for_commit()
+    assert list(lake.database.rollup_marks.find()) == marks, "a replay marked what it did not change"
+    assert lake.opslib("store", "rollup").returncode == 0
+    assert stored(lake.database) == before
