@@ -12,7 +12,7 @@ from typing import Any
 from bson.int64 import Int64
 
 from opslib import message
-from opslib.words import words_of
+from opslib.words import VERSION, words_of
 
 Document = dict[str, Any]
 
@@ -26,6 +26,7 @@ def tweet_document(content: dict[str, Any]) -> Document:
     # MongoDB would keep a small id as 32 bits; all of them are to have one type.
     document["_id"] = Int64(document["_id"])
     document["words"] = words_of(document)
+    document["words_version"] = VERSION
     return document
 
 

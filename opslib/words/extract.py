@@ -1,24 +1,74 @@
-"""Where a text holds hashtags, mentions and links, for tweets that come without X's own entities."""
+"""Where a text holds hashtags, mentions, cashtags and links, for tweets that come without X's own entities.
+
+What counts as one follows X's published conformance suite (twitter-text, ``extract.yml``).
+"""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from dataclasses import dataclass
 
+import regex
 
-def _marks() -> str:
-    """Return the combining marks: in Hindi or Arabic they are parts of words, which ``re`` does not know."""
-    characters = map(chr, range(0x300, 0x10000))
-    return "".join(character for character in characters if unicodedata.category(character).startswith("M"))
+# A character of a word. For `regex`, unlike `re`, this includes the combining marks, without which Hindi and
+# Arabic fall apart.
+LETTER = r"\w"
+
+_COUNTRIES = (
+    "ac ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bw "
+    "by bz ca cc cd cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz ec ee eg er es et "
+    "eu fi fj fk fm fo fr ga gd ge gf gg gh gi gl gm gn gp gq gr gs gt gu gw gy hk hm hn hr ht hu id ie "
+    "il im in io iq ir is it je jm jo jp ke kg kh ki km kn kp kr kw ky kz la lb lc li lk lr ls lt lu lv "
+    "ly ma mc md me mg mh mk ml mm mn mo mp mq mr ms mt mu mv mw mx my mz na nc ne nf ng ni nl no np nr "
+    "nu nz om pa pe pf pg ph pk pl pm pn pr ps pt pw py qa re ro rs ru rw sa sb sc sd se sg sh si sk sl "
+    "sm sn so sr ss st su sv sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz ua ug uk us uy uz "
+    "va vc ve vg vi vn vu wf ws ye yt za zm zw"
+)
+# The names without a country that tweets were seen with; a link that names its scheme is told without them.
+_OTHERS = (
+    "com net org edu gov mil int info biz name pro mobi asia cat jobs tel travel museum aero coop xxx "
+    "app art blog club dev design email fun game games global group link live media news online page "
+    "press review shop site social space sport store stream studio tech today top tube video vip "
+    "website wiki work world xyz みんな 中国 한국 भारत рф السعودية مصر"
+)
+_TLD = rf"(?:{'|'.join((_COUNTRIES + ' ' + _OTHERS).split())})(?=[^0-9A-Za-z@+-]|$)"
+_LATIN = r"0-9A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
+_ANY = r"\p{L}\p{N}\p{M}\p{So}"
 
 
-# A character of a word.
-LETTER = rf"[\w{_marks()}]"
-LINK = re.compile(r"https?://\S+|\bwww\.\S+|\b(?:t\.co|pic\.(?:twitter|x)\.com)/\w+", re.IGNORECASE)
+def _host(letters: str) -> str:
+    label = rf"[{letters}](?:[{letters}_-]*[{letters}])?"
+    last = rf"[{letters}](?:[{letters}-]*[{letters}])?"
+    return rf"(?:{label}\.)*{last}\.{_TLD}"
+
+
+_IN_PATH = rf"{_LATIN}\u0400-\u04ff!*';:=+,.$/%#\[\]\u2013\u2014_~@&|-"
+_ENDS_PATH = rf"{_LATIN}\u0400-\u04ff=_#/+-"
+_PATH = rf"(?:/(?:[{_IN_PATH}]*\([{_IN_PATH}]+\))*(?:[{_IN_PATH}]*[{_ENDS_PATH}])?)?"
+_QUERY = r"(?:\?[0-9A-Za-z!?*'@();:&=+$/%#\[\]_.,~|-]*[0-9A-Za-z_&=#/-])?"
+_TCO = r"t\.co/(?:[0-9A-Za-z]{1,40}(?![0-9A-Za-z])|(?=[0-9A-Za-z]{41})(*FAIL))"
+_BARE = (
+    rf"(?<![A-Za-z0-9@\uff20$#\uff03\u202a-\u202e_./-])(?:{_TCO}|(?!t\.co/\w){_host(_LATIN)}{_PATH}{_QUERY})"
+)
+_WITH_SCHEME = (
+    r"(?<![A-Za-z0-9@\uff20$#\uff03\u202a-\u202e])https?://"
+    rf"(?:{_TCO}|(?!t\.co/\w){_host(_ANY)}(?::\d+)?{_PATH}{_QUERY})"
+)
+LINK = regex.compile(f"{_WITH_SCHEME}|{_BARE}", regex.IGNORECASE)
+
+_IN_TAG = (
+    r"[\p{L}\p{M}\p{Nd}_\u200c\u200d\ua67e\u05be\u05f3\u05f4\uff5e\u301c\u309b\u309c\u30a0\u30fb\u3003"
+    r"\u0f0b\u0f0c\u00b7]"
+)
 # X takes no hashtag out of the middle of a word, of a link or of an HTML entity (&#39;), and none of digits.
-HASHTAG = re.compile(rf"(?<![\w&/])[#\uff03](?={LETTER}*[^\W\d_])({LETTER}+)")
-MENTION = re.compile(r"(?<![\w!#$%&*@\uff20/])[@\uff20]([A-Za-z0-9_]{1,15})(?![\w@])")
+HASHTAG = regex.compile(
+    rf"(?<![\p{{L}}\p{{Nd}}_&/]|\p{{L}}\p{{M}}+)[#\uff03](?={_IN_TAG}*[\p{{L}}\p{{M}}])"
+    rf"({_IN_TAG}++)(?![#\uff03]|://)"
+)
+MENTION = regex.compile(
+    r"(?:(?<![A-Za-z0-9_!#$%&*@\uff20/])|(?<=(?<![A-Za-z0-9_+~.-])[Rr][Tt]:?))[@\uff20]"
+    r"([A-Za-z0-9_]{1,20}+)(?![@\uff20\u00c0-\u024f]|://)"
+)
+CASHTAG = regex.compile(r"(?<!\S)\$([A-Za-z]{1,6}(?:[._][A-Za-z]{1,2})?)(?![A-Za-z0-9])")
 
 
 @dataclass(frozen=True)
@@ -32,11 +82,7 @@ class Found:
 
 def links(text: str) -> list[Found]:
     """Return the links of *text*, without the punctuation that closes a sentence."""
-    found = []
-    for match in LINK.finditer(text):
-        link = match.group().rstrip(".,;:!?)]}'\"\u2026\u201d")
-        found.append(Found(match.start(), match.start() + len(link), link))
-    return found
+    return [Found(match.start(), match.end(), match.group()) for match in LINK.finditer(text)]
 
 
 def hashtags(text: str) -> list[Found]:
@@ -49,10 +95,12 @@ def mentions(text: str) -> list[Found]:
     return _outside_links(MENTION, text)
 
 
-def _outside_links(pattern: re.Pattern[str], text: str) -> list[Found]:
-    inside = links(text)
-    return [
-        Found(match.start(), match.end(), match.group(1))
-        for match in pattern.finditer(text)
-        if not any(link.start <= match.start() < link.end for link in inside)
-    ]
+def cashtags(text: str) -> list[Found]:
+    """Return the stock symbols of *text*, such as ``$TEST``."""
+    return _outside_links(CASHTAG, text)
+
+
+def _outside_links(pattern: regex.Pattern[str], text: str) -> list[Found]:
+    found = [Found(match.start(), match.end(), match.group(1)) for match in pattern.finditer(text)]
+    inside = links(text) if found and "." in text else []
+    return [part for part in found if not any(link.start <= part.start < link.end for link in inside)]
