@@ -39,7 +39,8 @@ _A_LETTER = regex.compile(r"[^\W\d_]")
 _LAUGHTER = regex.compile(
     r"k{2,}|[aeiou]*(?:h+[aeiu]+){2,}h*|(?:ja|je|ji){2,}j?|(?:rs){2,}s?|lo+l|l+m+f*a+o+|(?:ks){2,}k?|\u0647{3,}"
 )
-_LATIN_ACCENTS = regex.compile("[\u0300-\u036f]")
+# Of Latin, Greek and Cyrillic, and of Arabic the vowel signs, the hamza on a letter and the drawn-out line.
+_ACCENTS = regex.compile("[\u0300-\u036f\u0640\u064b-\u0655\u0670]")
 
 
 def words_of(tweet: Mapping[str, Any]) -> list[str]:
@@ -145,7 +146,7 @@ def fold(word: str) -> str:
         return folded
     if folded.isascii():
         return folded
-    bare = _LATIN_ACCENTS.sub("", unicodedata.normalize("NFD", folded))
+    bare = _ACCENTS.sub("", unicodedata.normalize("NFD", folded))
     return unicodedata.normalize("NFC", _DRESS.sub("", bare))
 
 
