@@ -35,7 +35,7 @@ _CHUNK = regex.compile(r"\S++")
 _RETWEET = regex.compile(r"RT @\w{1,20}: ?")
 _THREE_OR_MORE = regex.compile(r"(\w)\1{2,}")
 _A_WORD = regex.compile(LETTER)
-_A_LETTER = regex.compile(r"[^\W\d_]")
+_A_LETTER = regex.compile(r"\p{L}")
 _LAUGHTER = regex.compile(
     r"k{2,}|[aeiou]*(?:h+[aeiu]+){2,}h*|(?:ja|je|ji){2,}j?|(?:rs){2,}s?|lo+l|l+m+f*a+o+|(?:ks){2,}k?|\u0647{3,}"
 )

@@ -6,6 +6,7 @@ What counts as one follows X's published conformance suite (twitter-text, ``extr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import regex
 
@@ -13,24 +14,13 @@ import regex
 # Arabic fall apart.
 LETTER = r"\w"
 
-_COUNTRIES = (
-    "ac ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bw "
-    "by bz ca cc cd cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz ec ee eg er es et "
-    "eu fi fj fk fm fo fr ga gd ge gf gg gh gi gl gm gn gp gq gr gs gt gu gw gy hk hm hn hr ht hu id ie "
-    "il im in io iq ir is it je jm jo jp ke kg kh ki km kn kp kr kw ky kz la lb lc li lk lr ls lt lu lv "
-    "ly ma mc md me mg mh mk ml mm mn mo mp mq mr ms mt mu mv mw mx my mz na nc ne nf ng ni nl no np nr "
-    "nu nz om pa pe pf pg ph pk pl pm pn pr ps pt pw py qa re ro rs ru rw sa sb sc sd se sg sh si sk sl "
-    "sm sn so sr ss st su sv sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz ua ug uk us uy uz "
-    "va vc ve vg vi vn vu wf ws ye yt za zm zw"
-)
-# The names without a country that tweets were seen with; a link that names its scheme is told without them.
-_OTHERS = (
-    "com net org edu gov mil int info biz name pro mobi asia cat jobs tel travel museum aero coop xxx "
-    "app art blog club dev design email fun game games global group link live media news online page "
-    "press review shop site social space sport store stream studio tech today top tube video vip "
-    "website wiki work world xyz みんな 中国 한국 भारत рф السعودية مصر"
-)
-_TLD = rf"(?:{'|'.join((_COUNTRIES + ' ' + _OTHERS).split())})(?=[^0-9A-Za-z@+-]|$)"
+
+def _top_level_domains() -> list[str]:
+    lines = Path(__file__).with_name("tlds.txt").read_text(encoding="utf-8").splitlines()
+    return [domain for line in lines for domain in line.partition("#")[0].split()]
+
+
+_TLD = rf"(?:{'|'.join(_top_level_domains())})(?=[^0-9A-Za-z@+-]|$)"
 _LATIN = r"0-9A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
 _ANY = r"\p{L}\p{N}\p{M}\p{So}"
 

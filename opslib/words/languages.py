@@ -21,7 +21,7 @@ _FOLDER = Path(__file__).parent / "stopwords"
 # Most of these have become nouns: estado, partido, mercado, salida.
 _PARTICIPLES = frozenset({"es", "pt"})
 _PARTICIPLE = regex.compile("[ai]d[ao]s?$", regex.IGNORECASE)
-_ELISION = regex.compile(r"(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu|quelqu)'", regex.IGNORECASE)
+_ELISION = regex.compile(r"^(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu|quelqu)'", regex.IGNORECASE)
 # Shorter words are too often something else than what the tables hold.
 _SHORTEST = 4
 
