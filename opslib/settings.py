@@ -139,10 +139,11 @@ class Cloud(_Section):
 
 
 class X(_Section):
-    """How to reach the X API, or the local one that stands in for it."""
+    """How to reach the X API, or the local one that stands in for it, and where its cost is counted."""
 
     base_url: str = Field(default="https://api.x.com", pattern="^https?://")
     timeout: float = Field(default=30, gt=0)
+    budget_file: Path = Path("/var/lib/nifi/x-budget.sqlite")
 
 
 class Settings(BaseSettings):

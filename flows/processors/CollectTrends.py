@@ -1,12 +1,17 @@
 """NiFi processor: the trending topics of places, one snapshot a place."""
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from nifiapi.flowfilesource import FlowFileSource, FlowFileSourceResult
-from nifiapi.properties import ExpressionLanguageScope, PropertyDescriptor, StandardValidators
+from nifiapi.properties import PropertyDescriptor, StandardValidators
 
 from opslib.message import encode, trends_message
-from opslib.x.client import RateLimited, XClient, XError
+from opslib.x import nifi
+from opslib.x.budget import Exhausted
+from opslib.x.client import Refused, XError
+from opslib.x.gate import Gate
+
+RECONCILE = timedelta(hours=1)
 
 
 class CollectTrends(FlowFileSource):
@@ -16,28 +21,15 @@ class CollectTrends(FlowFileSource):
         implements = ["org.apache.nifi.python.processor.FlowFileSource"]
 
     class ProcessorDetails:
-        version = "1"
+        version = "2"
         description = (
             "Asks X for the topics that are trending in places, by their WOEID, and emits one FlowFile with "
-            "a snapshot a line. X charges for each trend returned: the schedule decides what a day costs."
+            "a snapshot a line. X charges for each trend returned: the schedule decides what a day costs. "
+            "Once an hour what was counted is held against X's own count."
         )
         tags = ["x", "twitter", "trends", "trendlake"]
         dependencies = []
 
-    BASE_URL = PropertyDescriptor(
-        name="X API URL",
-        description="Where the X API answers: https://api.x.com, or the address of `opslib x simulate`.",
-        required=True,
-        validators=[StandardValidators.NON_EMPTY_VALIDATOR],
-        expression_language_scope=ExpressionLanguageScope.NONE,
-    )
-    TOKEN = PropertyDescriptor(
-        name="Bearer Token",
-        description="Bearer token of the X API.",
-        required=True,
-        sensitive=True,
-        validators=[StandardValidators.NON_EMPTY_VALIDATOR],
-    )
     PLACES = PropertyDescriptor(
         name="Places",
         description="WOEID and name of each place, separated by commas: 23424768:Brazil,1:World",
@@ -53,24 +45,32 @@ class CollectTrends(FlowFileSource):
     )
 
     def __init__(self, **kwargs):
-        pass
+        self._gate = Gate()
+        self._reconciled = None
 
     def getPropertyDescriptors(self):
-        return [self.BASE_URL, self.TOKEN, self.PLACES, self.MAX_TRENDS]
+        return [*nifi.PROPERTIES, self.PLACES, self.MAX_TRENDS]
+
+    def onScheduled(self, context):
+        # Somebody may have mended what X refused.
+        self._gate = Gate()
 
     def create(self, context):
-        value = lambda prop: context.getProperty(prop).getValue()  # noqa: E731
-        client = XClient(value(self.BASE_URL), value(self.TOKEN))
+        if self._gate.closed_for():
+            return None
+        client, budget = nifi.client_of(context), nifi.budget_of(context)
         snapshots = []
         try:
-            for place in value(self.PLACES).split(","):
+            self._reconcile(client, budget)
+            for place in nifi.value_of(context, self.PLACES).split(","):
                 woeid, _, name = place.strip().partition(":")
-                trends = client.trends(int(woeid), int(value(self.MAX_TRENDS)))
+                trends = self._trends(client, budget, woeid, int(nifi.value_of(context, self.MAX_TRENDS)))
                 snapshots.append(trends_message(int(woeid), name, trends, datetime.now(timezone.utc)))
-        except RateLimited as limited:
-            self.logger.warn(f"X's limit of trend requests is reached until {limited.reset_at}")
+                self._gate.answered()
+        except Exhausted as exhausted:
+            self.logger.warn(str(exhausted))
         except XError as error:
-            self.logger.error(f"X gave no trends: {error}")
+            self.logger.error(self._gate.shut(error))
         finally:
             client.close()
         if not snapshots:
@@ -78,5 +78,26 @@ class CollectTrends(FlowFileSource):
         return FlowFileSourceResult(
             "success",
             contents=b"\n".join(encode(snapshot) for snapshot in snapshots),
-            attributes={"mime.type": "application/x-ndjson", "trends.places": str(len(snapshots))},
+            attributes={
+                "mime.type": "application/x-ndjson",
+                "trends.places": str(len(snapshots)),
+                **nifi.attributes_of(budget),
+            },
         )
+
+    def _trends(self, client, budget, woeid, number):
+        with budget.call({"trend": number}) as came:
+            trends = client.trends(int(woeid), number)
+            came({"trend": [trend["trend_name"] for trend in trends]})
+        return trends
+
+    def _reconcile(self, client, budget):
+        """Hold what was counted against X's own count; a token without that right is no reason to stop."""
+        now = datetime.now(timezone.utc)
+        if self._reconciled is not None and now - self._reconciled < RECONCILE:
+            return
+        self._reconciled = now
+        try:
+            budget.reconcile(client.usage())
+        except Refused as refused:
+            self.logger.warn(f"X's own count of posts cannot be asked for: {refused}")

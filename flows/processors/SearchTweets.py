@@ -1,120 +1,185 @@
-"""NiFi processor: recent tweets about each topic of the snapshots that come in."""
+"""NiFi processor: recent tweets about each topic of the snapshots that come in, a page at a time."""
 
 import json
-from datetime import datetime, timezone
+from datetime import timedelta
 
 from nifiapi.componentstate import Scope
 from nifiapi.flowfiletransform import FlowFileTransform, FlowFileTransformResult
-from nifiapi.properties import PropertyDescriptor, StandardValidators
+from nifiapi.properties import PropertyDescriptor, StandardValidators, TimeUnit
+from nifiapi.relationship import Relationship
 
 from opslib.message import encode
-from opslib.x.client import RateLimited, XClient, XError
-from opslib.x.collect import Progress, messages_of, query_for, search_page
+from opslib.x import nifi
+from opslib.x.budget import Exhausted
+from opslib.x.client import EXPAND_AUTHORS, EXPAND_REFERENCED, Refused, XError
+from opslib.x.gate import Gate
+from opslib.x.walk import Busy, Position, Rules, Walker
+
+POSITION = "search.position"
 
 
 class SearchTweets(FlowFileTransform):
-    """Thin adapter: how a search goes on is in opslib.x.collect.
-
-    NiFi writes state at once, but commits a FlowFile only after this method has returned. So the progress
-    of a turn is kept in memory until the next one, when the FlowFile of the last is safe, and written then:
-    a kill in between repeats that turn's searches and loses nothing.
-    """
+    """Thin adapter: why the pages go round through Kafka is told in opslib.x.walk."""
 
     class Java:
         implements = ["org.apache.nifi.python.processor.FlowFileTransform"]
 
     class ProcessorDetails:
-        version = "1"
+        version = "2"
         description = (
-            "Searches X's recent tweets for every topic of the snapshots of CollectTrends and emits them as "
-            "messages, one a line. How far each topic has been searched is kept as state; only newer tweets "
-            "are asked for. X charges for each tweet returned."
+            "Searches X's recent tweets for every topic of a snapshot of CollectTrends. Each trigger fetches "
+            "one page and emits it as messages, one a line; the FlowFile has to come back once they are in "
+            "Kafka, and then fetches the next page, until the walk through the topics is finished. How far "
+            "each topic has been searched is kept as state; only newer tweets are asked for. X charges for "
+            "each tweet returned: what the budget has left is shared out over the topics by their size."
         )
         tags = ["x", "twitter", "search", "trendlake"]
         dependencies = []
 
-    BASE_URL = PropertyDescriptor(
-        name="X API URL",
-        description="Where the X API answers: https://api.x.com, or the address of `opslib x simulate`.",
-        required=True,
-        validators=[StandardValidators.NON_EMPTY_VALIDATOR],
-    )
-    TOKEN = PropertyDescriptor(
-        name="Bearer Token",
-        description="Bearer token of the X API.",
-        required=True,
-        sensitive=True,
-        validators=[StandardValidators.NON_EMPTY_VALIDATOR],
-    )
     PAGES = PropertyDescriptor(
         name="Pages per Topic",
-        description="How many pages of a topic are fetched a turn; what is left over is fetched at the next.",
+        description="The most pages of a topic that are fetched a snapshot, the newest first.",
         required=True,
-        default_value="2",
+        default_value="10",
         validators=[StandardValidators.POSITIVE_INTEGER_VALIDATOR],
     )
     RESULTS = PropertyDescriptor(
         name="Tweets per Page",
-        description="How many tweets a page holds, 10 to 100. Each one returned is charged.",
+        description="How many tweets a page holds at most, 10 to 100. Each one returned is charged.",
         required=True,
         default_value="100",
         validators=[StandardValidators.POSITIVE_INTEGER_VALIDATOR],
     )
+    AUTHORS = PropertyDescriptor(
+        name="Authors",
+        description="Whether each tweet comes with its author's name, which is one user more to be charged.",
+        required=True,
+        default_value="false",
+        allowable_values=["true", "false"],
+    )
+    REFERENCED = PropertyDescriptor(
+        name="Referenced Tweets",
+        description=(
+            "Whether tweets come with those that they retweet, quote or answer, each charged as a post. "
+            "Without them X cuts the text of long retweets."
+        ),
+        required=True,
+        default_value="false",
+        allowable_values=["true", "false"],
+    )
+    RETWEETS = PropertyDescriptor(
+        name="Retweets",
+        description="Whether retweets are collected; each one is charged like a tweet.",
+        required=True,
+        default_value="true",
+        allowable_values=["true", "false"],
+    )
+    INTERVAL = PropertyDescriptor(
+        name="Snapshot Interval",
+        description="How often a snapshot comes: the day's budget is shared out over the turns left.",
+        required=True,
+        default_value="30 min",
+        validators=[StandardValidators.TIME_PERIOD_VALIDATOR],
+    )
 
     def __init__(self, **kwargs):
-        self._pending = {}
-        self._pending_of = None
+        self._gate = Gate()
 
     def getPropertyDescriptors(self):
-        return [self.BASE_URL, self.TOKEN, self.PAGES, self.RESULTS]
+        own = [self.PAGES, self.RESULTS, self.AUTHORS, self.REFERENCED, self.RETWEETS, self.INTERVAL]
+        return nifi.PROPERTIES + own
+
+    def getRelationships(self):
+        return [
+            Relationship("success", "A page of messages; has to come back once it is in Kafka"),
+            Relationship("finished", "All is searched, or the budget used up", auto_terminated=True),
+        ]
+
+    def onScheduled(self, context):
+        # Somebody may have mended what X refused.
+        self._gate = Gate()
 
     def transform(self, context, flowfile):
-        value = lambda prop: context.getProperty(prop).getValue()  # noqa: E731
-        state = self._settled_state(context, flowfile.getAttribute("uuid"))
-        snapshots = [json.loads(line) for line in bytes(flowfile.getContentsAsBytes()).split(b"\n") if line]
-        client = XClient(value(self.BASE_URL), value(self.TOKEN))
-        lines = []
+        if self._gate.closed_for():
+            return self._later(context)
+        client, budget = nifi.client_of(context), nifi.budget_of(context)
         try:
-            for snapshot in snapshots:
-                for trend in snapshot["trends"]:
-                    self._search(client, snapshot["woeid"], trend["name"], state, value, lines)
-        except RateLimited as limited:
-            self.logger.warn(
-                f"X's limit of searches is reached until {limited.reset_at}: the rest waits for the next turn"
-            )
+            return self._step(context, flowfile, Walker(client, budget, self._rules(context)), budget)
         except XError as error:
-            self.logger.error(f"X ended the searches: {error}")
+            self.logger.error(self._gate.shut(error))
+            return self._later(context)
         finally:
             client.close()
-        return FlowFileTransformResult(
-            "success",
-            contents=b"\n".join(lines),
-            attributes={"mime.type": "application/x-ndjson", "tweets.count": str(len(lines))},
-        )
 
-    def _settled_state(self, context, uuid):
-        """Return what is known of each topic, after writing the progress of the turn before this one."""
+    def _later(self, context):
+        """Leave the FlowFile as it is, to be tried again, and rest meanwhile."""
+        context.yield_resources()
+        return FlowFileTransformResult("failure")
+
+    def _step(self, context, flowfile, walker, budget):
         manager = context.getStateManager()
         state = dict(manager.getState(Scope.LOCAL).toMap())
-        # The same FlowFile again: NiFi took the last turn back, and what it found is not kept anywhere.
-        if self._pending and self._pending_of != uuid:
-            state.update(self._pending)
+        told = flowfile.getAttribute(POSITION)
+        if told:
+            position = walker.arrived(state, Position.from_text(told))
+            if position is None:
+                self.logger.warn("another walk has taken over: this one ends")
+                return FlowFileTransformResult("finished", contents=b"")
+        else:
+            lines = bytes(flowfile.getContentsAsBytes()).split(b"\n")
+            try:
+                walk = flowfile.getAttribute("uuid")
+                position = walker.begin(state, walk, [json.loads(line) for line in lines if line])
+            except Busy:
+                return self._later(context)
+        manager.setState(state, Scope.LOCAL)
+        page = self._next_page(walker, state, position, budget)
+        if page is None:
+            walker.finish(state, position.walk)
             manager.setState(state, Scope.LOCAL)
-        self._pending, self._pending_of = {}, uuid
-        return state
+            return FlowFileTransformResult("finished", contents=b"")
+        return page
 
-    def _search(self, client, woeid, topic, state, value, lines):
-        """Add a topic's tweets to *lines*, page by page: an error must not take earlier pages along."""
-        key = f"{woeid}/{topic}"
-        try:
-            query = query_for(topic)
-        except ValueError as nothing:
-            self.logger.warn(str(nothing))
-            return
-        progress = Progress.from_state(json.loads(self._pending.get(key) or state.get(key) or "{}"))
-        for _ in range(int(value(self.PAGES))):
-            page, progress = search_page(client, query, progress, int(value(self.RESULTS)))
-            lines += [encode(m) for m in messages_of(page, topic, woeid, query, datetime.now(timezone.utc))]
-            self._pending[key] = json.dumps(progress.to_state())
-            if not progress.next_token:
-                return
+    def _next_page(self, walker, state, position, budget):
+        """Return the next page; nothing if the walk is through, for now or for today."""
+        while True:
+            search = walker.search(state, position)
+            if search is None:
+                return None
+            try:
+                messages, position, page = walker.page(search, position)
+            except Exhausted as exhausted:
+                self.logger.warn(str(exhausted))
+                return None
+            except Refused as refused:
+                if refused.status != 400:
+                    raise
+                self.logger.warn(f"{search.query} is not searched for: {refused}")
+                position = walker.skip(state, position)
+                continue
+            self._gate.answered()
+            for error in page.errors:
+                self.logger.warn(f"X left something out of {search.query}: {error.get('detail') or error}")
+            return FlowFileTransformResult(
+                "success",
+                contents=b"\n".join(encode(message) for message in messages),
+                attributes={
+                    "mime.type": "application/x-ndjson",
+                    "tweets.count": str(len(messages)),
+                    "search.query": search.query,
+                    POSITION: position.to_text(),
+                    **nifi.attributes_of(budget),
+                },
+            )
+
+    def _rules(self, context):
+        wanted = lambda prop: nifi.value_of(context, prop) == "true"  # noqa: E731
+        expansions = [(self.AUTHORS, EXPAND_AUTHORS), (self.REFERENCED, EXPAND_REFERENCED)]
+        seconds = context.getProperty(self.INTERVAL).asTimePeriod(TimeUnit.SECONDS)
+        return Rules(
+            max_pages=int(nifi.value_of(context, self.PAGES)),
+            page_size=int(nifi.value_of(context, self.RESULTS)),
+            expansions=tuple(expansion for prop, expansion in expansions if wanted(prop)),
+            interval=timedelta(seconds=seconds),
+            retweets=wanted(self.RETWEETS),
+        )

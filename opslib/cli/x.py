@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from opslib.cli._options import with_settings
 from opslib.settings import has_credential, secret
 
 if TYPE_CHECKING:
+    from opslib.settings import Settings
     from opslib.x.simulate.tweets import Source
 
 
@@ -88,3 +92,32 @@ def simulate(
         log_level="warning",
         access_log=False,
     )
+
+
+@command.command()
+@click.option(
+    "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+@click.option("--woeid", default=1, show_default=True, help="The place whose trends are asked for.")
+@with_settings
+def check(output_format: str, woeid: int, settings: Settings) -> None:
+    """Verify the bearer token (the credential x_token): what it may call, the limits left, the budget spent.
+
+    Asks for the usage, for one trend and for a page of ten posts without expansions: 0.06 USD at most, at the
+    prices of 2026. Exit code 1 if a call that collecting needs is refused.
+    """
+    from opslib.x.check import calls, summary
+
+    findings = calls(settings.x, secret("x_token"), woeid)
+    found = summary(settings.x, findings)
+    if output_format == "json":
+        click.echo(json.dumps(found))
+    else:
+        for finding in found["calls"]:
+            told = "ok" if finding["ok"] else "refused"
+            left = "" if finding["left"] is None else f", {finding['left']} of {finding['limit']} calls left"
+            click.echo(f"{told:8} {finding['call']:8} {finding['text']}{left}")
+        click.echo(f"this check cost {found['cost_usd']:.3f} USD at most")
+        if found["spent_today_usd"] is not None:
+            click.echo(f"collecting has cost {found['spent_today_usd']:.3f} USD today (`opslib stats`)")
+    sys.exit(0 if all(finding["ok"] or not finding["needed"] for finding in findings) else 1)

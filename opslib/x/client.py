@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import requests
 import tweepy  # type: ignore[import-untyped]
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,18 +33,19 @@ TWEET_FIELDS = (
     "referenced_tweets",
 )
 USER_FIELDS = ("id", "name", "username")
-# Expansions bring further resources. X does not say whether it charges for what comes in includes;
-# counted as charged, authors add 0.010 USD and referenced posts 0.005 USD each.
+# Expansions bring further resources. X does not say whether it charges for what comes in includes; they are
+# counted as charged. author_id itself comes with a post; the expansion adds name and username.
 EXPAND_AUTHORS = "author_id"
 EXPAND_REFERENCED = "referenced_tweets.id"
-DEFAULT_EXPANSIONS = (EXPAND_AUTHORS,)
 MAX_TRENDS = 50
 MAX_RESULTS = 100
 _TWEEPY_HOST = "https://api.twitter.com"
 
 
 class XError(Exception):
-    """A call to X brought nothing."""
+    """A call to X brought nothing; ``maybe_charged`` tells that X may have charged for it all the same."""
+
+    maybe_charged = False
 
 
 class RateLimited(XError):  # noqa: N818 - the names say what befell, the base says error
@@ -65,6 +67,10 @@ class Refused(XError):  # noqa: N818
 
 class Unavailable(XError):  # noqa: N818
     """X could not be reached, failed, or sent what is no answer. Trying again later may help."""
+
+    def __init__(self, text: str, *, maybe_charged: bool) -> None:
+        super().__init__(text)
+        self.maybe_charged = maybe_charged
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,14 @@ class XClient:
         # A redirect would carry the call to where nobody meant it to go.
         self._client.session.max_redirects = 0
         self._client.session.mount(_TWEEPY_HOST, _Elsewhere(base_url, timeout))
+        self._client.session.hooks["response"].append(self._note_limits)
+        # The calls that X allows in its window of 15 minutes and those left, as the last answer told them.
+        self.limits: tuple[int | None, int | None] = (None, None)
+
+    def _note_limits(self, response: requests.Response, *_: Any, **__: Any) -> None:
+        told = [response.headers.get(f"x-rate-limit-{name}", "") for name in ("limit", "remaining")]
+        limit, left = (int(text) if text.isdigit() else None for text in told)
+        self.limits = (limit, left)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -131,7 +145,7 @@ class XClient:
         since_id: str | None = None,
         next_token: str | None = None,
         max_results: int = MAX_RESULTS,
-        expansions: tuple[str, ...] = DEFAULT_EXPANSIONS,
+        expansions: tuple[str, ...] = (),
     ) -> SearchPage:
         """Return one page of the last 7 days' posts that match; costs *max_results* posts at most."""
         parameters = {"query": query, "max_results": max_results, "tweet.fields": ",".join(TWEET_FIELDS)}
@@ -155,20 +169,39 @@ class XClient:
             errors=answer.get("errors") or [],
         )
 
+    def usage(self, days: int = 7) -> dict[str, int]:
+        """Return the posts that X has counted for the project, by UTC day (``2026-01-31``); it is free."""
+        answer = self._get("/2/usage/tweets", {"days": days, "usage.fields": "daily_project_usage"})
+        daily = ((answer.get("data") or {}).get("daily_project_usage") or {}).get("usage") or []
+        return {str(entry["date"])[:10]: int(entry["usage"]) for entry in daily if "date" in entry}
+
     def _get(self, route: str, parameters: dict[str, Any]) -> dict[str, Any]:
         try:
             answer = self._client.request("GET", route, params=parameters).json()
         except tweepy.TooManyRequests as error:
+            detail = _problem(error.response)
+            # A cap of the project is no window that opens again in minutes.
+            if "usage" in detail.lower() and "cap" in detail.lower():
+                raise Refused(429, detail) from error
             raise RateLimited(error.reset_time) from error
         except tweepy.TwitterServerError as error:
-            raise Unavailable(f"X failed: {error.response.status_code} {error.response.reason}") from error
+            failed = f"X failed: {error.response.status_code} {error.response.reason}"
+            raise Unavailable(failed, maybe_charged=False) from error
         except tweepy.HTTPException as error:
             raise Refused(error.response.status_code, _problem(error.response)) from error
         except (requests.RequestException, ValueError) as error:
-            raise Unavailable(f"X cannot be reached or understood: {error}") from error
+            unanswered = isinstance(_cause(error), (NewConnectionError, ConnectTimeoutError))
+            text = f"X cannot be reached or understood: {error}"
+            raise Unavailable(text, maybe_charged=not unanswered) from error
         if not isinstance(answer, dict):
-            raise Unavailable(f"X sent a {type(answer).__name__}, which is no answer")
+            raise Unavailable(f"X sent a {type(answer).__name__}, which is no answer", maybe_charged=True)
         return answer
+
+
+def _cause(error: Exception) -> Any:
+    """Return what urllib3 found, which requests wraps in an error of its own and one about retries."""
+    inner = error.args[0] if error.args else None
+    return getattr(inner, "reason", inner)
 
 
 def _problem(response: requests.Response) -> str:

@@ -1,8 +1,8 @@
-"""What the lake asks X for, and how far it has come: the part of collecting that needs no NiFi.
+"""One search: its query, how far it has come, and its next page. No NiFi is needed here.
 
 A search goes through its pages from the newest tweet to the oldest. Only when the last page has come does
-``since_id`` move to the newest tweet of the first one: whoever keeps :class:`Progress` together with the
-tweets of a page loses none of them to a crash, and pays at most for the page in flight again.
+``since_id`` move to the newest tweet of the first one: whoever keeps :class:`Progress` once the tweets of a
+page are safe loses none of them to a crash, and pays at most for the page in flight again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from opslib.message import moment_of_id, tweet_message
 from opslib.x.client import MAX_RESULTS, Refused, SearchPage, XClient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 MAX_QUERY = 512
 # X refuses a since_id older than 7 days; the hour is for clocks that differ and calls that wait.
@@ -70,10 +70,12 @@ class Progress:
 
     def after(self, page: SearchPage) -> Progress:
         """Return where the search stands once the tweets of *page* are safe."""
-        newest = self.newest_id or page.newest_id
-        if page.next_token:
-            return Progress(self.since_id, page.next_token, newest)
-        return Progress(since_id=newest or self.since_id)
+        ahead = Progress(self.since_id, page.next_token, self.newest_id or page.newest_id)
+        return ahead if page.next_token else ahead.ended()
+
+    def ended(self) -> Progress:
+        """Return where the search stands if the pages that are left are given up."""
+        return Progress(since_id=self.newest_id or self.since_id)
 
     def fresh(self, now: datetime) -> Progress:
         """Return the same without a ``since_id`` that X would refuse for its age."""
@@ -88,42 +90,30 @@ def search_page(
     query: str,
     progress: Progress,
     max_results: int = MAX_RESULTS,
+    expansions: tuple[str, ...] = (),
     now: datetime | None = None,
 ) -> tuple[SearchPage, Progress]:
     """Return the next page and the progress to keep once its tweets are safe."""
     progress = progress.fresh(now or datetime.now(timezone.utc))
     try:
-        page = client.search_recent(query, progress.since_id, progress.next_token, max_results)
+        page = client.search_recent(query, progress.since_id, progress.next_token, max_results, expansions)
     except Refused as refused:
         if refused.status != 400 or not progress.next_token:
             raise
         # The token is too old: the search begins again, which repeats pages and loses none.
         progress = Progress(since_id=progress.since_id)
-        page = client.search_recent(query, progress.since_id, None, max_results)
+        page = client.search_recent(query, progress.since_id, None, max_results, expansions)
     return page, progress.after(page)
 
 
-def search_topic(
-    client: XClient,
-    query: str,
-    progress: Progress,
-    max_pages: int,
-    max_results: int = MAX_RESULTS,
-) -> Iterator[tuple[SearchPage, Progress]]:
-    """Yield page after page until the search is through or *max_pages* have come."""
-    for _ in range(max_pages):
-        page, progress = search_page(client, query, progress, max_results)
-        yield page, progress
-        if not progress.next_token:
-            return
-
-
 def messages_of(
-    page: SearchPage, topic: str, woeid: int | None, query: str, collected_at: datetime
+    page: SearchPage, query: str, topics: list[dict[str, Any]], collected_at: datetime
 ) -> list[dict[str, Any]]:
-    """Return the messages of a page's tweets."""
-    return [
-        tweet_message(tweet, page.includes, topic, woeid, query, collected_at)
-        for tweet in page.tweets
-        if "id" in tweet and "text" in tweet
-    ]
+    """Return the messages of a page's tweets, collected for *topics* (``{"name", "woeid"}``)."""
+    messages = []
+    for tweet in page.tweets:
+        if "id" in tweet and "text" in tweet:
+            message = tweet_message(tweet, page.includes, "", None, query, collected_at)
+            message["collected_for"] = [{**topic, "query": query} for topic in topics]
+            messages.append(message)
+    return messages

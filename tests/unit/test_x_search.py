@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from opslib.x.client import RateLimited, Refused, SearchPage, Unavailable, XClient
-from opslib.x.collect import MAX_QUERY, Progress, messages_of, query_for, search_page, search_topic
+from opslib.x.search import MAX_QUERY, Progress, messages_of, query_for, search_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,9 +60,9 @@ class Pages:
         self.calls: list[tuple[str | None, str | None]] = []
 
     def search_recent(
-        self, query: str, since_id: str | None, next_token: str | None, max_results: int
+        self, query: str, since_id: str | None, next_token: str | None, max_results: int, expansions: Any
     ) -> SearchPage:
-        del query, max_results
+        del query, max_results, expansions
         self.calls.append((since_id, next_token))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -77,7 +77,10 @@ def test_since_id_moves_only_after_the_last_page() -> None:
         SearchPage(newest_id="6", next_token="c"),
         SearchPage(newest_id="3"),
     )
-    seen = [progress for _, progress in search_topic(client, "q", Progress(since_id=start), max_pages=9)]
+    seen = [Progress(since_id=start)]
+    while len(seen) == 1 or seen[-1].next_token:
+        seen.append(search_page(client, "q", seen[-1])[1])
+    seen = seen[1:]
     assert seen == [Progress(start, "b", "9"), Progress(start, "c", "9"), Progress("9")]
     assert client.calls == [(start, None), (start, "b"), (start, "c")]
     assert Progress.from_state(seen[0].to_state()) == seen[0]
@@ -85,8 +88,8 @@ def test_since_id_moves_only_after_the_last_page() -> None:
 
 def test_a_search_that_was_cut_short_goes_on_where_it_was() -> None:
     client: Any = Pages(SearchPage(newest_id="9", next_token="b"), SearchPage(newest_id="6"))
-    (_, progress), *none = search_topic(client, "q", Progress(), max_pages=1)
-    assert not none
+    _, progress = search_page(client, "q", Progress())
+    assert progress.ended() == Progress("9"), "given up, it begins with what is newer"
     assert search_page(client, "q", progress)[1] == Progress("9")
 
 
@@ -113,7 +116,7 @@ def test_an_expired_page_token_starts_the_search_again() -> None:
 
 def test_messages_carry_what_they_were_collected_for() -> None:
     page = SearchPage(tweets=[{"id": "1", "text": "a", "author_id": "5"}], includes={"users": [{"id": "5"}]})
-    (message,) = messages_of(page, "#A", 1, "#A", NOW)
+    (message,) = messages_of(page, "#A", [{"name": "#A", "woeid": 1}], NOW)
     assert message["author"] == {"id": "5"}
     assert message["collected_for"] == [{"name": "#A", "woeid": 1, "query": "#A"}]
 

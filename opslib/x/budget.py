@@ -1,0 +1,336 @@
+"""What the lake may spend on X and what it has spent: durable, and shared by all that call X on a host.
+
+X charges for each resource that it returns. Before a call the most that it may bring is reserved, afterwards
+what came is settled; a reservation that nobody settles, because its process was killed, counts as spent. So
+the sum of what is settled and reserved never exceeds a limit, whatever happens between two calls. The file
+is SQLite (https://sqlite.org/wal.html) in WAL mode, synchronous: NiFi runs each processor in a process of
+its own, and a power cut must not forget what was paid.
+
+Days are UTC days, as X counts them: a post read again on the same one is free.
+https://docs.x.com/x-api/getting-started/pricing
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Callable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+    from pathlib import Path
+
+# USD for each resource returned, as of 2026.
+PRICES: dict[str, float] = {"post": 0.005, "user": 0.010, "trend": 0.010, "media": 0.005, "count": 0.005}
+# X promises it for posts alone.
+FREE_AGAIN = frozenset({"post"})
+UNLIMITED = 10**9
+# A call cannot last so long: who has not settled by then was killed.
+_ABANDONED = timedelta(minutes=10)
+_KEPT_DAYS = 400
+_MICRO = 1_000_000
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS spent (
+    day TEXT, kind TEXT, resources INTEGER NOT NULL, micro_usd INTEGER NOT NULL, PRIMARY KEY (day, kind)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS reserved (
+    call INTEGER, day TEXT, at TEXT, kind TEXT, resources INTEGER, micro_usd INTEGER, PRIMARY KEY (call, kind)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rules (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS seen (day TEXT, kind TEXT, id TEXT, PRIMARY KEY (day, kind, id)) WITHOUT ROWID;
+"""
+
+
+def utc_now() -> datetime:
+    """Return the moment; whoever tests another day gives another clock."""
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most a UTC day or month may cost; ``None`` is no limit."""
+
+    resources_day: int | None = None
+    resources_month: int | None = None
+    usd_day: float | None = None
+    usd_month: float | None = None
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a span of time cost, open reservations included."""
+
+    resources: int
+    usd: float
+
+
+class Exhausted(Exception):  # noqa: N818 - it names a state
+    """The budget has nothing left for a call until :attr:`until`."""
+
+    def __init__(self, limit: str, until: datetime) -> None:
+        super().__init__(f"the budget {limit} is used up: collection pauses until {until:%Y-%m-%d %H:%M} UTC")
+        self.until = until
+
+
+class Budget:
+    """A budget in one file."""
+
+    def __init__(
+        self,
+        path: Path | str,
+        limits: Limits,
+        prices: Mapping[str, float] = PRICES,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.limits = limits
+        self.prices = {**PRICES, **prices}
+        self._path = str(path)
+        self._clock = clock
+        rules = {"limits": asdict(self.limits), "prices": self.prices}
+        with self._transaction() as database:
+            for statement in _SCHEMA.split(";"):
+                database.execute(statement)
+            # For whoever looks at the file: its rules are with it.
+            database.executemany(
+                "INSERT OR REPLACE INTO rules VALUES (?, ?)",
+                [(name, json.dumps(value)) for name, value in rules.items()],
+            )
+
+    @classmethod
+    def of(cls, path: Path | str, clock: Callable[[], datetime] = utc_now) -> Budget:
+        """Return the budget in *path* with the limits and prices that it was last used with."""
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as database:
+            rules = {name: json.loads(value) for name, value in database.execute("SELECT * FROM rules")}
+        return cls(path, Limits(**rules["limits"]), rules["prices"], clock)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        # Opened for each: calls are seconds apart, and no process holds a file that another one replaced.
+        with closing(sqlite3.connect(self._path, timeout=30, isolation_level=None)) as database:
+            database.execute("PRAGMA journal_mode=WAL")
+            database.execute("PRAGMA synchronous=FULL")
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                yield database
+            except BaseException:
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
+                raise
+            if database.in_transaction:
+                database.execute("COMMIT")
+
+    # ---- asking
+
+    def spent_today(self) -> Spent:
+        """Return what this UTC day has cost so far."""
+        with self._transaction() as database:
+            return _as_spent(self._total(database, self._today()))
+
+    def spent_this_month(self) -> Spent:
+        """Return what this UTC month has cost so far."""
+        with self._transaction() as database:
+            return _as_spent(self._total(database, self._today()[:7]))
+
+    def affordable(self, each: Mapping[str, int], keep: Mapping[str, int] | None = None) -> int:
+        """Return how many times *each* (kind: resources) may be asked for now, with *keep* left over."""
+        with self._transaction() as database:
+            return max(0, min(number for number, _, _ in self._bounds(database, each, keep or {})))
+
+    def left_today(self) -> dict[str, float | None]:
+        """Return the resources and the USD that today has left; ``None`` where nothing limits them."""
+        with self._transaction() as database:
+            day, month = (self._total(database, span) for span in (self._today(), self._today()[:7]))
+        return {
+            "resources": _least((self.limits.resources_day, day[0]), (self.limits.resources_month, month[0])),
+            "usd": _least((self.limits.usd_day, day[1] / _MICRO), (self.limits.usd_month, month[1] / _MICRO)),
+        }
+
+    def report(self) -> dict[str, Any]:
+        """Return what was spent by kind, the limits and the prices, as plain data."""
+        today = self._today()
+        with self._transaction() as database:
+            kinds = {
+                kind: {"resources": resources, "usd": micro / _MICRO}
+                for kind, resources, micro in database.execute(
+                    "SELECT kind, sum(resources), sum(micro_usd) FROM ("
+                    " SELECT kind, resources, micro_usd FROM spent WHERE day = :day UNION ALL"
+                    " SELECT kind, resources, micro_usd FROM reserved WHERE day = :day"
+                    ") GROUP BY kind ORDER BY kind",
+                    {"day": today},
+                )
+            }
+            day, month = self._total(database, today), self._total(database, today[:7])
+        return {
+            "day": today,
+            "kinds": kinds,
+            "today": asdict(_as_spent(day)),
+            "month": asdict(_as_spent(month)),
+            "limits": asdict(self.limits),
+            "prices_usd": self.prices,
+        }
+
+    # ---- spending
+
+    @contextmanager
+    def call(self, most: Mapping[str, int]) -> Iterator[Callable[[Mapping[str, Collection[str]]], None]]:
+        """Reserve the *most* that the call in this block may bring; it is told what came by a call.
+
+        An error that says it was not charged (``maybe_charged`` is false) lets go of the reservation; any
+        other way out of the block leaves it counted as spent.
+        """
+        number = self.reserve(most)
+        try:
+            yield lambda came: self.settle(number, came)
+        except Exception as error:
+            if not getattr(error, "maybe_charged", True):
+                self.release(number)
+            raise
+
+    def reserve(self, most: Mapping[str, int]) -> int:
+        """Reserve the *most* that a call may bring, kind by kind, and return what to settle it by.
+
+        Raises :class:`Exhausted` if that is more than what is left.
+        """
+        now = self._clock()
+        with self._transaction() as database:
+            self._tidy(database, now)
+            for number, limit, until in self._bounds(database, most, {}):
+                if number < 1:
+                    raise Exhausted(limit, until)
+            (call,) = database.execute("SELECT coalesce(max(call), 0) + 1 FROM reserved").fetchone()
+            database.executemany(
+                "INSERT INTO reserved VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (call, self._today(), now.isoformat(), kind, number, self._micro(kind, number))
+                    for kind, number in most.items()
+                ],
+            )
+            return int(call)
+
+    def settle(self, call: int, came: Mapping[str, Collection[str]]) -> None:
+        """Count what a call brought, kind by kind by their ids, and let go of its reservation."""
+        today = self._today()
+        with self._transaction() as database:
+            row = database.execute("SELECT min(day) FROM reserved WHERE call = ?", (call,)).fetchone()
+            database.execute("DELETE FROM reserved WHERE call = ?", (call,))
+            # A call over midnight may be charged to either day: it counts on both.
+            for day in {today, row[0] or today}:
+                for kind, ids in came.items():
+                    self._count(database, day, kind, ids)
+
+    def release(self, call: int) -> None:
+        """Let go of a reservation whose call brought nothing."""
+        with self._transaction() as database:
+            database.execute("DELETE FROM reserved WHERE call = ?", (call,))
+
+    def reconcile(self, posts: Mapping[str, int]) -> None:
+        """Take over X's own count of *posts* by day (``2026-01-31``) where it says more than ours.
+
+        For a day that ended a day ago its count is final: calls of it that were never settled are let go.
+        """
+        yesterday = (self._clock().astimezone(timezone.utc).date() - timedelta(days=1)).isoformat()
+        with self._transaction() as database:
+            for day, used in posts.items():
+                query = "SELECT resources FROM spent WHERE day = ? AND kind = 'post'"
+                known = database.execute(query, (day,)).fetchone() or (0,)
+                if used > known[0]:
+                    self._add(database, day, "post", used - known[0])
+                if day < yesterday:
+                    database.execute("DELETE FROM reserved WHERE day = ? AND kind = 'post'", (day,))
+
+    # ---- inside
+
+    def _today(self) -> str:
+        return self._clock().astimezone(timezone.utc).date().isoformat()
+
+    def _micro(self, kind: str, number: int) -> int:
+        return round(self.prices[kind] * _MICRO) * number
+
+    def _sum(self, kinds: Mapping[str, int]) -> tuple[int, int]:
+        return sum(kinds.values()), sum(self._micro(kind, number) for kind, number in kinds.items())
+
+    def _count(self, database: sqlite3.Connection, day: str, kind: str, ids: Collection[str]) -> None:
+        new = len(ids)
+        if kind in FREE_AGAIN:
+            rows = [(day, kind, resource) for resource in ids]
+            before = database.total_changes
+            database.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", rows)
+            new = database.total_changes - before
+        self._add(database, day, kind, new)
+
+    def _add(self, database: sqlite3.Connection, day: str, kind: str, number: int) -> None:
+        database.execute(
+            "INSERT INTO spent VALUES (?, ?, ?, ?) ON CONFLICT (day, kind) DO UPDATE SET"
+            " resources = resources + excluded.resources, micro_usd = micro_usd + excluded.micro_usd",
+            (day, kind, number, self._micro(kind, number)),
+        )
+
+    def _total(self, database: sqlite3.Connection, span: str) -> tuple[int, int]:
+        """Return resources and micro-USD of a day (``2026-01-31``) or a month (``2026-01``)."""
+        young = (self._clock() - _ABANDONED).isoformat()
+        (resources, micro) = database.execute(
+            "SELECT coalesce(sum(resources), 0), coalesce(sum(micro_usd), 0) FROM ("
+            " SELECT resources, micro_usd FROM spent WHERE day LIKE :span UNION ALL"
+            # A call that is under way over midnight may be charged to the new day.
+            " SELECT resources, micro_usd FROM reserved WHERE day LIKE :span OR at > :young)",
+            {"span": f"{span}%", "young": young},
+        ).fetchone()
+        return int(resources), int(micro)
+
+    def _bounds(
+        self, database: sqlite3.Connection, each: Mapping[str, int], keep: Mapping[str, int]
+    ) -> Iterator[tuple[int, str, datetime]]:
+        """Yield for every limit how many times *each* fits in, its name, and when it begins anew."""
+        resources, micro = self._sum(each)
+        kept, kept_micro = self._sum(keep)
+        now = self._clock().astimezone(timezone.utc)
+        day, month = self._total(database, self._today()), self._total(database, self._today()[:7])
+        tomorrow = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), timezone.utc)
+        next_month = datetime.combine(_first_of_next_month(now.date()), datetime.min.time(), timezone.utc)
+        yield UNLIMITED, "", tomorrow
+        for limit, used, one, held, name, until in (
+            (self.limits.resources_day, day[0], resources, kept, "of resources for a day", tomorrow),
+            (self.limits.resources_month, month[0], resources, kept, "of resources for a month", next_month),
+            (_micro_of(self.limits.usd_day), day[1], micro, kept_micro, "of money for a day", tomorrow),
+            (
+                _micro_of(self.limits.usd_month),
+                month[1],
+                micro,
+                kept_micro,
+                "of money for a month",
+                next_month,
+            ),
+        ):
+            if limit is not None and one:
+                yield (limit - used - held) // one, f"{name} ({_said(limit, name)})", until
+
+    def _tidy(self, database: sqlite3.Connection, now: datetime) -> None:
+        """Forget the ids of other days, and days that nobody asks for any more."""
+        database.execute("DELETE FROM seen WHERE day < ?", ((now - timedelta(days=1)).date().isoformat(),))
+        old = (now.date() - timedelta(days=_KEPT_DAYS)).isoformat()
+        database.execute("DELETE FROM spent WHERE day < ?", (old,))
+        database.execute("DELETE FROM reserved WHERE day < ?", (old,))
+
+
+def _as_spent(total: tuple[int, int]) -> Spent:
+    return Spent(total[0], total[1] / _MICRO)
+
+
+def _micro_of(usd: float | None) -> int | None:
+    return None if usd is None else round(usd * _MICRO)
+
+
+def _said(limit: int, name: str) -> str:
+    return f"{limit / _MICRO:g} USD" if "money" in name else str(limit)
+
+
+def _least(*limits: tuple[float | None, float]) -> float | None:
+    left = [limit - used for limit, used in limits if limit is not None]
+    return max(0, min(left)) if left else None
+
+
+def _first_of_next_month(day: date) -> date:
+    return (day.replace(day=28) + timedelta(days=4)).replace(day=1)

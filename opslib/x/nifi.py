@@ -1,0 +1,93 @@
+"""What the NiFi processors that call X have in common: their properties, their client and their budget.
+
+Imports NiFi's own Python API (``nifiapi``), which is there inside NiFi alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nifiapi.properties import (  # type: ignore[import-not-found]
+    ExpressionLanguageScope,
+    PropertyDescriptor,
+    StandardValidators,
+)
+
+from opslib.x.budget import PRICES, Budget, Limits
+from opslib.x.client import XClient
+
+BASE_URL = PropertyDescriptor(
+    name="X API URL",
+    description="Where the X API answers: https://api.x.com, or the address of `opslib x simulate`.",
+    required=True,
+    validators=[StandardValidators.NON_EMPTY_VALIDATOR],
+    expression_language_scope=ExpressionLanguageScope.NONE,
+)
+TOKEN = PropertyDescriptor(
+    name="Bearer Token",
+    description="Bearer token of the X API.",
+    required=True,
+    sensitive=True,
+    validators=[StandardValidators.NON_EMPTY_VALIDATOR],
+)
+BUDGET_FILE = PropertyDescriptor(
+    name="Budget File",
+    description="SQLite file in which all processors of this NiFi count what X returned and charged for.",
+    required=True,
+    validators=[StandardValidators.NON_EMPTY_VALIDATOR],
+)
+_LIMITS = {
+    "usd_day": (
+        "USD per Day",
+        "The most USD that a UTC day may cost; collection then waits for the next.",
+    ),
+    "usd_month": ("USD per Month", "The most USD that a UTC month may cost."),
+    "resources_day": ("Resources per Day", "The most posts, users and trends that X may return a UTC day."),
+    "resources_month": ("Resources per Month", "The most that X may return a UTC month."),
+}
+LIMITS = {
+    limit: PropertyDescriptor(
+        name=name, description=f"{text} Empty: no limit.", validators=[StandardValidators.ALWAYS_VALID]
+    )
+    for limit, (name, text) in _LIMITS.items()
+}
+PRICE = PropertyDescriptor(
+    name="Prices",
+    description="USD for each resource that X returns, by kind, as your contract has them.",
+    required=True,
+    default_value=",".join(f"{kind}:{price:g}" for kind, price in PRICES.items()),
+    validators=[StandardValidators.NON_EMPTY_VALIDATOR],
+)
+PROPERTIES = [BASE_URL, TOKEN, BUDGET_FILE, *LIMITS.values(), PRICE]
+
+
+def value_of(context: Any, descriptor: Any) -> str:
+    """Return the value of a property, empty where it is not set."""
+    return str(context.getProperty(descriptor).getValue() or "").strip()
+
+
+def client_of(context: Any) -> XClient:
+    """Return a client of the X API that *context* names."""
+    return XClient(value_of(context, BASE_URL), value_of(context, TOKEN))
+
+
+def budget_of(context: Any) -> Budget:
+    """Return the budget that *context* names."""
+    texts = {limit: value_of(context, descriptor) for limit, descriptor in LIMITS.items()}
+    limits = Limits(
+        **{  # type: ignore[arg-type]
+            limit: (float if limit.startswith("usd") else int)(text) for limit, text in texts.items() if text
+        }
+    )
+    prices = dict(part.split(":") for part in value_of(context, PRICE).replace(" ", "").split(","))
+    return Budget(
+        value_of(context, BUDGET_FILE), limits, {kind: float(price) for kind, price in prices.items()}
+    )
+
+
+def attributes_of(budget: Budget) -> dict[str, str]:
+    """Return what the budget's state is told as on FlowFiles."""
+    spent, left = budget.spent_today(), budget.left_today()
+    told = {"x.budget.today.resources": str(spent.resources), "x.budget.today.usd": f"{spent.usd:.3f}"}
+    told.update({f"x.budget.left.{unit}": f"{rest:g}" for unit, rest in left.items() if rest is not None})
+    return told

@@ -1,0 +1,90 @@
+"""`opslib x check` and `opslib stats` against the local X API."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+import uvicorn
+from click.testing import CliRunner, Result
+
+from opslib.cli import main
+from opslib.x.budget import Budget, Limits
+from opslib.x.simulate.app import Limits as Windows
+from opslib.x.simulate.app import application
+from opslib.x.simulate.generator import Generator
+from opslib.x.simulate.tweets import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+@pytest.fixture
+def x() -> Iterator[str]:
+    store = Store(Generator(1, 1, now(), timedelta(hours=1)), now)
+    config = uvicorn.Config(application(store, "good", Windows()), port=0, log_level="error")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def run(tmp_path: Path, x: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("OPSLIB_X__BASE_URL", x)
+    monkeypatch.setenv("OPSLIB_X__BUDGET_FILE", str(tmp_path / "budget.sqlite"))
+
+    def call(token: str, *arguments: str) -> Result:
+        (tmp_path / "x_token").write_text(token + "\n")
+        return CliRunner().invoke(main, arguments)
+
+    return call  # type: ignore[return-value]
+
+
+def test_a_good_token_may_do_what_collecting_needs(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    with Budget(tmp_path / "budget.sqlite", Limits()).call({"trend": 20}) as came:
+        came({"trend": [str(n) for n in range(20)]})
+    done = run("good", "x", "check", "--format", "json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.output)
+    calls = {call["call"]: call for call in found["calls"]}
+    assert calls["trends"]["ok"]
+    assert calls["search"]["ok"]
+    assert (calls["search"]["limit"], calls["search"]["left"]) == (450, 449)
+    assert found["cost_usd"] <= 0.06
+    assert found["spent_today_usd"] == pytest.approx(0.2)
+
+
+def test_a_wrong_token_is_said_to_be_refused(run) -> None:  # type: ignore[no-untyped-def]
+    done = run("wrong", "x", "check")
+    assert done.exit_code == 1
+    assert "refused  search   X refused (401): Unauthorized" in done.output
+
+
+def test_what_was_spent_is_shown_with_its_limits(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    missing = run("good", "stats")
+    assert missing.exit_code == 2
+    assert "there is no budget file" in missing.output
+    budget = Budget(tmp_path / "budget.sqlite", Limits(usd_day=5, resources_month=1000))
+    with budget.call({"post": 100}) as came:
+        came({"post": [str(n) for n in range(100)]})
+    shown = run("good", "stats")
+    assert shown.exit_code == 0, shown.output
+    assert "posts          100       0.500 USD" in shown.output
+    assert "today          100       0.500 USD  of 5 USD" in shown.output
+    assert "month          100       0.500 USD  of no limit, 1000 resources" in shown.output
+    report = json.loads(run("good", "stats", "--format", "json").output)
+    assert report["budget"]["kinds"] == {"post": {"resources": 100, "usd": 0.5}}
