@@ -163,11 +163,17 @@ def _report(counted: Counted, drawn: dict[str, int], layout: Layout | None, opti
     if left_out:
         some = ", ".join(left_out[:10]) + (" …" if len(left_out) > 10 else "")
         click.echo(f"{len(left_out)} words found no room, try a larger picture: {some}", err=True)
+    unwritable = list(layout.unwritable) if layout else []
+    if unwritable:
+        some = ", ".join(unwritable[:10]) + (" …" if len(unwritable) > 10 else "")
+        click.echo(f"{len(unwritable)} words have letters that no font here has: {some}", err=True)
+        click.echo("The packages fonts-noto-core and fonts-noto-color-emoji have most.", err=True)
     if options["form"] == "json":
         result = {
             "tweets": counted.tweets,
             "words": drawn,
             "left_out": left_out,
+            "unwritable": unwritable,
             "outputs": [str(path) for path in options["outputs"]],
         }
         click.echo(json.dumps(result, ensure_ascii=False))

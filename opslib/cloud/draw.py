@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from opslib.cloud.layout import BACKGROUND, box, font, letters
+from opslib.cloud.fonts import box, faces, families, length, picture, runs
+from opslib.cloud.layout import BACKGROUND
 
 if TYPE_CHECKING:
     from opslib.cloud.layout import Layout, Placed
 
 _TITLE_COLOUR = "#1d1f2b"
 _CAPTION_COLOUR = "#55606e"
-_FAMILY = "'DejaVu Sans', Verdana, sans-serif"
+_FALLBACK = "'Noto Sans', 'DejaVu Sans', Verdana, sans-serif"
 
 
 @dataclass(frozen=True)
@@ -52,36 +53,48 @@ def png(layout: Layout, head: Head, width: int, height: int) -> bytes:
     """Return the picture as PNG."""
     frame = _Frame.of(width)
     image = Image.new("RGB", (width, height), BACKGROUND)
-    pen = ImageDraw.Draw(image)
     for text, size, y, colour in _head_lines(head, frame, width):
-        pen.text((frame.edge, y), text, fill=colour, font=font(size), anchor="ls")
+        left, top, _, _ = box(text, size)
+        drawn = picture(text, size, colour)
+        image.paste(drawn, (frame.edge + left, y + top), drawn)
     for item in layout.placed:
-        mask = letters(item.word, item.size, upright=item.upright)
-        image.paste(Image.new("RGB", mask.size, item.colour), (frame.edge + item.x, frame.top + item.y), mask)
+        drawn = picture(item.word, item.size, item.colour, upright=item.upright)
+        image.paste(drawn, (frame.edge + item.x, frame.top + item.y), drawn)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
 def svg(layout: Layout, head: Head, width: int, height: int) -> str:
-    """Return the picture as SVG: each word is text, and tells its number of tweets when pointed at."""
+    """Return the picture as SVG: each word is text, and tells its number of tweets when pointed at.
+
+    What it needs of its fonts is in it.
+    """
     frame = _Frame.of(width)
+    head_lines = _head_lines(head, frame, width)
+    texts = [*(line[0] for line in head_lines), *(item.word for item in layout.placed)]
     view = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {view} role="img" aria-labelledby="title caption"',
-        f'font-family="{_FAMILY}" font-weight="bold">',
+        'font-weight="bold">',
         f'<title id="title">{escape(head.title)}</title>',
         f'<desc id="caption">{escape(head.caption)}</desc>',
+        f"<style>{faces(texts)}</style>",
         f'<rect width="100%" height="100%" fill="{BACKGROUND}"/>',
     ]
-    for text, size, y, colour in _head_lines(head, frame, width):
+    for text, size, y, colour in head_lines:
         lines.append(
-            f'<text x="{frame.edge}" y="{y}" font-size="{size}" fill="{colour}">{escape(text)}</text>'
+            f'<text x="{frame.edge}" y="{y}" font-size="{size}" fill="{colour}" '
+            f'font-family="{_family(text)}">{escape(text)}</text>'
         )
     lines.append(f'<g transform="translate({frame.edge} {frame.top})">')
     lines += [_word(item) for item in layout.placed]
     lines += ["</g>", "</svg>", ""]
     return "\n".join(lines)
+
+
+def _family(text: str) -> str:
+    return ", ".join([*(f"'{name}'" for name in families([text]).values()), _FALLBACK])
 
 
 def _head_lines(head: Head, frame: _Frame, width: int) -> list[tuple[str, int, int, str]]:
@@ -91,8 +104,10 @@ def _head_lines(head: Head, frame: _Frame, width: int) -> list[tuple[str, int, i
         (head.caption, frame.caption, frame.edge + frame.title + round(1.6 * frame.caption), _CAPTION_COLOUR),
     ]
     room = width - 2 * frame.edge
+    # A title may hold what no font has; the words below are what the picture is for.
+    lines = [("".join(c for c in text if runs(c)), *rest) for text, *rest in lines]  # type: ignore[misc]
     return [
-        (text, min(size, max(6, int(size * room / max(1, font(size).getlength(text))))), y, colour)
+        (text, min(size, max(6, int(size * room / max(1, length(text, size))))), y, colour)
         for text, size, y, colour in lines
     ]
 
@@ -100,16 +115,14 @@ def _head_lines(head: Head, frame: _Frame, width: int) -> list[tuple[str, int, i
 def _word(item: Placed) -> str:
     """Return a word where the PNG has it; the length is given for browsers with another font."""
     left, top, right, _ = box(item.word, item.size)
-    ascent, _ = font(item.size).getmetrics()
-    base = ascent - top
     if item.upright:
-        where = f'transform="translate({item.x + base} {item.y + right}) rotate(-90)"'
+        where = f'transform="translate({item.x - top} {item.y + right}) rotate(-90)"'
     else:
-        where = f'x="{item.x - left}" y="{item.y + base}"'
-    length = font(item.size).getlength(item.word)
+        where = f'x="{item.x - left}" y="{item.y - top}"'
+    reach = length(item.word, item.size)
     word = escape(item.word)
     return (
-        f'<text {where} font-size="{item.size}" fill="{item.colour}" textLength="{length:.1f}" '
-        f'lengthAdjust="spacingAndGlyphs">{word}<title>{word}: {item.tweets} '
-        f"tweet{'' if item.tweets == 1 else 's'}</title></text>"
+        f'<text {where} font-size="{item.size}" fill="{item.colour}" textLength="{reach:.1f}" '
+        f'font-family="{_family(item.word)}" lengthAdjust="spacingAndGlyphs">{word}'
+        f"<title>{word}: {item.tweets} tweet{'' if item.tweets == 1 else 's'}</title></text>"
     )

@@ -6,21 +6,18 @@ whose summed-area table tells for all places at once whether a word's box is emp
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import random
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageFilter
+
+from opslib.cloud.fonts import box, length, picture, runs, turns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from PIL.ImageFont import FreeTypeFont
 
 # Blue is for hashtags. All of them have a contrast of 4.5 and more against the background, and stay apart
 # for eyes that confuse red and green.
@@ -58,6 +55,7 @@ class Layout:
     height: int
     placed: tuple[Placed, ...]
     left_out: tuple[str, ...]
+    unwritable: tuple[str, ...] = ()  # those with a character that no font has
 
     @property
     def counts(self) -> dict[str, int]:
@@ -65,40 +63,15 @@ class Layout:
         return {placed.word: placed.tweets for placed in self.placed}
 
 
-def font_path() -> Path:
-    """Return DejaVu Sans Bold: it has all accents, and comes with matplotlib wherever wordcloud is."""
-    spec = importlib.util.find_spec("matplotlib")
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError("matplotlib, which wordcloud needs, is missing", name="matplotlib")
-    return Path(spec.submodule_search_locations[0], "mpl-data/fonts/ttf/DejaVuSans-Bold.ttf")
-
-
-@lru_cache(maxsize=500)
-def font(size: int) -> FreeTypeFont:
-    """Return the font at a size, laid out alike whether or not this system has raqm."""
-    return ImageFont.truetype(str(font_path()), size, layout_engine=ImageFont.Layout.BASIC)
-
-
-@lru_cache(maxsize=20_000)
-def box(word: str, size: int) -> tuple[int, int, int, int]:
-    """Return left, top, right and bottom of the letters of *word*, as drawn from the origin."""
-    left, top, right, bottom = font(size).getbbox(word)
-    return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
-
-
-def letters(word: str, size: int, *, upright: bool) -> Image.Image:
-    """Return the letters of *word* as a mask without a border."""
-    left, top, right, bottom = box(word, size)
-    mask = Image.new("L", (right - left, bottom - top))
-    ImageDraw.Draw(mask).text((-left, -top), word, fill=255, font=font(size))
-    return mask.transpose(Image.Transpose.ROTATE_90) if upright else mask
-
-
 def place(counts: Mapping[str, int], width: int, height: int, seed: int) -> Layout:
     """Place *counts*, given the most frequent first; the same call gives the same layout.
 
     If they do not all fit at sizes that are easy to read, they are drawn smaller.
     """
+    unwritable = tuple(word for word in counts if not runs(word))
+    counts = {word: tweets for word, tweets in counts.items() if runs(word)}
+    if not counts:
+        return Layout(width, height, (), (), unwritable)
     best: Layout | None = None
     for filled, floor in ((_FILLED, _READABLE), (_FILLED * 0.7, _READABLE), (_FILLED * 0.7, _SMALLEST)):
         smallest = max(4, round(width * floor))
@@ -107,9 +80,9 @@ def place(counts: Mapping[str, int], width: int, height: int, seed: int) -> Layo
         if best is None or len(attempt.placed) > len(best.placed):
             best = attempt
         if not best.left_out:
-            return best
+            break
     assert best is not None  # noqa: S101 - the loop ran
-    return best
+    return replace(best, unwritable=unwritable)
 
 
 def _sizes(
@@ -118,7 +91,7 @@ def _sizes(
     """Return the size of each word: its height grows with the root of its count, so its area with it."""
     most = max(counts.values())
     shares = {word: math.sqrt(number / most) for word, number in counts.items()}
-    unit = {word: font(100).getlength(word) / 100 for word in counts}
+    unit = {word: length(word, 100) / 100 for word in counts}
     widest = next(iter(counts))
     largest = min(width * _LARGEST, 0.8 * width / unit[widest])
     low, high = float(smallest), largest
@@ -171,10 +144,10 @@ class _Grid:
 
     def put(self, word: str, size: float, smallest: int, *, turn: bool) -> tuple[int, int, int, bool] | None:
         """Take the best place for *word*, smaller if need be; ``None`` if there is none."""
-        turn = turn and len(word) < 16 and self._chance.random() < _UPRIGHT
+        turn = turn and len(word) < 16 and self._chance.random() < _UPRIGHT and turns(word)
         while True:
             whole = max(smallest, int(size))
-            for upright in (turn, not turn):
+            for upright in (turn, not turn) if turns(word) else (False,):
                 where = self._free(word, whole, upright=upright)
                 if where is not None:
                     self._take(word, whole, *where, upright=upright)
@@ -212,7 +185,7 @@ class _Grid:
         return (rows, columns) if upright else (columns, rows)
 
     def _take(self, word: str, size: int, column: int, row: int, *, upright: bool) -> None:
-        mask = letters(word, size, upright=upright)
+        mask = picture(word, size, "black", upright=upright).getchannel("A")
         margin = self._margin
         columns, rows = self._cells(word, size, upright=upright)
         padded = Image.new("L", (columns * self._cell, rows * self._cell))

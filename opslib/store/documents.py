@@ -12,7 +12,7 @@ from typing import Any
 from bson.int64 import Int64
 
 from opslib import message
-from opslib.words import words_of
+from opslib.words import VERSION, words_of
 
 Document = dict[str, Any]
 
@@ -32,6 +32,7 @@ def complete(document: Document) -> Document:
     """Add the words that are counted, if they are not there; taken only of what is written, for they cost."""
     if "words" not in document:
         document["words"] = words_of(document)
+        document["words_version"] = VERSION
     return document
 
 

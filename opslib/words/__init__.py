@@ -3,54 +3,74 @@
 from __future__ import annotations
 
 import html
-import re
 import unicodedata
 from collections import Counter
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import regex
+
 from opslib.words.extract import HASHTAG, LETTER, LINK, MENTION, hashtags
+from opslib.words.languages import bare, lemma, stop_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_WORD = re.compile(rf"{LETTER}+(?:['\u2019\u02bc-]{LETTER}+)*")
-_RETWEET = re.compile(r"RT @\w{1,15}: ?")
-_CUT = re.compile(r"\S*\u2026\s*$")
-_THREE_OR_MORE = re.compile(r"(\w)\1{2,}")
-_LAUGHTER = re.compile(r"k{2,}|[aeiou]*(?:h+[aeiu]+){2,}h*|(?:ja|je|ji){2,}j?|(?:rs){2,}|lo+l|(?:ks){2,}k?")
-_LATIN_ACCENTS = re.compile("[\u0300-\u036f]")
-_STOP_WORDS = Path(__file__).parent / "stopwords"
-_LANGUAGES = ("en", "es", "pt")
+# The version of the rules, kept beside the words of each tweet; `opslib words rebuild` looks at it.
+VERSION = 2
+
+# Between a word's spelling and what it is counted as, where the one does not follow from the other.
+SEPARATOR = "\t"
 _LONGEST = 60
+_LONGEST_LINK = 2_000
+
+_TONE = "[\U0001f3fb-\U0001f3ff]"
+_PICTURE = rf"\p{{Extended_Pictographic}}\ufe0f?{_TONE}?"
+_EMOJI = rf"[\U0001f1e6-\U0001f1ff]{{2}}|(?![\u00a9\u00ae\u2122]){_PICTURE}(?:\u200d{_PICTURE})*"
+_TOKEN = regex.compile(rf"({LETTER}+(?:['\u2019\u02bc\u02bb-]{LETTER}+)*)|{_EMOJI}")
+_DRESS = regex.compile(rf"\ufe0f|{_TONE}")
+_ADDRESS = regex.compile(r"https?://\S*", regex.IGNORECASE)
+# LINK looks long at every place: it is shown only what stands around a full stop.
+_CHUNK = regex.compile(r"\S++")
+_RETWEET = regex.compile(r"RT @\w{1,20}: ?")
+_THREE_OR_MORE = regex.compile(r"(\w)\1{2,}")
+_A_WORD = regex.compile(LETTER)
+_A_LETTER = regex.compile(r"\p{L}")
+_LAUGHTER = regex.compile(
+    r"k{2,}|[aeiou]*(?:h+[aeiu]+){2,}h*|(?:ja|je|ji){2,}j?|(?:rs){2,}s?|lo+l|l+m+f*a+o+|(?:ks){2,}k?|\u0647{3,}"
+)
+# Of Latin, Greek and Cyrillic, and of Arabic the vowel signs, the hamza on a letter and the drawn-out line.
+_ACCENTS = regex.compile("[\u0300-\u036f\u0640\u064b-\u0655\u0670]")
 
 
 def words_of(tweet: Mapping[str, Any]) -> list[str]:
-    """Return the counted words of *tweet*, as it spells them, each once whatever it repeats.
+    """Return what *tweet* is counted for, each once whatever it repeats.
 
-    *tweet* has ``text``, and may have X's ``entities`` and ``lang``. Words that fold alike are one word.
+    An entry is a word as the tweet spells it; where it is counted as something that does not follow from
+    that, as for ``gols`` which counts as ``gol``, a tab and this follow. An entry with a space is two
+    words that stand side by side; whether they belong together, :func:`merge` decides.
+
+    *tweet* has ``text``, and may have X's ``entities`` and ``lang``.
     """
-    text = html.unescape(tweet["text"])
-    retweet = _RETWEET.match(text)
-    if retweet:
-        text = text[retweet.end() :]
-        # X cuts long retweets; half a word is none, and half a hashtag would be another one.
-        text = _CUT.sub("", text)
-    text = unicodedata.normalize("NFC", text)
-    tags = _tags(text, tweet.get("entities"))
-    text = MENTION.sub(" ", LINK.sub(" ", text))
-    known = {tag.casefold() for tag in tags}
-    text = HASHTAG.sub(
-        lambda match: " " if match.group(1).casefold() in known else f" {match.group(1)}", text
-    )
-    stop_words = _stop_words(tweet.get("lang"))
+    text = _plain(tweet["text"])
+    tags = _tags(text, tweet.get("entities")) if "#" in text or "\uff03" in text else []
+    text = _without_names(text, {tag.casefold() for tag in tags})
+    lang = tweet.get("lang")
     found = {fold(f"#{tag}"): f"#{tag}" for tag in reversed(tags)}
-    for match in _WORD.finditer(text):
-        word = _spelling(match.group())
-        if _counts(word, stop_words):
-            found.setdefault(fold(word), word)
-    return list(found.values())
+    pairs: dict[str, str] = {}
+    end, before = -1, None
+    for match in _TOKEN.finditer(text):
+        entry = _entry(match.group(), lang)
+        start = match.start()
+        if entry is not None:
+            spelling, key, stored = entry
+            found.setdefault(key, stored)
+            if before is not None and start == end + 1 and text[end] == " " and match.group(1):
+                pair = f"{before[1]} {key}"
+                if pair not in pairs and before[1] != key:
+                    pairs[pair] = f"{before[0]} {spelling}"
+        end, before = match.end(), entry if match.group(1) else None
+    return [*found.values(), *(_stored(spelling, key) for key, spelling in pairs.items())]
 
 
 def count(tweets: Iterable[Iterable[str]]) -> dict[str, int]:
@@ -59,19 +79,60 @@ def count(tweets: Iterable[Iterable[str]]) -> dict[str, int]:
 
 
 def merge(spellings: Mapping[str, int]) -> dict[str, int]:
-    """Return the counts of words, given those of their spellings, the most frequent first.
+    """Return the counts of words, given those of the entries of :func:`words_of`, the most frequent first.
 
-    A word is shown in its commonest spelling.
+    A word is shown in its commonest form. Two words that belong together are one, and a tweet that holds
+    them is not counted for either of the two as well.
     """
     totals: Counter[str] = Counter()
     shown: dict[str, str] = {}
     # Of spellings equally common, the one that sorts last wins: small letters come after capitals.
-    for spelling, number in sorted(spellings.items(), key=lambda item: (item[1], item[0]), reverse=True):
-        key = fold(spelling)
+    for entry, number in sorted(spellings.items(), key=lambda item: (item[1], item[0]), reverse=True):
+        spelling, key = parts(entry)
         totals[key] += number
         shown.setdefault(key, spelling)
+    _join(totals)
     ordered = sorted(totals.items(), key=lambda item: (-item[1], item[0]))
-    return {shown[key]: number for key, number in ordered}
+    result: dict[str, int] = {}
+    for key, number in ordered:
+        # Two groups can look alike, as the verb and the noun of one spelling in two languages.
+        result[shown[key]] = result.get(shown[key], 0) + number
+    return result
+
+
+def parts(entry: str) -> tuple[str, str]:
+    """Return the spelling of an entry of :func:`words_of`, and what it is counted as."""
+    spelling, _, key = entry.partition(SEPARATOR)
+    return spelling, key or fold(spelling)
+
+
+# Two words belong together if at least so many tweets have them side by side, and if the square of that
+# number is at least this part of the product of the numbers of tweets with the one and with the other.
+_FEWEST_TOGETHER = 4
+_TOGETHER = 0.09
+
+
+def _join(totals: Counter[str]) -> None:
+    """Keep of the pairs in *totals* those that belong together, and take them from their two words.
+
+    The closest come first; a pair whose words are used up by others is none.
+    """
+    candidates = []
+    for pair, number in [(key, number) for key, number in totals.items() if " " in key]:
+        first, second = (totals[word] for word in pair.split(" "))
+        if number >= _FEWEST_TOGETHER and number**2 >= _TOGETHER * first * second:
+            candidates.append((-(number**2) / (first * second), -number, pair))
+        else:
+            del totals[pair]
+    for _, _, pair in sorted(candidates):
+        words = pair.split(" ")
+        if min(totals[word] for word in words) < totals[pair]:
+            del totals[pair]
+            continue
+        for word in words:
+            totals[word] -= totals[pair]
+    for key in [key for key, number in totals.items() if number <= 0]:
+        del totals[key]
 
 
 @lru_cache(maxsize=100_000)
@@ -83,8 +144,23 @@ def fold(word: str) -> str:
     folded = unicodedata.normalize("NFC", word).casefold()
     if folded.startswith("#"):
         return folded
-    bare = _LATIN_ACCENTS.sub("", unicodedata.normalize("NFD", folded))
-    return unicodedata.normalize("NFC", bare)
+    if folded.isascii():
+        return folded
+    bare = _ACCENTS.sub("", unicodedata.normalize("NFD", folded))
+    return unicodedata.normalize("NFC", _DRESS.sub("", bare))
+
+
+def _plain(text: str) -> str:
+    """Return *text* with HTML entities decoded, and a retweet's without its head and its cut end."""
+    if "&" in text:
+        text = html.unescape(text)
+    retweet = _RETWEET.match(text) if text.startswith("RT @") else None
+    if retweet:
+        # X cuts long retweets; half a word is none, and half a hashtag would be another one.
+        text = text[retweet.end() :].rstrip()
+        if text.endswith("\u2026"):
+            text = " ".join(text.split(" ")[:-1])
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _tags(text: str, entities: Mapping[str, Any] | None) -> list[str]:
@@ -95,25 +171,48 @@ def _tags(text: str, entities: Mapping[str, Any] | None) -> list[str]:
     return [unicodedata.normalize("NFC", tag) for tag in tags if isinstance(tag, str) and tag]
 
 
+def _without_names(text: str, tags: set[str]) -> str:
+    """Return *text* without links, mentions and *tags*; what they parted does not stand side by side."""
+    if "://" in text:
+        text = _ADDRESS.sub("\n", text)
+    if "." in text:
+        text = _CHUNK.sub(_without_links, text)
+    if "@" in text or "\uff20" in text:
+        text = MENTION.sub("\n", text)
+    if tags:
+        text = HASHTAG.sub(
+            lambda tag: "\n" if tag.group(1).casefold() in tags else f"\n{tag.group(1)}\n", text
+        )
+    return text
+
+
+def _without_links(chunk: regex.Match[str]) -> str:
+    text: str = chunk.group()
+    return LINK.sub("\n", text) if "." in text[1:-1] and len(text) <= _LONGEST_LINK else text
+
+
+@lru_cache(maxsize=100_000)
+def _entry(token: str, lang: str | None) -> tuple[str, str, str] | None:
+    """Return spelling, key and entry of *token*; nothing for what is not counted, such as a stop word."""
+    if not _A_WORD.match(token):
+        key = fold(token)
+        return key, key, key
+    spelling = bare(_spelling(token), lang)
+    key = fold(spelling)
+    if not 2 <= len(key) <= _LONGEST or not _A_LETTER.search(key):
+        return None
+    if key in stop_words(lang) or _LAUGHTER.fullmatch(key):
+        return None
+    key = fold(lemma(spelling, lang))
+    return spelling, key, _stored(spelling, key)
+
+
 def _spelling(word: str) -> str:
     """Return *word* with one apostrophe for all kinds of it, and without letters held (``gooool``)."""
-    word = word.replace("\u2019", "'").replace("\u02bc", "'").strip("_")
-    return _THREE_OR_MORE.sub(r"\1", word)
+    for apostrophe in "\u2019\u02bc\u02bb":
+        word = word.replace(apostrophe, "'")
+    return str(_THREE_OR_MORE.sub(r"\1", word.strip("_")))
 
 
-def _counts(word: str, stop_words: frozenset[str]) -> bool:
-    key = fold(word)
-    if len(key) < 2 or len(key) > _LONGEST or not re.search(r"[^\W\d_]", key):
-        return False
-    return key not in stop_words and not _LAUGHTER.fullmatch(key)
-
-
-@lru_cache(maxsize=100)
-def _stop_words(lang: str | None) -> frozenset[str]:
-    """Return the stop words of a language; where nobody knows which it is, those of all lists."""
-    chosen = (lang,) if lang in _LANGUAGES else _LANGUAGES if lang in (None, "und") else ()
-    words: set[str] = set()
-    for name in ("any", *chosen):
-        for line in (_STOP_WORDS / f"{name}.txt").read_text(encoding="utf-8").splitlines():
-            words.update(fold(_spelling(word)) for word in line.partition("#")[0].split())
-    return frozenset(words)
+def _stored(spelling: str, key: str) -> str:
+    return spelling if fold(spelling) == key else f"{spelling}{SEPARATOR}{key}"

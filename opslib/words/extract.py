@@ -1,24 +1,64 @@
-"""Where a text holds hashtags, mentions and links, for tweets that come without X's own entities."""
+"""Where a text holds hashtags, mentions, cashtags and links, for tweets that come without X's own entities.
+
+What counts as one follows X's published conformance suite (twitter-text, ``extract.yml``).
+"""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from dataclasses import dataclass
+from pathlib import Path
+
+import regex
+
+# A character of a word. For `regex`, unlike `re`, this includes the combining marks, without which Hindi and
+# Arabic fall apart.
+LETTER = r"\w"
 
 
-def _marks() -> str:
-    """Return the combining marks: in Hindi or Arabic they are parts of words, which ``re`` does not know."""
-    characters = map(chr, range(0x300, 0x10000))
-    return "".join(character for character in characters if unicodedata.category(character).startswith("M"))
+def _top_level_domains() -> list[str]:
+    lines = Path(__file__).with_name("tlds.txt").read_text(encoding="utf-8").splitlines()
+    return [domain for line in lines for domain in line.partition("#")[0].split()]
 
 
-# A character of a word.
-LETTER = rf"[\w{_marks()}]"
-LINK = re.compile(r"https?://\S+|\bwww\.\S+|\b(?:t\.co|pic\.(?:twitter|x)\.com)/\w+", re.IGNORECASE)
+_TLD = rf"(?:{'|'.join(_top_level_domains())})(?=[^0-9A-Za-z@+-]|$)"
+_LATIN = r"0-9A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
+_ANY = r"\p{L}\p{N}\p{M}\p{So}"
+
+
+def _host(letters: str) -> str:
+    label = rf"[{letters}](?:[{letters}_-]*[{letters}])?"
+    last = rf"[{letters}](?:[{letters}-]*[{letters}])?"
+    return rf"(?:{label}\.)*{last}\.{_TLD}"
+
+
+_IN_PATH = rf"{_LATIN}\u0400-\u04ff!*';:=+,.$/%#\[\]\u2013\u2014_~@&|-"
+_ENDS_PATH = rf"{_LATIN}\u0400-\u04ff=_#/+-"
+_PATH = rf"(?:/(?:[{_IN_PATH}]*\([{_IN_PATH}]+\))*(?:[{_IN_PATH}]*[{_ENDS_PATH}])?)?"
+_QUERY = r"(?:\?[0-9A-Za-z!?*'@();:&=+$/%#\[\]_.,~|-]*[0-9A-Za-z_&=#/-])?"
+_TCO = r"t\.co/(?:[0-9A-Za-z]{1,40}(?![0-9A-Za-z])|(?=[0-9A-Za-z]{41})(*FAIL))"
+_BARE = (
+    rf"(?<![A-Za-z0-9@\uff20$#\uff03\u202a-\u202e_./-])(?:{_TCO}|(?!t\.co/\w){_host(_LATIN)}{_PATH}{_QUERY})"
+)
+_WITH_SCHEME = (
+    r"(?<![A-Za-z0-9@\uff20$#\uff03\u202a-\u202e])https?://"
+    rf"(?:{_TCO}|(?!t\.co/\w){_host(_ANY)}(?::\d+)?{_PATH}{_QUERY})"
+)
+LINK = regex.compile(f"{_WITH_SCHEME}|{_BARE}", regex.IGNORECASE)
+
+_IN_TAG = (
+    r"[\p{L}\p{M}\p{Nd}_\u200c\u200d\ua67e\u05be\u05f3\u05f4\uff5e\u301c\u309b\u309c\u30a0\u30fb\u3003"
+    r"\u0f0b\u0f0c\u00b7]"
+)
 # X takes no hashtag out of the middle of a word, of a link or of an HTML entity (&#39;), and none of digits.
-HASHTAG = re.compile(rf"(?<![\w&/])[#\uff03](?={LETTER}*[^\W\d_])({LETTER}+)")
-MENTION = re.compile(r"(?<![\w!#$%&*@\uff20/])[@\uff20]([A-Za-z0-9_]{1,15})(?![\w@])")
+HASHTAG = regex.compile(
+    rf"(?<![\p{{L}}\p{{Nd}}_&/]|\p{{L}}\p{{M}}+)[#\uff03](?={_IN_TAG}*[\p{{L}}\p{{M}}])"
+    rf"({_IN_TAG}++)(?![#\uff03]|://)"
+)
+MENTION = regex.compile(
+    r"(?:(?<![A-Za-z0-9_!#$%&*@\uff20/])|(?<=(?<![A-Za-z0-9_+~.-])[Rr][Tt]:?))[@\uff20]"
+    r"([A-Za-z0-9_]{1,20}+)(?![@\uff20\u00c0-\u024f]|://)"
+)
+CASHTAG = regex.compile(r"(?<!\S)\$([A-Za-z]{1,6}(?:[._][A-Za-z]{1,2})?)(?![A-Za-z0-9])")
 
 
 @dataclass(frozen=True)
@@ -32,11 +72,7 @@ class Found:
 
 def links(text: str) -> list[Found]:
     """Return the links of *text*, without the punctuation that closes a sentence."""
-    found = []
-    for match in LINK.finditer(text):
-        link = match.group().rstrip(".,;:!?)]}'\"\u2026\u201d")
-        found.append(Found(match.start(), match.start() + len(link), link))
-    return found
+    return [Found(match.start(), match.end(), match.group()) for match in LINK.finditer(text)]
 
 
 def hashtags(text: str) -> list[Found]:
@@ -49,10 +85,12 @@ def mentions(text: str) -> list[Found]:
     return _outside_links(MENTION, text)
 
 
-def _outside_links(pattern: re.Pattern[str], text: str) -> list[Found]:
-    inside = links(text)
-    return [
-        Found(match.start(), match.end(), match.group(1))
-        for match in pattern.finditer(text)
-        if not any(link.start <= match.start() < link.end for link in inside)
-    ]
+def cashtags(text: str) -> list[Found]:
+    """Return the stock symbols of *text*, such as ``$TEST``."""
+    return _outside_links(CASHTAG, text)
+
+
+def _outside_links(pattern: regex.Pattern[str], text: str) -> list[Found]:
+    found = [Found(match.start(), match.end(), match.group(1)) for match in pattern.finditer(text)]
+    inside = links(text) if found and "." in text else []
+    return [part for part in found if not any(link.start <= part.start < link.end for link in inside)]

@@ -7,14 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from opslib.words import count, fold, words_of
+from opslib.words import count, fold, parts, words_of
 from opslib.words.extract import Found, hashtags, links, mentions
 
 REAL_TWEETS = Path(__file__).resolve().parents[3] / "shared/data/tweets"
 
 
 def words(text: str, lang: str = "pt") -> list[str]:
-    return words_of({"text": text, "lang": lang})
+    """Return the single words, as they are spelt."""
+    return spelt(words_of({"text": text, "lang": lang}))
+
+
+def spelt(entries: list[str]) -> list[str]:
+    return [spelling for spelling, _ in map(parts, entries) if " " not in spelling]
+
+
+def counted(*texts: str, lang: str = "pt") -> dict[str, int]:
+    return count(words_of({"text": text, "lang": lang}) for text in texts)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +41,7 @@ def words(text: str, lang: str = "pt") -> list[str]:
         ("#MasterChefBR começou #masterchefbr", ["#MasterChefBR", "começou"]),
         ("o#sol #2026 &#39;", ["sol"]),
         ("RT @ana: amor demais pelo #Masterch\u2026", ["amor"]),
+        ("amei 😂😂 ❤️ 👍🏽 👍 🇧🇷", ["amei", "😂", "❤", "👍", "🇧🇷"]),
         ("", []),
     ],
 )
@@ -41,7 +51,10 @@ def test_the_words_of_a_tweet(text: str, expected: list[str]) -> None:
 
 def test_what_x_says_of_hashtags_counts_more_than_what_the_text_shows() -> None:
     entities = {"hashtags": [{"start": 0, "end": 5, "tag": "Gol"}]}
-    assert words_of({"text": "#Gol do #Bahia", "entities": entities, "lang": "pt"}) == ["#Gol", "Bahia"]
+    assert spelt(words_of({"text": "#Gol do #Bahia", "entities": entities, "lang": "pt"})) == [
+        "#Gol",
+        "Bahia",
+    ]
     assert words_of({"text": "#Gol", "entities": {}}) == ["Gol"]
 
 
@@ -49,7 +62,7 @@ def test_stop_words_are_those_of_the_tweets_language() -> None:
     assert words("the time venceu", "pt") == ["the", "time", "venceu"]
     assert words("the team won", "en") == ["team", "won"]
     assert words("el tiempo de la gente", "es") == ["tiempo", "gente"]
-    assert words_of({"text": "the povo la gente"}) == ["povo", "gente"]
+    assert spelt(words_of({"text": "the povo la gente"})) == ["povo", "gente"]
 
 
 def test_marks_belong_to_their_words() -> None:
@@ -59,7 +72,7 @@ def test_marks_belong_to_their_words() -> None:
 
 def test_a_count_is_a_number_of_tweets_in_the_commonest_spelling() -> None:
     tweets = ["amanhecer Café café café", "cafe bom", "Café", "#Café #cafe", "café"]
-    assert count(map(words, tweets)) == {"Café": 4, "#cafe": 1, "#Café": 1, "amanhecer": 1, "bom": 1}
+    assert counted(*tweets) == {"Café": 4, "#cafe": 1, "#Café": 1, "amanhecer": 1, "bom": 1}
 
 
 def test_hashtags_differ_by_accent_and_not_by_case() -> None:
@@ -69,10 +82,10 @@ def test_hashtags_differ_by_accent_and_not_by_case() -> None:
 
 
 def test_places_in_the_text() -> None:
-    text = "veja (https://a.b/c#d). @ana e a@b.c #Gol"
-    assert links(text) == [Found(6, 21, "https://a.b/c#d")]
-    assert mentions(text) == [Found(24, 28, "ana")]
-    assert hashtags(text) == [Found(37, 41, "Gol")]
+    text = "veja (https://a.br/c#d). @ana e a@b.c #Gol"
+    assert links(text) == [Found(6, 22, "https://a.br/c#d")]
+    assert mentions(text) == [Found(25, 29, "ana")]
+    assert hashtags(text) == [Found(38, 42, "Gol")]
 
 
 @pytest.mark.skipif(not REAL_TWEETS.is_dir(), reason="the shared real tweets are not beside this checkout")
@@ -82,8 +95,8 @@ def test_hashtags_of_real_tweets_are_counted_as_they_stand_in_the_file() -> None
         tag.casefold() for line in lines for tag in {t.casefold() for t in re.findall(r"#(\w+)", line)}
     )
     del expected["55357"]  # &amp;#55357; is half an emoji that somebody encoded twice
-    counted = count(words_of({"text": line, "lang": "pt"}) for line in lines)
-    assert {word[1:].casefold(): n for word, n in counted.items() if word.startswith("#")} == expected
+    found = counted(*lines)
+    assert {word[1:].casefold(): n for word, n in found.items() if word.startswith("#")} == expected
 
 
 @pytest.mark.parametrize("lang", ["pt", "es", "en"])
@@ -98,3 +111,70 @@ def test_stop_word_lists_keep_content_words(lang: str) -> None:
 
 def test_words_can_be_written_as_json() -> None:
     assert json.loads(json.dumps(words("Olá, mundo! #oi"))) == ["#oi", "mundo"]
+
+
+# Labelled by hand: which forms are one word, and which are not.
+LEMMAS = [
+    ("pt", "gol gols", True),
+    ("pt", "cantando cantou cantar", True),
+    ("pt", "mulher mulheres", True),
+    ("pt", "novela novelas", True),
+    ("pt", "festa festar", False),
+    ("pt", "partido partir", False),
+    ("pt", "casa casar", False),
+    ("es", "amigo amigos", True),
+    ("es", "hablando hablar", True),
+    ("es", "canciones canción", True),
+    ("es", "partido partir", False),
+    ("en", "game games", True),
+    ("en", "winning wins win", True),
+    ("en", "better good", False),
+    ("en", "news new", False),
+    ("fr", "énergies énergie", True),
+    ("fr", "chevaux cheval", True),
+    ("fr", "police politique", False),
+    ("ar", "كتاب كتب", False),
+]
+
+
+@pytest.mark.parametrize(("lang", "forms", "together"), LEMMAS)
+def test_inflections_are_one_word(lang: str, forms: str, together: bool) -> None:
+    found = counted(*forms.split(), lang=lang)
+    assert len(found) == (1 if together else len(forms.split()))
+    assert sum(found.values()) == len(forms.split())
+
+
+def test_forms_of_one_word_count_once_a_tweet_and_show_the_commonest() -> None:
+    assert counted("gol gols", "gols!", "os gols", "gol") == {"gols": 4}
+    assert words("gol gols Gol") == ["gol"]
+
+
+def test_two_words_that_belong_together_are_one() -> None:
+    tweets = ["Ana Maria chegou"] * 4 + ["ana maria", "viva Ana"]
+    assert counted(*tweets) == {"Ana Maria": 5, "Ana": 1, "chegou": 4, "viva": 1}
+
+
+@pytest.mark.parametrize(
+    "between",
+    [", ", ". ", " e ", " @x ", " https://t.co/a ", " #b ", "\n", "  "],
+    ids=lambda text: text.strip(),
+)
+def test_what_parts_two_words_parts_them(between: str) -> None:
+    assert not any(" " in word for word in counted(*[f"Ana{between}Maria"] * 9))
+
+
+def test_words_that_meet_by_chance_stay_apart() -> None:
+    tweets = ["gente linda"] * 4 + ["gente"] * 30 + ["linda"] * 30
+    assert counted(*tweets) == {"gente": 34, "linda": 34}
+
+
+def test_what_hangs_on_a_word_with_an_apostrophe() -> None:
+    assert words("l\u2019écologie n'est qu'une énergie", "fr") == ["écologie", "énergie"]
+    assert words("David's team don\u2019t", "en") == ["David", "team"]
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 25_000, "a." * 12_500, "#a" * 10_000, "@a" * 10_000, "RT @a: " + "…" * 9_000]
+)
+def test_long_strings_are_read_to_their_end(text: str) -> None:
+    assert len(words_of({"text": text, "lang": "pt"})) <= 2

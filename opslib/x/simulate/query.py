@@ -7,10 +7,11 @@ rather than name (``is:``, ``has:``, ``lang:``) cannot stand alone, nor can nega
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable
+
+import regex
 
 from opslib.words.extract import LETTER
 
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
 MAX_LENGTH = 512
 # More than anyone writes, and less than what Python can follow.
 _MAX_DEPTH = 50
-_PARTS = re.compile(
+_PARTS = regex.compile(
     rf'\s*(?P<minus>-)?(?:(?P<paren>[()])|(?P<operator>[a-z_]+):(?P<value>"[^"]*"|[^\s()"]+)'
     rf'|"(?P<phrase>[^"]*)"|(?P<sign>[#\uff03@$])(?P<name>{LETTER}+)|(?P<word>[^\s()"]+))'
 )
-_TOKEN = re.compile(rf"{LETTER}+|[^\w\s\x00-\x7f\u2000-\u206f]")
+_TOKEN = regex.compile(rf"{LETTER}+|[^\w\s\x00-\x7f\u2000-\u206f]")
 _IS = {"retweet": "retweeted", "quote": "quoted", "reply": "replied_to"}
 _HAS = {"hashtags": "hashtags", "mentions": "mentions", "links": "urls", "cashtags": "cashtags"}
 # Known to X; tweets made of texts have none of these.
@@ -103,12 +104,12 @@ class _Expression:
 
 @dataclass
 class _Parser:
-    parts: list[re.Match[str]]
+    parts: list[regex.Match[str]]
     place: int = field(default=0)
     depth: int = field(default=0)
 
     @property
-    def here(self) -> re.Match[str] | None:
+    def here(self) -> regex.Match[str] | None:
         return self.parts[self.place] if self.place < len(self.parts) else None
 
     def alternatives(self) -> _Expression:
@@ -151,7 +152,7 @@ class _Parser:
         return inner
 
 
-def _split(query: str) -> list[re.Match[str]]:
+def _split(query: str) -> list[regex.Match[str]]:
     parts = []
     place = 0
     end = len(query.rstrip())
@@ -166,7 +167,7 @@ def _split(query: str) -> list[re.Match[str]]:
     return parts
 
 
-def _term(part: re.Match[str]) -> _Expression:
+def _term(part: regex.Match[str]) -> _Expression:
     if part["operator"]:
         return _operator(part["operator"], part["value"].strip('"'))
     if part["sign"] in ("#", "\uff03"):

@@ -1,0 +1,48 @@
+"""The words of stored tweets, taken anew by the rules of today."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pymongo import UpdateOne
+
+from opslib.words import VERSION, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pymongo.collection import Collection
+
+_OLD = {"words_version": {"$ne": VERSION}}
+
+
+def outdated(tweets: Collection[dict[str, Any]]) -> int:
+    """Return how many of *tweets* have words by other rules than today's."""
+    return tweets.count_documents(_OLD)
+
+
+def rebuild_words(tweets: Collection[dict[str, Any]], batch: int) -> Iterator[int]:
+    """Bring the words of *tweets* up to date, and yield how many after each write of *batch*.
+
+    What is done is marked by its version, so a second call goes on where the first one ended. A tweet
+    that a newer copy replaced meanwhile has its words by today's rules, and is left alone.
+    """
+    last: Any = None
+    fields = {"text": 1, "lang": 1, "entities": 1}
+    while True:
+        after = {"_id": {"$gt": last}} if last is not None else {}
+        found = list(tweets.find({**_OLD, **after}, fields).sort("_id", 1).limit(batch))
+        if not found:
+            return
+        tweets.bulk_write(
+            [
+                UpdateOne(
+                    {"_id": tweet["_id"], **_OLD},
+                    {"$set": {"words": words_of(tweet), "words_version": VERSION}},
+                )
+                for tweet in found
+            ],
+            ordered=False,
+        )
+        last = found[-1]["_id"]
+        yield len(found)

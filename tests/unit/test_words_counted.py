@@ -1,0 +1,179 @@
+# ruff: noqa: RUF001 - the marks of other scripts are what this is about
+"""The real tweets counted from docs/words.md alone: this count shares no code with opslib's."""
+
+from __future__ import annotations
+
+import html
+import importlib.util
+import json
+import unicodedata
+from collections import Counter
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+import regex
+import simplemma
+
+ROOT = Path(__file__).resolve().parents[2]
+REAL_TWEETS = ROOT.parent / "shared/data/tweets"
+LISTS = ROOT / "opslib/words/stopwords"
+OWN = {"pt": ["pt"], "es": ["es"], "en": ["en"], "hi": ["hi", "en"], "ar": ["ar"]}
+ELIDED = ("jusqu'", "lorsqu'", "puisqu'", "quelqu'", "qu'", *(f"{letter}'" for letter in "cdjlmnst"))
+LAUGHS = [
+    "k{2,}", "[aeiou]*(h+[aeiu]+){2,}h*", "(ja|je|ji){2,}j?", "(rs){2,}s?",
+    "lo+l", "l+m+f*a+o+", "(ks){2,}k?", "ه{3,}",
+]  # fmt: skip
+
+
+LATIN = "0-9A-Za-zÀ-ÖØ-öø-ɏ"
+DOMAINS = "|".join(
+    domain
+    for line in LISTS.with_name("tlds.txt").read_text(encoding="utf-8").split("\n")
+    for domain in line.split("#")[0].split()
+)
+HOST = (
+    rf"(?i:(?:[{LATIN}](?:[{LATIN}_-]*[{LATIN}])?\.)+(?:{DOMAINS})(?![0-9A-Za-z@+-])(?:/[{LATIN}/_.?=&%-]*)?)"
+)
+
+
+def folded(word: str) -> str:
+    word = unicodedata.normalize("NFC", word).casefold()
+    if word[0] == "#":
+        return word
+    kept = [
+        c
+        for c in unicodedata.normalize("NFD", word)
+        if not (0x300 <= ord(c) <= 0x36F or 0x64B <= ord(c) <= 0x655 or ord(c) in (0x670, 0x640, 0xFE0F))
+        and not 0x1F3FB <= ord(c) <= 0x1F3FF
+    ]
+    return unicodedata.normalize("NFC", "".join(kept))
+
+
+@lru_cache
+def stops(lang: str) -> set[str]:
+    found: list[str] = []
+    for name in ["any", *OWN.get(lang, [])]:
+        for line in (LISTS / f"{name}.txt").read_text(encoding="utf-8").split("\n"):
+            found += line.split("#")[0].split()
+    if lang not in ("pt", "es", "en"):
+        folder = importlib.util.find_spec("stopwordsiso").submodule_search_locations[0]
+        found += json.loads(Path(folder, "stopwords-iso.json").read_text(encoding="utf-8"))[lang]
+    return {folded(word.replace("’", "'")) for word in found}
+
+
+@lru_cache(100_000)
+def counted_as(token: str, lang: str) -> tuple[str, str] | None:
+    word = regex.sub("[’ʼʻ]", "'", token).strip("_")
+    word = regex.sub(r"(\w)\1\1+", r"\1", word)
+    if lang == "fr":
+        word = next((word[len(e) :] for e in ELIDED if word.lower().startswith(e)), word)
+    if lang == "en" and word.lower().endswith("'s") and folded(word) not in stops(lang):
+        word = word[:-2]
+    if not word:
+        return None
+    key = folded(word)
+    if not 2 <= len(key) <= 60 or not any(c.isalpha() for c in key) or key in stops(lang):
+        return None
+    if any(regex.fullmatch(laugh, key) for laugh in LAUGHS):
+        return None
+    if lang != "ar" and len(word) >= 4 and word.isalpha():
+        if lang in ("pt", "es") and regex.search("(ado|ada|ido|ida)s?$", word.lower()):
+            return word, key
+        lemma = simplemma.lemmatize(word.lower(), lang)
+        if len(lemma) <= len(word) and lemma[:2].lower() == word[:2].lower() and " " not in lemma:
+            return word, folded(lemma)
+    return word, key
+
+
+def tokens(text: str) -> list[tuple[str, str]]:
+    """Return the parts of *text* with their kind: tag, word, emoji, space (one alone) or other."""
+    pictograph = r"\p{Extended_Pictographic}️?[🏻-🏿]?"
+    kinds = {
+        "other": r"(?i:https?://\S*)|(?:(?<![A-Za-z0-9_!#$%&*@＠/])|(?<=\b(?i:rt):?))"
+        rf"[@＠][A-Za-z0-9_]{{1,20}}+(?![@＠À-ɏ]|://)|(?<![A-Za-z0-9À-ɏ@$#_./-]){HOST}",
+        "tag": r"(?<![\p{L}\p{Nd}_&/]|\p{L}\p{M}+)[#＃](?=\w*[\p{L}\p{M}])[\w·]++(?![#＃]|://)",
+        "word": r"\w+(?:['’ʼʻ-]\w+)*",
+        "emoji": rf"[🇦-🇿]{{2}}|(?![©®™]){pictograph}(?:\u200d{pictograph})*",
+        "space": r" (?! )",
+        "rest": r"(?s:.)",
+    }
+    pattern = "|".join(f"(?P<{kind}>{rule})" for kind, rule in kinds.items())
+    return [(match.lastgroup, match.group()) for match in regex.finditer(pattern, text)]
+
+
+def words(text: str, lang: str) -> tuple[dict[str, str], set[str], dict[str, str]]:
+    """Return the words, and the pairs, of a tweet: what each counts as with its spelling."""
+    text = html.unescape(text)
+    head = regex.match("RT @[A-Za-z0-9_]+: ?", text)
+    if head:
+        text = text[head.end() :].rstrip()
+        if text.endswith("…"):
+            text = text[: text.rindex(" ")] if " " in text else ""
+    single: dict[str, str] = {}
+    pairs: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    before, gap = None, ""
+    for kind, token in tokens(unicodedata.normalize("NFC", text)):
+        if kind == "tag":
+            tag = "#" + token[1:]
+            tags[folded(tag)] = tags.get(folded(tag), tag)
+        if kind == "emoji":
+            single.setdefault(folded(token), folded(token))
+        if kind == "word":
+            found = counted_as(token, lang)
+            if found:
+                single.setdefault(found[1], found[0])
+                if before and gap == " " and before[1] != found[1]:
+                    pairs.setdefault(f"{before[1]} {found[1]}", f"{before[0]} {found[0]}")
+            before, gap = found, ""
+        elif kind == "space":
+            gap += " "
+        else:
+            before = None
+    return {**single, **tags}, set(tags), pairs
+
+
+def count(lines: list[str], lang: str) -> dict[str, int]:
+    numbers: Counter[str] = Counter()
+    spelt: dict[str, Counter[str]] = {}
+    for line in lines:
+        single, _, pairs = words(line, lang)
+        for key, spelling in [*single.items(), *pairs.items()]:
+            numbers[key] += 1
+            spelt.setdefault(key, Counter())[spelling] += 1
+
+    def closeness(pair: str) -> float:
+        one, two = pair.split(" ")
+        return numbers[pair] ** 2 / (numbers[one] * numbers[two])
+
+    left = Counter({key: n for key, n in numbers.items() if " " not in key})
+    close = [key for key, n in numbers.items() if " " in key and n >= 4 and closeness(key) >= 0.09]
+    for pair in sorted(close, key=lambda p: (-closeness(p), -numbers[p], p)):
+        one, two = pair.split(" ")
+        if min(left[one], left[two]) >= numbers[pair]:
+            left[one] -= numbers[pair]
+            left[two] -= numbers[pair]
+            left[pair] = numbers[pair]
+    shown: Counter[str] = Counter()
+    for key, number in left.items():
+        if number:
+            shown[max(spelt[key], key=lambda s: (spelt[key][s], s))] += number
+    return dict(shown)
+
+
+@pytest.mark.skipif(not REAL_TWEETS.is_dir(), reason="the shared real tweets are not beside this checkout")
+@pytest.mark.parametrize("lang", ["pt", "es", "en", "fr", "hi", "ar"])
+def test_real_tweets_are_counted_as_the_page_says(lang: str) -> None:
+    from opslib import words as ours
+
+    lines = (REAL_TWEETS / f"{lang}.txt").read_text(encoding="utf-8").splitlines()
+    expected = count(lines, lang)
+    assert len(expected) > 2000
+    found = ours.count(ours.words_of({"text": line, "lang": lang}) for line in lines)
+    differing = {
+        word: (found.get(word), expected.get(word))
+        for word in found.keys() | expected.keys()
+        if found.get(word) != expected.get(word)
+    }
+    assert differing == {}

@@ -1,0 +1,50 @@
+"""The extractor against the conformance suite of twitter-text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from opslib.words import extract
+
+SUITE = Path(__file__).resolve().parents[3] / "shared/data/twitter-text/extract.yml"
+# The cases that this extractor answers otherwise, each with the reason.
+KNOWN = {
+    "Extract non-ASCII host name URLs with protocol, but ignore host names bigger than 63 characters. "
+    "Also handle exceptions for non-ASCII hostnames longer than 256 characters": "lengths are not looked at",
+    "DO NOT extract invalid URL": "whether Punycode is right is not looked at",
+}
+KINDS = {
+    "hashtags": extract.hashtags,
+    "mentions": extract.mentions,
+    "cashtags": extract.cashtags,
+    "urls": extract.links,
+}
+
+pytestmark = pytest.mark.skipif(
+    not SUITE.is_file(), reason="twitter-text's suite is not beside this checkout"
+)
+
+
+def cases() -> list[Any]:
+    if not SUITE.is_file():
+        return []
+    tests = yaml.safe_load(SUITE.read_text(encoding="utf-8"))["tests"]
+    return [pytest.param(kind, case, id=case["description"]) for kind in KINDS for case in tests[kind]]
+
+
+@pytest.mark.parametrize(("kind", "case"), cases())
+def test_the_suite(kind: str, case: dict[str, Any]) -> None:
+    found = [part.text for part in KINDS[kind](case["text"])]
+    if case["description"] in KNOWN:
+        assert found != case["expected"], "it passes: take it off the list"
+    else:
+        assert found == case["expected"]
+
+
+def test_few_cases_are_answered_otherwise() -> None:
+    assert len(cases()) == 187
+    assert len(KNOWN) <= 5
