@@ -152,7 +152,10 @@ def _updates(
 
     def with_words(key: Key, change: Document) -> Document:
         # Those of the copy as it came, with its entities and its language.
-        return {**change, "words": complete(documents[key])["words"]} if "text" in change else change
+        if "text" not in change:
+            return change
+        document = complete(documents[key])
+        return {**change, "words": document["words"], "words_version": document["words_version"]}
 
     changed = {key: changes(found, documents[key]) for key, found in known.items()}
     outcome.unchanged += sum(not change for change in changed.values())

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
-UNITS = ("zookeeper", "kafka", "mongodb", "nifi", "opslib-sink@1", "opslib-simulate")
+UNITS = ("zookeeper", "kafka", "mongodb", "nifi", "opslib-sink@1", "opslib-rollup", "opslib-simulate")
 
 
 def run(*command: str | Path, **environment: str) -> tuple[float, str]:

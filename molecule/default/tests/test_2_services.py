@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 
 import pytest
@@ -76,3 +77,33 @@ def test_nifi_refuses_a_client_without_a_certificate(lake):
 def test_the_doctor_finds_everything_well(host):
     said = host.run("opslib doctor")
     assert said.rc == 0, said.stdout + said.stderr
+
+
+def test_word_counts_are_made_of_what_was_collected(lake):
+    with using.mongodb(lake) as client:
+        whole = {"unit": "day", "woeid": None, "topic": None}
+        days = list(client.trendlake.word_counts.find(whole, {"tweets": 1}))
+        assert 0 < sum(day["tweets"] for day in days) <= client.trendlake.tweets.count_documents({})
+
+
+def test_dead_letters_can_be_looked_through(host):
+    said = host.run("opslib dlq list --format json")
+    assert (said.rc, said.stdout) == (0, ""), said.stderr
+
+
+def test_what_collecting_cost_is_told(host):
+    said = host.run("opslib stats --format json")
+    assert said.rc == 0, said.stderr
+    kinds = json.loads(said.stdout)["budget"]["kinds"]
+    assert kinds["post"]["resources"] > 0
+    assert kinds["trend"]["resources"] > 0
+
+
+def test_the_token_of_the_flow_may_do_what_collecting_needs(host):
+    said = host.run("opslib x check")
+    assert said.rc == 0, said.stdout + said.stderr
+
+
+def test_the_running_flow_is_the_deployed_one(host):
+    assert host.run("opslib flow diff").rc == 0
+    assert json.loads(host.run("opslib flow status --format json").stdout)["changed_by_hand"] is False
