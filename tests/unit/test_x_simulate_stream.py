@@ -35,6 +35,12 @@ def test_a_post_comes_with_the_rules_that_it_matches(x: Client) -> None:
     assert (ledger["charged"]["posts"], ledger["charged"]["users"]) == (2, 2)
 
 
+def test_more_posts_than_are_sent_at_once_all_come(x: Client) -> None:
+    with x.stream() as messages:
+        ids = x.add(*(f"gol {number}" for number in range(1201)))
+        assert [message["data"]["id"] for message in posts(messages, 1201)] == ids
+
+
 def test_what_was_written_before_is_not_sent(x: Client) -> None:
     x.add("gol antigo")
     with x.stream() as messages:

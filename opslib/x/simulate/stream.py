@@ -25,6 +25,8 @@ Json = dict[str, Any]
 
 # How often, in seconds, it looks for new tweets: small beside what a network takes.
 _POLL = 0.02
+# Posts sent at once, before others get their turn.
+_BATCH = 500
 _FAULTS_OF_POSTS = tuple(fault for fault in FAULTS if fault not in REFUSALS)
 _END = b"\r\n"
 
@@ -118,13 +120,14 @@ class Stream:
             if self._stall:
                 self._stall = False
                 await asyncio.sleep(self._x.faults.stall_seconds)
-            await asyncio.sleep(_POLL)
+            # With more to send, only others get their turn.
+            await asyncio.sleep(0 if self._queue else _POLL)
 
     def _messages(self) -> Iterable[bytes]:
         """Return the lines for what was written since the last time, faults included."""
         self._x.store.refresh()
         lines: list[bytes] = []
-        while self._queue and not self._stall:
+        while self._queue and not self._stall and len(lines) < _BATCH:
             tweet = self._queue.popleft()
             rules = self._x.rules.matching(tweet.indexed)
             if not rules or self._x.store.gone(tweet.id):
@@ -136,7 +139,10 @@ class Stream:
             if problems:
                 message["errors"] = problems
             message["matching_rules"] = [rule.reference() for rule in rules]
-            lines += self._with_fault(message, b"".join(lines))
+            try:
+                lines += self._with_fault(message)
+            except _Cut as cut_in:
+                raise _Cut(b"".join(lines) + cut_in.rest) from None
         if lines:
             lines.append(self._behind())
         return lines
@@ -146,15 +152,15 @@ class Stream:
         held, self._held = self._held, None
         return held or b""
 
-    def _with_fault(self, message: Json, before: bytes) -> list[bytes]:
-        """Return the lines for one post; raise :class:`_Cut` behind what came *before* it."""
+    def _with_fault(self, message: Json) -> list[bytes]:
+        """Return the lines for one post; raise :class:`_Cut` if the connection ends in it."""
         fault = self._x.faults.draw("stream", _FAULTS_OF_POSTS)
         if fault == "partial":
             message = partial(message)
         line = orjson.dumps(message) + _END
         self._x.ledger.enter("stream", message, cut=fault in ("disconnect", "malformed"))
         if fault == "disconnect":
-            raise _Cut(before + cut(line, self._x.faults.part("stream")))
+            raise _Cut(cut(line, self._x.faults.part("stream")))
         if fault == "malformed":
             return [cut(line, self._x.faults.part("stream")) + _END]
         if fault == "duplicate":
