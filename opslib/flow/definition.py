@@ -128,12 +128,18 @@ def normal(snapshot: Json, version: str) -> Json:
     }
 
 
-def _normal(value: Any) -> Any:
+def _normal(value: Any, name: str = "") -> Any:
     if isinstance(value, list):
         items = [_normal(item) for item in value]
-        return sorted(items, key=_order) if items and isinstance(items[0], dict) else items
+        if items and isinstance(items[0], dict):
+            return sorted(items, key=_order)
+        # Sets, which NiFi writes in any order.
+        return sorted(items) if name.endswith("Relationships") else items
     if isinstance(value, dict):
-        kept = {key: _normal(item) for key, item in value.items() if key not in _OF_INSTANCES}
+        kept = {key: _normal(item, key) for key, item in value.items() if key not in _OF_INSTANCES}
+        if name in ("source", "destination"):
+            # The component's own, which NiFi repeats here.
+            kept.pop("comments", None)
         if "propertyDescriptors" in kept:
             kept["propertyDescriptors"] = {}
         if kept.get("componentType") == "PROCESS_GROUP":
