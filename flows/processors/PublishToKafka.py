@@ -80,6 +80,8 @@ class PublishToKafka(FlowFileTransform):
                 bootstrap_servers=value(self.SERVERS).split(","),
                 acks="all",
                 enable_idempotence=True,
+                # Brokers that are away are tried again soon; a processor that waits cannot be stopped.
+                bootstrap_timeout_ms=10_000,
                 compression_type="zstd",
                 linger_ms=20,
                 batch_size=262144,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Python processors are read in and their processes started after NiFi is up; a slow host takes its time.
 STARTING_SECONDS = 240
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 40
 
 
 @dataclass
