@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import click
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pymongo import MongoClient
 
 DEFAULT_FILE = Path("/etc/opslib/opslib.toml")
+# Where a service shows its metrics, on 127.0.0.1 alone; without a number nowhere.
+MetricsPort = Annotated[Optional[int], Field(ge=1, le=65535)]
 _LIST_EXAMPLE = """OPSLIB_KAFKA__BOOTSTRAP_SERVERS='["a:9093"]'"""
 
 
@@ -127,6 +129,7 @@ class Sink(_Section):
     group_id: str = Field(default="trendlake-sink", min_length=1)
     batch_size: int = Field(default=1000, ge=1, le=100_000)
     batch_seconds: float = Field(default=1.0, gt=0, le=60)
+    metrics_port: MetricsPort = None  # of the sink without a number; number N has this plus N
 
 
 class Store(_Section):

@@ -18,6 +18,7 @@ from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, TopicPartition 
 from kafka.errors import AuthorizationError, FencedInstanceIdError, KafkaError  # type: ignore[import-untyped]
 from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]
 
+from opslib.metrics import Sink as Figures
 from opslib.settings import SettingsError
 from opslib.sink import batch as batches
 from opslib.sink.notify import notify
@@ -67,7 +68,13 @@ class Service:
     """Moves messages from a subscribed consumer to a writer until it is told to stop."""
 
     def __init__(
-        self, consumer: KafkaConsumer, writer: Writer, *, batch_size: int, batch_seconds: float
+        self,
+        consumer: KafkaConsumer,
+        writer: Writer,
+        *,
+        batch_size: int,
+        batch_seconds: float,
+        figures: Figures | None = None,
     ) -> None:
         self._consumer = consumer
         self._writer = writer
@@ -79,6 +86,7 @@ class Service:
         self._writing: Future[Outcome] | None = None
         self._stop = threading.Event()
         self._totals = _Totals()
+        self._figures = figures or Figures()
 
     def stop(self) -> None:
         """Ask the loop to finish what it has begun and to end."""
@@ -148,11 +156,22 @@ class Service:
         assert self._written is not None  # noqa: S101
         written, outcome = self._written, self._writing.result()
         self._written = self._writing = None
-        self._totals.add(written, outcome)
+        self._count(written, outcome)
         return {
             TopicPartition(*partition): OffsetAndMetadata(offset, "", -1)
             for partition, offset in written.next_offsets.items()
         }
+
+    def _count(self, written: Batch, outcome: Outcome) -> None:
+        self._totals.add(written, outcome)
+        self._figures.messages.inc(written.size)
+        for what in ("inserted", "updated", "unchanged"):
+            self._figures.documents.labels(what).inc(getattr(outcome, what))
+        self._figures.dead_letters.inc(len(written.dead))
+        for topic, number in self._consumer.assignment() & set(written.next_offsets):
+            end = self._consumer.highwater(TopicPartition(topic, number))
+            if end is not None:
+                self._figures.lag.labels(topic, number).set(max(0, end - written.next_offsets[topic, number]))
 
     def _drain(self) -> None:
         """Finish what was fetched, within limits; what is left stays in Kafka."""
@@ -189,6 +208,10 @@ class Service:
             except KafkaError as error:
                 _LOG.warning("%s: %s", _UNCOMMITTED, error)
 
+    def forget(self, partitions: Iterable[TopicPartition]) -> None:
+        """Let the figures of partitions end: whoever has them next tells about them."""
+        self._figures.drop(partitions)
+
     def lose(self) -> None:
         """Take note that the partitions are another's already."""
         self._waiting.clear()
@@ -205,10 +228,12 @@ class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka-
     async def on_partitions_revoked(self, revoked: Any) -> None:
         if revoked:
             await self._service.revoke()
+            self._service.forget(revoked)
 
     async def on_partitions_lost(self, lost: Any) -> None:
         _LOG.warning("the group went on without this sink: %s", _names(lost))
         self._service.lose()
+        self._service.forget(lost)
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
         _LOG.info("reading %s", _names(assigned) or "nothing: there are more sinks than partitions")

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from kafka import KafkaConsumer  # type: ignore[import-untyped]
 from kafka.errors import KafkaConfigurationError, KafkaError, UnknownTopicOrPartitionError  # type: ignore[import-untyped]
+from prometheus_client import CollectorRegistry
 from pymongo.errors import PyMongoError
 
-from opslib import message
+from opslib import message, metrics
 from opslib.doctor import endpoints, tls
 from opslib.settings import Settings, SettingsError
 from opslib.sink.dead_letters import DeadLetters
@@ -42,6 +43,10 @@ def run(settings: Settings, instance: str | None) -> None:
     stop = threading.Event()
     _on_signal(stop.set)
     _spare_the_collector()
+    registry = CollectorRegistry()
+    figures = metrics.Sink(registry)
+    port = metrics.sink_port(settings.sink.metrics_port, instance)
+    server = metrics.serve(registry, port, "sink.metrics_port")
     client = settings.mongodb.client(
         appname="opslib-sink", serverSelectionTimeoutMS=_SERVER_SELECTION_MILLISECONDS
     )
@@ -54,9 +59,10 @@ def run(settings: Settings, instance: str | None) -> None:
             return
         service = Service(
             consumer,
-            Writer(database, dead_letters.send),
+            Writer(database, dead_letters.send, figures),
             batch_size=settings.sink.batch_size,
             batch_seconds=settings.sink.batch_seconds,
+            figures=figures,
         )
         # In this order the group is joined with what there is to read already known, and not twice.
         service.subscribe(_TOPICS)
@@ -71,6 +77,8 @@ def run(settings: Settings, instance: str | None) -> None:
     finally:
         dead_letters.close()
         client.close()
+        if server is not None:
+            server.close()
 
 
 def _spare_the_collector() -> None:

@@ -12,6 +12,7 @@ import pymongo
 from kafka.errors import AuthorizationError, KafkaError  # type: ignore[import-untyped]
 from pymongo.errors import PyMongoError
 
+from opslib.metrics import Sink as Figures
 from opslib.settings import SettingsError
 from opslib.store import rollups
 from opslib.store.collections import ROLLUP_MARKS, TRENDS, TWEETS
@@ -33,6 +34,7 @@ _LOG = logging.getLogger(__name__)
 # stays, so a slow server makes progress with each.
 ATTEMPT_SECONDS = 10
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
+_TARGETS = {"MongoDB": "mongodb", "the dead-letter topic": "dead_letters"}  # as metrics label them
 
 
 class Abandoned(Exception):  # noqa: N818 - nothing went wrong: it was asked for
@@ -42,7 +44,13 @@ class Abandoned(Exception):  # noqa: N818 - nothing went wrong: it was asked for
 class Writer:
     """Writes batches, each as often as it takes."""
 
-    def __init__(self, database: Database[Document], send_dead: Callable[[list[DeadLetter]], None]) -> None:
+    def __init__(
+        self,
+        database: Database[Document],
+        send_dead: Callable[[list[DeadLetter]], None],
+        figures: Figures | None = None,
+    ) -> None:
+        self._figures = figures or Figures()
         self._tweets = safely(database[TWEETS.name])
         self._trends = safely(database[TRENDS.name])
         self._marks = safely(database[ROLLUP_MARKS.name])
@@ -60,9 +68,10 @@ class Writer:
 
         A fault that passes is waited for; settings that are wrong raise :class:`SettingsError`.
         """
-        outcome = self._persist("MongoDB", lambda: self._store(batch))
-        if batch.dead:
-            self._persist("the dead-letter topic", lambda: self._send_dead(batch.dead))
+        with self._figures.batch_seconds.time():
+            outcome = self._persist("MongoDB", lambda: self._store(batch))
+            if batch.dead:
+                self._persist("the dead-letter topic", lambda: self._send_dead(batch.dead))
         return outcome
 
     def _store(self, batch: Batch) -> Outcome:
@@ -102,11 +111,14 @@ class Writer:
         text = str(error).split(", Timeout:")[0][:300] or type(error).__name__
         self.away_since = self.away_since or time.monotonic()
         self.trouble = f"waiting for {what}: {text}"
+        self._figures.failed_attempts.labels(_TARGETS[what]).inc()
+        self._figures.waiting.labels(_TARGETS[what]).set(1)
         _LOG.warning("%s", self.trouble)
 
     def _note_recovery(self, what: str) -> None:
         if self.away_since is not None:
             _LOG.info("%s is back after %.0f s", what, time.monotonic() - self.away_since)
+            self._figures.waiting.labels(_TARGETS[what]).set(0)
         self.away_since, self.trouble = None, ""
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from kafka import TopicPartition
 from kafka.errors import CommitFailedError, TopicAuthorizationFailedError
+from prometheus_client import CollectorRegistry
 from pymongo.errors import AutoReconnect, OperationFailure
 
-from opslib import message
+from opslib import message, metrics
 from opslib.settings import SettingsError
 from opslib.sink import batch, notify, service, writer
 from opslib.store.write import Outcome
@@ -101,9 +102,13 @@ def failing(*errors: Exception) -> Any:
 def test_a_fault_that_passes_is_waited_for(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     monkeypatch.setattr(writer, "write_tweets", failing(AutoReconnect("gone"), AutoReconnect("still gone")))
     database: Any = Database()
-    subject = writer.Writer(database, lambda _: None)
+    registry = CollectorRegistry()
+    subject = writer.Writer(database, lambda _: None, metrics.Sink(registry))
     with caplog.at_level("INFO"):
         assert subject.write(batch.read(polled(tweet(1)))).inserted == 1
+    mongodb = {"target": "mongodb"}
+    assert registry.get_sample_value("trendlake_sink_failed_attempts_total", mongodb) == 2
+    assert registry.get_sample_value("trendlake_sink_waiting", mongodb) == 0
     assert next(r.message for r in caplog.records) == "waiting for MongoDB: gone"
     assert "MongoDB is back" in caplog.text
     assert subject.trouble == ""
@@ -175,6 +180,9 @@ class Consumer:
     def assignment(self) -> set[Any]:
         return {TopicPartition(message.TWEETS, 2)}
 
+    def highwater(self, _: Any) -> int:
+        return 1000
+
     def paused(self) -> set[Any]:
         return set(self.held)
 
@@ -207,9 +215,9 @@ class SlowWriter:
         self.gate.set()
 
 
-def made(*polls: Any) -> tuple[Any, Any, Any]:
+def made(*polls: Any, **options: Any) -> tuple[Any, Any, Any]:
     consumer, slow = Consumer(*polls), SlowWriter()
-    subject: Any = service.Service(consumer, slow, batch_size=10, batch_seconds=0.01)  # type: ignore[arg-type]
+    subject: Any = service.Service(consumer, slow, batch_size=10, batch_seconds=0.01, **options)  # type: ignore[arg-type]
     return subject, consumer, slow
 
 
@@ -250,6 +258,21 @@ def test_partitions_given_up_are_committed_for_what_is_done(monkeypatch: pytest.
     threading.Timer(0.05, slow.gate.set).start()
     asyncio.run(subject.revoke())
     assert consumer.committed == [{(message.TWEETS, 2): 11}]
+
+
+def test_a_partition_given_up_shows_no_lag_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_TURN_SECONDS", 0.01)
+    registry = CollectorRegistry()
+    subject, consumer, slow = made(polled(tweet(1), b"{"), figures=metrics.Sink(registry))
+    slow.gate.set()
+    while not consumer.committed:
+        subject._turn()
+    lag = ("trendlake_sink_lag_messages", {"topic": message.TWEETS, "partition": "2"})
+    assert registry.get_sample_value(*lag) == 1000 - 12
+    assert registry.get_sample_value("trendlake_sink_messages_total") == 2
+    assert registry.get_sample_value("trendlake_sink_dead_letters_total") == 1
+    asyncio.run(service._Listener(subject).on_partitions_revoked([TopicPartition(message.TWEETS, 2)]))
+    assert registry.get_sample_value(*lag) is None
 
 
 def test_a_commit_that_is_refused_ends_nothing() -> None:
