@@ -37,6 +37,10 @@ ACCOUNTS: dict[str, tuple[list[str], dict[str, list[str]]]] = {
         [],
         {name: ["find", "insert", "update"] for name in ("tweets", "trends", "rollup_marks")},
     ),
+    "opslib-speed": (
+        [],
+        {"trending": ["find", "insert", "update"], "forgotten": ["find"], "forgotten_authors": ["find"]},
+    ),
     "opslib-doctor": (["clusterMonitor"], {"": ["listCollections", "listIndexes"], "tweets": ["find"]}),
     "opslib-store": (
         [],
