@@ -41,7 +41,10 @@ ACCOUNTS: dict[str, tuple[list[str], dict[str, list[str]]]] = {
         [],
         {"trending": ["find", "insert", "update"], "forgotten": ["find"], "forgotten_authors": ["find"]},
     ),
-    "opslib-doctor": (["clusterMonitor"], {"": ["listCollections", "listIndexes"], "tweets": ["find"]}),
+    "opslib-doctor": (
+        ["clusterMonitor"],
+        {"": ["listCollections", "listIndexes"], "tweets": ["find"], "trending": ["find"]},
+    ),
     "opslib-store": (
         [],
         {

@@ -90,6 +90,9 @@ class SpeedLayer:
     def log_file(self, name: str = "1") -> Path:
         return self.lake.folder / f"speed-{name}.log"
 
+    def has_state(self, name: str) -> bool:
+        return any((self.lake.folder / f"state-{name}").rglob("CURRENT"))
+
     def written(self) -> int:
         return int(self.lake.database.trending.count_documents({}))
 
@@ -208,16 +211,12 @@ def test_two_share_the_work_and_the_other_goes_on_when_the_one_that_counts_is_ki
     services.wait_until("the second has joined", lambda: "started" in speed.log_file("2").read_text())
     speed.lake.send(*messages[700:1400])
     services.wait_until("both have read all", speed.caught_up)
-    held = speed.lake.admin.describe_groups([speed.group])[speed.group]
-    counting = {
-        member["client_id"]: member["member_assignment"]["assigned_partitions"] for member in held["members"]
-    }
-    assert counting
-    for name in ("1", "2"):
-        if list((speed.lake.folder / f"state-{name}").rglob("CURRENT")):
-            end(processes[name], signal.SIGKILL)
+    (counts,) = [name for name in processes if speed.has_state(name)]
+    (other,) = set(processes) - {counts}
+    assert end(processes[counts], signal.SIGKILL) == -signal.SIGKILL
     speed.lake.send(*messages[1400:])
     speed.assert_equals_recount()
+    assert speed.has_state(other)
 
 
 def test_who_is_forgotten_leaves_the_windows(speed: SpeedLayer) -> None:
@@ -229,6 +228,12 @@ def test_who_is_forgotten_leaves_the_windows(speed: SpeedLayer) -> None:
     speed.lake.database.forgotten.insert_one({"_id": gone, "at": now, "reason": "asked"})
     speed.lake.database.forgotten_authors.insert_one({"_id": author, "at": now, "reason": "asked"})
     speed.assert_equals_recount(frozenset({gone, author}))
+
+    speed.lake.log_in("opslib-doctor")
+    done = speed.lake.opslib("doctor", "--only", "speed", **speed.environment())
+    assert done.returncode == 0, done.stdout
+    assert f"{speed.group} is up to date" in done.stdout
+    assert "the newest window ended" in done.stdout
 
 
 def test_a_wrong_password_ends_with_2_and_one_line(speed: SpeedLayer) -> None:
