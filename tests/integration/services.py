@@ -60,15 +60,18 @@ def free_port() -> int:
 
 
 def wait_until(
-    what: str | Callable[[], str], ready: Callable[[], bool], seconds: float = START_SECONDS
+    what: str | Callable[[], str],
+    ready: Callable[[], bool],
+    seconds: float = START_SECONDS,
+    pause: float = 0.05,
 ) -> None:
-    """Poll *ready* until it holds; fail with *what* after *seconds*."""
+    """Ask *ready* every *pause* seconds until it holds; fail with *what* after *seconds*."""
     deadline = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > deadline:
             text = what if isinstance(what, str) else what()
             raise TimeoutError(f"after {seconds:g} s still not so: {text}")
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 def listening(port: int) -> bool:
