@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import OperationFailure, PyMongoError
 
-from opslib.store.collections import ALL
+from opslib.store.collections import ALL, OPS_STATS
 from opslib.store.failures import wrong_settings
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def check(settings: Settings, report: Report) -> None:
         return
     finally:
         client.close()
-    missing = sorted({wanted.name for wanted in ALL} - present)
+    missing = sorted({wanted.name for wanted in (*ALL, OPS_STATS)} - present)
     if missing:
         report.failed(
             f"database {settings.mongodb.database} lacks the collections {', '.join(missing)}",

@@ -31,13 +31,18 @@ if TYPE_CHECKING:
 START_SECONDS = 60
 ADMIN = ("admin", "admin-of-the-tests")
 PASSWORD = "of the tests"
+CLUSTER = "the cluster"  # among the collections: what is not of any
 # What the role mongodb gives to each account, in any database because each test has its own.
 ACCOUNTS: dict[str, tuple[list[str], dict[str, list[str]]]] = {
     "opslib-sink": (
         [],
         {name: ["find", "insert", "update"] for name in ("tweets", "trends", "rollup_marks")},
     ),
-    "opslib-doctor": (["clusterMonitor"], {"": ["listCollections", "listIndexes"], "tweets": ["find"]}),
+    "opslib-stats": ([], {"ops_stats": ["find", "insert"], CLUSTER: ["serverStatus"]}),
+    "opslib-doctor": (
+        ["clusterMonitor"],
+        {"": ["listCollections", "listIndexes"], "tweets": ["find"], "ops_stats": ["find"]},
+    ),
     "opslib-store": (
         [],
         {
@@ -284,7 +289,12 @@ def initiate(port: int, ca: Path) -> None:
     client = mongodb_client(port, ca)
     for name, (roles, collections) in ACCOUNTS.items():
         privileges = [
-            {"resource": {"db": "", "collection": collection}, "actions": actions}
+            {
+                "resource": {"cluster": True}
+                if collection == CLUSTER
+                else {"db": "", "collection": collection},
+                "actions": actions,
+            }
             for collection, actions in collections.items()
         ]
         client.admin.command("createRole", name, privileges=privileges, roles=roles)

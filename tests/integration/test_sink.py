@@ -207,7 +207,7 @@ def test_two_sinks_share_the_work_and_one_takes_over(lake: Lake) -> None:
     lake.wait_for_commit()
     assert lake.ids() == ids(range(4000))
     assert first.poll() is None
-    for sink in lake.sinks:
+    for sink in lake.started:
         assert end(sink) == 0
     done = re.findall(r"stored messages=(\d+)", lake.log("1") + lake.log("2"))
     assert sum(map(int, done)) == 4000, "work was done twice when the second joined"
