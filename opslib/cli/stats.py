@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -63,9 +64,9 @@ def command(
         return
     wanted = dict(spans or (("1h", timedelta(hours=1)), ("1d", timedelta(days=1))))
     report, missing = _recorded(settings, wanted)
-    exact = _exact_budget(settings)
+    exact, without = _exact_budget(settings)
     if exact is None and report is None:
-        raise SettingsError(missing)
+        raise SettingsError(f"no figures of MongoDB's: {missing}; and no budget: {without}")
     if report is None:
         click.echo(f"only what collecting cost: {missing}", err=True)
         report = {"budget": None}
@@ -114,11 +115,14 @@ def _recorded(settings: Settings, spans: dict[str, timedelta]) -> tuple[dict[str
         client.close()
 
 
-def _exact_budget(settings: Settings) -> dict[str, Any] | None:
+def _exact_budget(settings: Settings) -> tuple[dict[str, Any] | None, str]:
+    """Return the budget as NiFi's processors have it, or why this host or this person cannot read it."""
     try:
-        return budget.report(settings.x)
-    except SettingsError:
-        return None
+        return budget.report(settings.x), ""
+    except SettingsError as error:
+        return None, error.message
+    except sqlite3.Error as error:
+        return None, f"{settings.x.budget_file}: {error}"
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -217,6 +217,17 @@ class Lake:
         consumer.close()
         return found
 
+    def last_headers(self) -> dict[str, str]:
+        """Return the headers of one of the newest tweets."""
+        ends = self.ends(message.TWEETS)
+        (partition, end) = next((p, end) for p, end in ends.items() if end > self.begun[p])
+        consumer = KafkaConsumer(**self.servers.operator, consumer_timeout_ms=10_000)
+        consumer.assign([partition])
+        consumer.seek(partition, end - 1)
+        headers = dict(next(consumer).headers)
+        consumer.close()
+        return {name: value.decode() for name, value in headers.items()}
+
     def ids(self) -> set[int]:
         return {tweet["_id"] for tweet in self.database.tweets.find({}, {"_id": 1})}
 

@@ -57,5 +57,8 @@ def test_nothing_is_lost_or_paid_for_twice_when_nifi_is_killed(
         repeated = sum(times - 1 for times in ledger["returned"].values())
         assert repeated <= KILLS * PAGE, f"{repeated} tweets were asked for again"
         assert lake.dead_letters() == []
+        told = lake.last_headers()
+        assert {"x.budget.today.resources", "x.budget.today.usd"} <= set(told)
+        assert int(told["x.budget.today.resources"]) > 0
     finally:
         x.stop()
