@@ -153,12 +153,12 @@ class Stats(_Section):
 
 
 class Store(_Section):
-    """How long MongoDB keeps what it holds; without a number, for ever."""
+    """How long MongoDB keeps what it holds; tweets and word counts without a number for ever."""
 
     tweets_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
     word_counts_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
 
-    ops_stats_days: Optional[float] = Field(default=90, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
+    ops_stats_days: float = Field(default=90, gt=0, le=20_000)
 
     def keep_days(self) -> dict[str, float | None]:
         """Return the days by collection."""

@@ -14,12 +14,14 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certificates import Authority, Certificate
 from kafka.admin import ConfigResource, KafkaAdminClient
 from kafka.errors import RetriableError
+from prometheus_client.parser import text_string_to_metric_families
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
@@ -81,6 +83,21 @@ def listening(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def scraped(port: int) -> dict[str, float]:
+    """Return what a service shows Prometheus on *port*, by name and labels; nothing if nobody listens."""
+    if not listening(port):
+        return {}
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        families = list(text_string_to_metric_families(answer.read().decode()))
+    return {
+        " ".join(
+            [sample.name, *(f"{name}={value}" for name, value in sorted(sample.labels.items()))]
+        ): sample.value
+        for family in families
+        for sample in family.samples
+    }
 
 
 def distribution(name: str) -> Path:
@@ -377,6 +394,7 @@ __all__ = [
     "mongodb",
     "mongodb_client",
     "primary",
+    "scraped",
     "topic_config",
     "wait_until",
     "zookeeper",

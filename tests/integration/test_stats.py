@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import signal
-import urllib.request
 from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import services
 from conftest import end
-from prometheus_client.parser import text_string_to_metric_families
 
 from opslib import message
+from opslib.settings import SettingsError
 from opslib.stats.minutes import MINUTE, Minute, minute_of, moment_of
 from opslib.stats.series import Series
 
@@ -55,12 +54,11 @@ class Recorder:
             "OPSLIB_STATS__METRICS_PORT": str(self.port),
         }
         self.first = minute_of(datetime.now(timezone.utc)) - MINUTES - 2
-        database = lake.database.with_options(
-            codec_options=lake.database.codec_options.with_options(tz_aware=True)
-        )
+        aware = lake.database.codec_options.with_options(tz_aware=True)
+        self.database = lake.database.with_options(codec_options=aware)
         begun = {**lake.begun, **lake.dead_before}
         nothing = {**Minute().figures(), "delay_stored": None}
-        Series(database).record(self.first, nothing, {tuple(p): offset for p, offset in begun.items()})
+        Series(self.database).record(self.first, nothing, {tuple(p): offset for p, offset in begun.items()})
 
     def start(self) -> subprocess.Popen[str]:
         return self.lake.start("stats", "stats", "record", **self.settings)
@@ -84,12 +82,7 @@ class Recorder:
         )
 
     def scraped(self) -> dict[str, float]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
-            families = text_string_to_metric_families(answer.read().decode())
-        return {
-            "".join([s.name, *(f" {k}={v}" for k, v in sorted(s.labels.items()))]): s.value
-            for family in families for s in family.samples
-        }  # fmt: skip
+        return services.scraped(self.port)
 
 
 @pytest.fixture
@@ -157,17 +150,15 @@ def test_what_waits_costs_and_is_stored_is_told(lake: Lake, recorder: Recorder) 
         now = datetime.now(timezone.utc)
         send(lake, tweet(now), now, **{f"x.budget.{name}": text for name, text in budget.items()})
     lake.producer.flush()
-    services.wait_until("as many wait as were sent", lambda: recorder.scraped()[waiting] == A_MINUTE)
+    services.wait_until("as many wait as were sent", lambda: recorder.scraped().get(waiting) == A_MINUTE)
     lake.log_in("opslib-sink")
     lake.start_sink()
     lake.wait_for_commit()
-    services.wait_until("the sink's lag is gone", lambda: recorder.scraped()[waiting] == 0)
+    services.wait_until("the sink's lag is gone", lambda: recorder.scraped().get(waiting) == 0)
     end(process, signal.SIGKILL)  # with all of them read and none of them recorded
     lake.log_in("opslib-stats")
     recorder.start()
-    services.wait_until(
-        "it asks again", lambda: services.listening(recorder.port) and waiting in recorder.scraped()
-    )
+    services.wait_until("it asks again", lambda: waiting in recorder.scraped())
     for _ in range(MORE):
         now = datetime.now(timezone.utc)
         send(lake, tweet(now), now)
@@ -192,3 +183,48 @@ def test_what_waits_costs_and_is_stored_is_told(lake: Lake, recorder: Recorder) 
     table = lake.opslib("stats").stdout
     assert f"  {lake.name} " in table
     assert "today    120 resources, 0.6 USD" in table
+
+
+def test_the_time_series_is_made_once_and_its_retention_kept(lake: Lake) -> None:
+    lake.log_in("opslib-store")
+    lake.mongo.drop_database(lake.name)
+
+    def changed(**settings: str) -> list[str]:
+        said = lake.opslib("store", "init", "--format", "json", **settings)
+        assert said.returncode == 0, said.stderr
+        found: list[str] = json.loads(said.stdout)["changed"]
+        return [change for change in found if "ops_stats" in change]
+
+    def seconds() -> int:
+        (found,) = lake.database.list_collections(filter={"name": "ops_stats"})
+        return int(found["options"].get("expireAfterSeconds", 0))
+
+    assert changed() == ["time series ops_stats"]
+    assert seconds() == 90 * 86_400
+    assert changed() == []
+    assert changed(OPSLIB_STORE__OPS_STATS_DAYS="30") == ["retention of ops_stats"]
+    assert seconds() == 30 * 86_400
+
+
+@pytest.mark.parametrize(
+    ("minutes", "status", "code"), [(2, "ok", 0), (20, "failed", 1), (None, "skipped", 0)]
+)
+def test_the_doctor_wants_fresh_statistics(lake: Lake, minutes: int | None, status: str, code: int) -> None:
+    if minutes is not None:
+        at = datetime.now(timezone.utc) - timedelta(minutes=minutes)
+        lake.database.ops_stats.insert_one({"at": at, "meta": {"kind": "tweets"}})
+    lake.log_in("opslib-doctor")
+    said = lake.opslib("doctor", "--only", "stats", "--format", "json")
+    assert (said.returncode, json.loads(said.stdout)["findings"][0]["status"]) == (code, status), said.stdout
+
+
+def test_a_minute_that_is_there_is_not_written_again(recorder: Recorder) -> None:
+    series = Series(recorder.database)
+    offsets = {("tweets.raw", 0): 5}
+    for _ in range(2):  # the answer to the first one got lost
+        series.record(recorder.first + 1, {"tweets": 1}, offsets)
+    assert list(recorder.minutes()) == [recorder.first + 1]
+    for minute in (recorder.first + 1, recorder.first):
+        with pytest.raises(SettingsError, match="another recorder writes there"):
+            series.record(minute, {"tweets": 2}, {("tweets.raw", 0): 6})
+    assert series.newest() == (recorder.first + 1, offsets)
