@@ -57,7 +57,10 @@ class PublishToKafka(FlowFileTransform):
         lines = [line for line in bytes(flowfile.getContentsAsBytes()).split(b"\n") if line]
         try:
             producer = self._connected(context)
-            sent = [producer.send(topic, line, key=key_of(json.loads(line))) for line in lines]
+            headers = self._headers(flowfile)
+            sent = [
+                producer.send(topic, line, key=key_of(json.loads(line)), headers=headers) for line in lines
+            ]
             producer.flush(60)
             for future in sent:
                 future.get(timeout=10)
@@ -68,6 +71,11 @@ class PublishToKafka(FlowFileTransform):
         return FlowFileTransformResult(
             "success", attributes={"kafka.topic": topic, "kafka.count": str(len(lines))}
         )
+
+    def _headers(self, flowfile):
+        """Return what the statistics are told: the budget as it was when these were collected."""
+        told = flowfile.getAttributes()
+        return [(name, value.encode()) for name, value in told.items() if name.startswith("x.budget.")]
 
     def _connected(self, context):
         if self._producer is None:

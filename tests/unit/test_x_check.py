@@ -90,5 +90,5 @@ def test_what_was_spent_is_shown_with_its_limits(run, tmp_path: Path) -> None:  
     assert "posts          100       0.500 USD" in shown.output
     assert "today          100       0.500 USD  of 5 USD" in shown.output
     assert "month          100       0.500 USD  of no limit, 1000 resources" in shown.output
-    report = json.loads(run("good", "stats", "--format", "json").output)
+    report = json.loads(run("good", "stats", "--format", "json").stdout)
     assert report["budget"]["kinds"] == {"post": {"resources": 100, "usd": 0.5}}
