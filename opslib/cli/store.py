@@ -58,9 +58,8 @@ def rollup(settings: Settings, every: float | None) -> None:
 
     What the sink has written is counted within one pause. Running it twice at once does no harm.
     """
-    # Only what is counted, and what it is counted into, decides which minutes can be counted anew.
-    kept = (settings.store.tweets_days, settings.store.word_counts_days)
-    days = [number for number in kept if number is not None]
+    kept = settings.store
+    days = [number for number in (kept.tweets_days, kept.word_counts_days) if number is not None]
     keep = timedelta(days=min(days)) if days else None
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
