@@ -38,6 +38,15 @@ class X:
         found: dict[str, Any] = requests.get(f"{self.url}/_control/ledger", timeout=30).json()
         return found
 
+    def add(self, *texts: str) -> list[str]:
+        """Write tweets; return their ids."""
+        body = "\n".join(texts).encode()
+        added: list[str] = requests.post(f"{self.url}/_control/tweets", body, timeout=30).json()["added"]
+        return added
+
+    def faults(self, **settings: Any) -> None:
+        requests.put(f"{self.url}/_control/faults", json=settings, timeout=30).raise_for_status()
+
     def stop(self) -> None:
         self._process.terminate()
         self._process.wait(10)
@@ -67,6 +76,8 @@ class Collector:
         parameters = {
             "x_base_url": x.url,
             "x_token": {"secret": "of the tests"},
+            "mode": "search",
+            "stream_margin": "100",
             "places": "23424768:Brazil",
             "topics_per_place": str(TOPICS),
             "trends_interval": "10 sec",
