@@ -17,8 +17,6 @@ LOOP = "stream.loop"
 POSITION = "stream.position"
 # How long a turn waits for tweets: NiFi cannot stop the processor meanwhile.
 WAIT_SECONDS = 1.0
-# With longer to wait for X or the budget, turns are not worth their while.
-SHORT_SECONDS = 5.0
 
 
 class StreamTweets(FlowFileTransform):
@@ -94,7 +92,9 @@ class StreamTweets(FlowFileTransform):
         for line in step.said:
             self.logger.warn(line)
         if not step.position:
-            return self._nothing(context, loop)
+            if step.idle:
+                context.yield_resources()
+            return FlowFileTransformResult("waiting", contents=b"", attributes={LOOP: loop, POSITION: ""})
         return FlowFileTransformResult(
             "success",
             contents=b"\n".join(encode(message) for message in step.messages),
@@ -118,8 +118,3 @@ class StreamTweets(FlowFileTransform):
         loop = flowfile.getAttribute("uuid")
         first = self._follower.snapshots(state, loop, [json.loads(line) for line in lines if line])
         return loop if first else None
-
-    def _nothing(self, context, loop):
-        if self._stream.closed_for() > SHORT_SECONDS:
-            context.yield_resources()
-        return FlowFileTransformResult("waiting", contents=b"", attributes={LOOP: loop, POSITION: ""})

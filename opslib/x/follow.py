@@ -8,7 +8,9 @@ that is safe in Kafka to the moment of the next connect, with ten seconds more o
 out of order and X takes some seconds to send one. A second reading is free on the same UTC day, and Kafka's
 readers know a tweet by its id.
 
-A pause because the budget is used up is no gap: filling it would spend the next day's budget on this one.
+Each turn, from one snapshot to the next, may bring its share of what the day's budget has left. When that has
+come, or the budget is used up, the stream is left until there is more. Such a pause is no gap: filling it
+would spend the next share on it.
 
 Snapshots of trends come in between and say what to follow. A place keeps its topics until a snapshot of it
 comes, or three have not.
@@ -22,12 +24,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Callable
 
 from opslib.message import id_at, moment_of, moment_of_id, stamp, tweet_message
-from opslib.x.budget import Exhausted, utc_now
+from opslib.x.budget import UNLIMITED, Exhausted, utc_now
 from opslib.x.client import Refused, XError
 from opslib.x.gate import Gate
 from opslib.x.rules import MAX_RULES, RuleBook, tag_of, topics_of
 from opslib.x.search import OLDEST_SINCE_ID, Progress, messages_of, query_for, resources_of, search_page
-from opslib.x.walk import MIN_RESULTS
+from opslib.x.walk import MIN_RESULTS, allowance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,8 +47,10 @@ _FOUND_AFTER = timedelta(seconds=15)
 _GIVEN_UP = timedelta(minutes=10)
 _HEARD_EACH = timedelta(minutes=1)
 _BAD_REQUEST = 400
+_SHORT_SECONDS = 5.0
+_SHARE_USED = "this turn's share of the budget has come: the stream waits for the next snapshot of trends"
 _TURNS_KEPT = 3
-_LOOP, _PLACES, _TOPICS, _PAUSED = "loop", "places", "topics", "paused"
+_LOOP, _PLACES, _TOPICS, _SHARE, _PAUSED = "loop", "places", "topics", "share", "paused"
 
 State = dict[str, str]
 Json = dict[str, Any]
@@ -59,13 +63,15 @@ class Step:
     messages: list[Json] = field(default_factory=list)
     position: str = ""
     said: list[str] = field(default_factory=list)  # for people
+    idle: bool = False  # nothing can come before long
 
 
 class Follower:
     """Takes the steps of following; *state* is a map of texts that somebody else makes durable.
 
     In it are ``loop`` (the FlowFile that goes round, when it was last heard of), ``places`` (the topics of
-    each) and ``topics``: by query, ``since_id`` (the newest tweet that is safe; empty before the first
+    each), ``share`` (the posts that this turn may still bring), perhaps ``paused`` (why what is written is
+    not wanted) and ``topics``: by query, ``since_id`` (the newest tweet that is safe; empty before the first
     connect) and perhaps ``gap`` (``since_id``, ``until_id``, ``next_token``, ``pages`` searched).
     """
 
@@ -94,6 +100,9 @@ class Follower:
         """Follow the topics of *snapshots*; tell whether *flowfile*, which brought them, is to go round."""
         now = self._clock()
         places = json.loads(state.get(_PLACES, "{}"))
+        snapshots = list(snapshots)
+        trends = sum(len(snapshot["trends"]) for snapshot in snapshots)
+        state[_SHARE] = str(allowance(self._budget, self._rules, trends, now))
         for snapshot in snapshots:
             names = [trend["name"] for trend in snapshot["trends"]]
             places[str(snapshot["woeid"])] = {"at": stamp(now), "topics": names}
@@ -141,9 +150,11 @@ class Follower:
         step = Step()
         self._follow(topics, wanted, step)
         gap = self._gap_due(topics)
-        if not wanted and self._stream.connected:
+        share = int(state.get(_SHARE, UNLIMITED))
+        going = bool(wanted) and share > 0
+        if not going and self._stream.connected:
             self._stream.leave()
-        batch = self._stream.take(0 if gap else seconds, connect=bool(wanted) and self._book.in_force)
+        batch = self._stream.take(0 if gap else seconds, connect=going and self._book.in_force)
         step.said += batch.said
         if isinstance(batch.error, Refused):
             self._book.forget()  # it may be for want of rules
@@ -155,6 +166,13 @@ class Follower:
         state[_TOPICS] = json.dumps(topics, ensure_ascii=False)
         newest = self._messages(batch.posts, step)
         searched = self._search(topics, wanted, gap, step) if gap else None
+        if share < UNLIMITED:
+            state[_SHARE] = str(share - len(step.messages))
+            if 0 < share <= len(step.messages) and _PAUSED not in state:
+                state[_PAUSED] = _SHARE_USED
+                step.said.append(_SHARE_USED)
+                _no_gaps(topics)
+        step.idle = not going or self._stream.closed_for() > _SHORT_SECONDS
         if step.messages or searched:
             step.position = json.dumps({"loop": loop, "newest": newest, "gap": searched}, ensure_ascii=False)
         state[_TOPICS] = json.dumps(topics, ensure_ascii=False)

@@ -210,21 +210,22 @@ class Walker:
                 if topic not in known:
                     known.append(topic)
                 sizes[query] = max(sizes.get(query, 0), trend.get("tweet_count") or 0)
-        allowance = self._allowance(sum(len(snapshot["trends"]) for snapshot in snapshots))
+        trends = sum(len(snapshot["trends"]) for snapshot in snapshots)
+        turn = allowance(self._budget, self._rules, trends, self._clock())
         most = self._rules.max_pages * self._rules.page_size
-        posts = shares(list(sizes.values()), allowance, most)
+        posts = shares(list(sizes.values()), turn, most)
         return [
             Search(query, topics[query], share) for query, share in zip(sizes, posts) if share >= MIN_RESULTS
         ]
 
-    def _allowance(self, trends: int) -> int:
-        """Return the posts that this turn may bring, so that the day's last turn has as many."""
-        now = self._clock().astimezone(timezone.utc)
-        midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), timezone.utc)
-        turns = max(1, math.ceil((midnight - now) / self._rules.interval))
-        each = self._rules.resources_a_post()
-        posts = self._budget.affordable(each, keep={"trend": trends * (turns - 1)})
-        return posts if posts >= UNLIMITED else posts // turns
+
+def allowance(budget: Budget, rules: Rules, trends: int, now: datetime) -> int:
+    """Return the posts that a turn of *trends* may bring, so that the day's last one has as many."""
+    now = now.astimezone(timezone.utc)
+    midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), timezone.utc)
+    turns = max(1, math.ceil((midnight - now) / rules.interval))
+    posts = budget.affordable(rules.resources_a_post(), keep={"trend": trends * (turns - 1)})
+    return posts if posts >= UNLIMITED else posts // turns
 
 
 def shares(sizes: list[int], posts: int, most: int) -> list[int]:
