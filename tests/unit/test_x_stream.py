@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Callable
@@ -18,6 +20,7 @@ from opslib.x.client import Interrupted, RateLimited, Refused, Unavailable, XCli
 from opslib.x.follow import Follower
 from opslib.x.gate import STREAM, Gate
 from opslib.x.rules import RuleBook, tag_of, topics_of
+from opslib.x.simulate.limits import Limits as Windows
 from opslib.x.stream import Stream
 from opslib.x.walk import Rules
 
@@ -204,10 +207,8 @@ def test_waits_are_those_that_x_asks_for() -> None:
     assert waits(lambda: Refused(403, ""), 8)[-1] == 3600
 
 
-def test_a_second_connection_waits_a_minute_whatever_the_window_of_calls_says(
-    x: Client, tmp_path: Path
-) -> None:
-    with following(x, tmp_path) as lake:
+def test_a_second_connection_waits_a_minute_whatever_the_window_of_calls_says(tmp_path: Path) -> None:
+    with serving(local_x(clock=utc_now, limits=Windows())) as x, following(x, tmp_path) as lake:
         lake.trends("#a")
         x.add_rules("#a")
         with x.stream() as messages:
@@ -281,6 +282,28 @@ def test_a_silent_stream_is_left(x: Client, tmp_path: Path, monkeypatch: pytest.
         lake.turn_until(lambda: lake.has(*ids))
 
 
+def test_a_line_that_cannot_be_read_is_counted_and_its_tweet_searched_for(
+    x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with following(x, tmp_path) as lake:
+        lake.trends("#a")
+        lake.turn_until(lambda: lake.stream.connected)
+        x.faults(next=[{"route": "stream", "fault": "malformed"}])
+        ids = x.add("um #a")
+        lake.turn_until(lambda: bool(lake.said))
+        assert "cannot be read" in lake.said[0]
+        lake.stream.leave()
+        assert lake.budget.spent_today().resources == x.ledger()["charged"]["posts"] == 1
+    gap_at_once(monkeypatch)
+    monkeypatch.setattr("opslib.x.follow._LATE", timedelta(0))
+    with following(x, tmp_path, state=lake.state) as lake:
+        lake.turn_until(lambda: lake.stream.connected and '"gap"' not in lake.state["topics"])
+        time.sleep(0.01)
+        x.faults(next=[{"route": "stream", "fault": "malformed"}])
+        ids += x.add("dois #a")
+        lake.turn_until(lambda: lake.has(*ids))
+
+
 def test_faults_of_every_kind_lose_nothing(
     x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -327,7 +350,11 @@ def test_what_a_kill_took_is_searched_for(
         lake.turn_until(lambda: lake.stream.connected)
         ids = x.add(*(f"{n} #a" for n in range(12)))
         lake.turn_until(lambda: lake.has(*ids))
-        more = x.add(*(f"{n}! #a" for n in range(12)))
+        more: list[str] = []
+        for n in range(3):
+            # Of several moments: those of one millisecond are searched for together.
+            more += x.add(*(f"{n}.{m}! #a" for m in range(4)))
+            time.sleep(0.005)
         if when == "after the state":
             lake.turn(kill=True)
         elif when == "in Kafka":
@@ -354,6 +381,15 @@ def test_the_budget_is_kept_with_its_margin(x: Client, tmp_path: Path, margin: i
         assert not lake.stream.connected
         assert sum("pauses" in text for text in lake.said) == 1
         assert lake.stream.closed_for() > 0
+
+
+def test_what_was_sent_before_x_noticed_is_counted_and_given_out(x: Client, tmp_path: Path) -> None:
+    with following(x, tmp_path, Limits(resources_day=20)) as lake:
+        lake.trends("#a")
+        lake.turn_until(lambda: lake.stream.connected)
+        ids = x.add(*(f"{n} #a" for n in range(300)))
+        lake.turn_until(lambda: lake.has(*ids))
+        assert lake.budget.spent_today().resources == x.ledger()["charged"]["posts"] == 300
 
 
 def test_a_pause_for_the_budget_is_no_gap_to_fill(
@@ -437,6 +473,29 @@ def test_a_stream_that_nobody_takes_from_ends(x: Client, tmp_path: Path) -> None
         lake.turn_until(lambda: lake.stream.connected)
         (two,) = x.add("dois #a")
         lake.turn_until(lambda: lake.has(two))
+
+
+def test_a_stream_is_left_even_if_x_does_not_notice(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def send_on() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                while True:
+                    connection.sendall(b"2\r\n\r\n\r\n")
+                    time.sleep(0.01)
+
+        threading.Thread(target=send_on, daemon=True).start()
+        client = XClient(f"http://127.0.0.1:{server.getsockname()[1]}", "right")
+        stream = Stream(client, Budget(tmp_path / "budget.sqlite", Limits()), {"post": 1})
+        while not stream.connected:
+            stream.take(0.1)
+        leaving = threading.Thread(target=stream.leave, daemon=True)
+        leaving.start()
+        leaving.join(20)
+        assert not leaving.is_alive(), "it is still read"
 
 
 def test_without_topics_nothing_is_asked_and_a_place_is_forgotten(x: Client, tmp_path: Path) -> None:
