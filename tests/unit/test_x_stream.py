@@ -295,10 +295,10 @@ def test_a_line_that_cannot_be_read_is_counted_and_its_tweet_searched_for(
         lake.stream.leave()
         assert lake.budget.spent_today().resources == x.ledger()["charged"]["posts"] == 1
     gap_at_once(monkeypatch)
-    monkeypatch.setattr("opslib.x.follow._LATE", timedelta(0))
+    monkeypatch.setattr("opslib.x.follow._LATE", timedelta(milliseconds=50))
     with following(x, tmp_path, state=lake.state) as lake:
         lake.turn_until(lambda: lake.stream.connected and '"gap"' not in lake.state["topics"])
-        time.sleep(0.01)
+        time.sleep(0.2)  # it is not of the gap before the connect
         x.faults(next=[{"route": "stream", "fault": "malformed"}])
         ids += x.add("dois #a")
         lake.turn_until(lambda: lake.has(*ids))
