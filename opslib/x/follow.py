@@ -71,8 +71,9 @@ class Follower:
 
     In it are ``loop`` (the FlowFile that goes round, when it was last heard of), ``places`` (the topics of
     each), ``share`` (the posts that this turn may still bring), perhaps ``paused`` (why what is written is
-    not wanted) and ``topics``: by query, ``since_id`` (the newest tweet that is safe; empty before the first
-    connect) and perhaps ``gap`` (``since_id``, ``until_id``, ``next_token``, ``pages`` searched).
+    not wanted) and ``topics``: by query, ``topics`` (that it is for), ``since_id`` (the newest tweet that is
+    safe; empty before the first connect), perhaps ``left`` (when it trended no more) and perhaps ``gap``
+    (``since_id``, ``until_id``, ``next_token``, ``pages`` searched).
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class Follower:
         self._clock = clock
         self._book = RuleBook(client)
         # For calls: the stream has its own waits.
-        self._gate = Gate(clock)
+        self._rules_gate, self._search_gate = Gate(clock), Gate(clock)
 
     # ---- what comes in
 
@@ -165,7 +166,7 @@ class Follower:
             self._missed(topics, batch.missing_until, paused=state.pop(_PAUSED, ""))
         state[_TOPICS] = json.dumps(topics, ensure_ascii=False)
         newest = self._messages(batch.posts, step)
-        searched = self._search(topics, wanted, gap, step) if gap else None
+        searched = self._search(topics, gap, step) if gap else None
         if share < UNLIMITED:
             state[_SHARE] = str(share - len(step.messages))
             if 0 < share <= len(step.messages) and _PAUSED not in state:
@@ -206,25 +207,36 @@ class Follower:
 
     def _follow(self, topics: dict[str, Json], wanted: Mapping[str, list[Topic]], step: Step) -> None:
         """Bring X's rules to what is wanted, and the state to X's rules."""
-        for query in [query for query in topics if query not in wanted]:
-            del topics[query]
-        if self._gate.closed_for():
+        now = self._clock()
+        self._part(topics, wanted, now)
+        if self._rules_gate.closed_for():
             return
         try:
             added, problems = self._book.bring({query: tag_of(of) for query, of in wanted.items()})
         except XError as error:
-            step.said.append(self._gate.shut(error))
+            step.said.append(self._rules_gate.shut(error))
             return
+        # After an error it has asked X again; without one there is nothing to reset.
+        self._rules_gate.answered()
         step.said += [f"X refuses a rule: {problem}" for problem in problems]
-        now = self._clock()
         for query in added:
-            if query in topics:
+            known = topics.setdefault(query, {"since_id": "", "left": ""})
+            if "left" not in known:
                 # Its rule was away for a moment.
-                self._miss(topics[query], now)
-            else:
-                topics[query] = {"since_id": str(id_at(now)) if self._stream.connected else ""}
-        for query in wanted:
-            topics.setdefault(query, {"since_id": ""})
+                self._miss(known, now)
+            elif self._stream.connected:
+                known["since_id"] = str(id_at(now))
+        for query, of in wanted.items():
+            known = topics.setdefault(query, {"since_id": ""})
+            known["topics"] = of
+            known.pop("left", None)
+
+    def _part(self, topics: dict[str, Json], wanted: Mapping[str, list[Topic]], now: datetime) -> None:
+        """Forget topics that trend no more, but not before what may be missing of them has been found."""
+        for query in [query for query in topics if query not in wanted]:
+            left = topics[query].setdefault("left", stamp(now))
+            if "gap" not in topics[query] and now - moment_of(left) > _GIVEN_UP:
+                del topics[query]
 
     def _messages(self, posts: list[Json], step: Step) -> dict[str, str]:
         """Add the messages of *posts*; return the newest id of each query."""
@@ -257,12 +269,14 @@ class Follower:
     def _miss(self, topic: Json, until: datetime) -> None:
         if not topic["since_id"]:
             return
+        if topic.get("left"):
+            until = min(until, moment_of(topic["left"]))
         gap = topic.get("gap") or {"since_id": str(_before(int(topic["since_id"])))}
         topic["gap"] = {"since_id": gap["since_id"], "until_id": str(id_at(until + _LATE)), "pages": 0}
 
     def _gap_due(self, topics: Mapping[str, Json]) -> str | None:
         """Return a query whose gap can be searched, because X's search knows it up to its end."""
-        if not self._stream.connected or self._gate.closed_for():
+        if not self._stream.connected or self._search_gate.closed_for():
             return None
         now = self._clock()
         for query, topic in topics.items():
@@ -271,9 +285,7 @@ class Follower:
                 return query
         return None
 
-    def _search(
-        self, topics: dict[str, Json], wanted: Mapping[str, list[Topic]], query: str, step: Step
-    ) -> Json | None:
+    def _search(self, topics: dict[str, Json], query: str, step: Step) -> Json | None:
         """Add the messages of the next page of a gap; return the gap as it is once they are safe."""
         gap = topics[query].get("gap")
         if gap is None:
@@ -301,10 +313,10 @@ class Follower:
                 step.said.append(f"the gap of {query} is not filled: {error}")
                 del topics[query]["gap"]
             else:
-                step.said.append(self._gate.shut(error))
+                step.said.append(self._search_gate.shut(error))
             return None
-        self._gate.answered()
-        step.messages += messages_of(page, query, wanted.get(query, []), now)
+        self._search_gate.answered()
+        step.messages += messages_of(page, query, topics[query]["topics"], now)
         pages = gap["pages"] + 1
         token = after.next_token
         if token and pages >= self._rules.max_pages:

@@ -210,8 +210,10 @@ class Stream:
                 *lines, pending = (pending + part).split(b"\r\n")
                 self._arrived([line for line in lines if line.strip()])
                 exhausted = exhausted or self._afford(streaming)
-                if self._lost():
+                if not streaming.left and self._lost():
                     streaming.leave()
+                    with self._changed:
+                        self._batch.said.append("the stream is left: nobody takes what it brings")
         except Interrupted:
             if pending.strip():
                 # It was sent, and charged, though not all of it came; the gap that follows brings it.

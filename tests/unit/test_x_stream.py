@@ -338,6 +338,33 @@ def test_a_post_sent_twice_is_given_out_once(x: Client, tmp_path: Path) -> None:
         assert lake.ids() == ids
 
 
+def test_what_is_missing_of_a_topic_is_found_after_it_trends_no_more(
+    x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gap_at_once(monkeypatch)
+    with following(x, tmp_path) as lake:
+        lake.trends("#a", "#b")
+        lake.turn_until(lambda: lake.stream.connected)
+        first = x.add("antes #a")
+        lake.turn_until(lambda: lake.has(*first))
+        lake.turn()
+        lake.kill()
+        missed = x.add("fora #a")
+        lake.trends("#b")
+        lake.turn_until(lambda: lake.has(*missed))
+        found = next(message for message in lake.kafka if message["id"] == missed[0])
+        assert [topic["name"] for topic in found["collected_for"]] == ["#a"]
+        lake.turn_until(lambda: '"gap"' not in lake.state["topics"])
+        x.add("depois #a")
+        returned = x.ledger()["returned"]
+        # It trends again: what was written meanwhile was not wanted.
+        lake.trends("#a", "#b")
+        lake.turn()
+        (later,) = x.add("de novo #a")
+        lake.turn_until(lambda: lake.has(later))
+        assert x.ledger()["returned"] == returned
+
+
 @pytest.mark.parametrize("when", ["before the state", "after the state", "in Kafka"])
 def test_what_a_kill_took_is_searched_for(
     x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
