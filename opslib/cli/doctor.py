@@ -42,6 +42,7 @@ CHECKS: dict[str, Check] = {
     "mongodb": _if_configured("mongodb", mongodb.check),
     "nifi": _if_configured("nifi", nifi.check),
     "sink": _if_configured("kafka", kafka.check_sink),
+    "stats": _if_configured("mongodb", mongodb.check_stats),
     "certificates": certificates.check,
     "disk": host.check_disk,
     "units": host.check_units,

@@ -9,7 +9,9 @@ import pytest
 SERVICES = ["zookeeper", "kafka", "mongodb", "nifi"]
 
 
-@pytest.mark.parametrize("name", [*SERVICES, "opslib-sink@1", "opslib-rollup", "trendlake-firewall"])
+@pytest.mark.parametrize(
+    "name", [*SERVICES, "opslib-sink@1", "opslib-rollup", "opslib-stats", "trendlake-firewall"]
+)
 def test_runs_now_and_at_boot(host, name):
     unit = host.service(name)
     assert unit.is_running
