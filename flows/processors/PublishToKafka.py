@@ -89,7 +89,7 @@ class PublishToKafka(FlowFileTransform):
                 acks="all",
                 enable_idempotence=True,
                 # Brokers that are away are tried again soon; a processor that waits cannot be stopped.
-                bootstrap_timeout_ms=10_000,
+                bootstrap_timeout_ms=5_000,
                 compression_type="zstd",
                 linger_ms=20,
                 batch_size=262144,

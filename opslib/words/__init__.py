@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import regex
 
 from opslib.words.extract import HASHTAG, LETTER, LINK, MENTION, hashtags
-from opslib.words.languages import bare, lemma, stop_words
+from opslib.words.languages import bare, stop_words
+from opslib.words.lemmas import lemma
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -48,9 +48,9 @@ class Servers:
         services.wait_until("MongoDB is primary again", lambda: services.primary(port, ca))
 
 
-@pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    folder = tmp_path_factory.mktemp("servers")
+@contextmanager
+def running(folder: Path) -> Iterator[Servers]:
+    """Run the servers in *folder* for a while."""
     authority = Authority(folder / "certificates")
     certificate = authority.certificate("server")
     operator = authority.certificate("operator")
@@ -68,6 +68,12 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     finally:
         for service in reversed(started):
             service.stop()
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with running(tmp_path_factory.mktemp("servers")) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="session")
