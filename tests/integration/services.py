@@ -42,10 +42,19 @@ ACCOUNTS: dict[str, tuple[list[str], dict[str, list[str]]]] = {
         [],
         {name: ["find", "insert", "update"] for name in ("tweets", "trends", "rollup_marks")},
     ),
+    "opslib-speed": (
+        [],
+        {"trending": ["find", "insert", "update"], "forgotten": ["find"], "forgotten_authors": ["find"]},
+    ),
     "opslib-stats": ([], {"ops_stats": ["find", "insert"], CLUSTER: ["serverStatus"]}),
     "opslib-doctor": (
         ["clusterMonitor"],
-        {"": ["listCollections", "listIndexes"], "tweets": ["find"], "ops_stats": ["find"]},
+        {
+            "": ["listCollections", "listIndexes"],
+            "tweets": ["find"],
+            "trending": ["find"],
+            "ops_stats": ["find"],
+        },
     ),
     "opslib-store": (
         [],
