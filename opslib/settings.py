@@ -160,7 +160,7 @@ class Stats(_Section):
 
     enabled: bool = True  # whether somebody records, so that the doctor expects it
     group_id: str = Field(default="trendlake-stats", min_length=1)
-    other_groups: list[str] = ["trendlake-speed"]  # whose lag is told beside the sink's and its own
+    other_groups: list[str] = []  # whose lag is told beside the sink's, the speed layer's and its own
     grace_seconds: float = Field(default=10, ge=0, le=600)  # how late a minute's last messages may come
     metrics_port: MetricsPort = None
 
