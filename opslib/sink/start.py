@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import gc
 import logging
-import signal
 import socket
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kafka import KafkaConsumer  # type: ignore[import-untyped]
-from kafka.errors import KafkaConfigurationError, KafkaError, UnknownTopicOrPartitionError  # type: ignore[import-untyped]
+from kafka.errors import KafkaConfigurationError, UnknownTopicOrPartitionError  # type: ignore[import-untyped]
 from prometheus_client import CollectorRegistry
 from pymongo.errors import PyMongoError
 
 from opslib import message, metrics
-from opslib.doctor import endpoints, tls
+from opslib.daemon import check_handshakes, on_signal, wait_for
+from opslib.doctor import endpoints
 from opslib.settings import Settings, SettingsError
 from opslib.sink.dead_letters import DeadLetters
 from opslib.sink.notify import notify
@@ -24,9 +24,6 @@ from opslib.sink.writer import Writer
 from opslib.store.collections import TWEETS
 from opslib.store.failures import wrong_settings
 
-if TYPE_CHECKING:
-    from types import FrameType
-
 _LOG = logging.getLogger(__name__)
 _MEGABYTE = 1024 * 1024
 # A sink that is killed and comes back under the same instance name takes its partitions up at once; one
@@ -34,14 +31,13 @@ _MEGABYTE = 1024 * 1024
 _SESSION_MILLISECONDS = 20_000
 _SERVER_SELECTION_MILLISECONDS = 5_000
 _BOOTSTRAP_MILLISECONDS = 10_000
-_PAUSE_SECONDS = 2.0
 _TOPICS = (message.TWEETS, message.TRENDS)
 
 
 def run(settings: Settings, instance: str | None) -> None:
     """Run the sink until SIGTERM or SIGINT."""
     stop = threading.Event()
-    _on_signal(stop.set)
+    on_signal(stop.set)
     _spare_the_collector()
     registry = CollectorRegistry()
     figures = metrics.Sink(registry)
@@ -53,8 +49,8 @@ def run(settings: Settings, instance: str | None) -> None:
     dead_letters = DeadLetters(settings.kafka.client_options())
     try:
         database = client[settings.mongodb.database]
-        _wait_for("MongoDB", stop, lambda: _try_mongodb(settings, database))
-        consumer = _wait_for("Kafka", stop, lambda: _try_kafka(settings, instance))
+        wait_for("MongoDB", stop, lambda: _try_mongodb(settings, database))
+        consumer = wait_for("Kafka", stop, lambda: _try_kafka(settings, instance))
         if consumer is None:
             return
         service = Service(
@@ -66,8 +62,8 @@ def run(settings: Settings, instance: str | None) -> None:
         )
         # In this order the group is joined with what there is to read already known, and not twice.
         service.subscribe(_TOPICS)
-        _wait_for("the topics", stop, lambda: _try_topics(consumer))
-        _on_signal(service.stop)
+        wait_for("the topics", stop, lambda: _try_topics(consumer))
+        on_signal(service.stop)
         if stop.is_set():
             service.stop()
         _LOG.info("started group=%s instance=%s", settings.sink.group_id, instance or "-")
@@ -87,31 +83,9 @@ def _spare_the_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def _on_signal(act: Any) -> None:
-    def handler(number: int, _frame: FrameType | None) -> None:
-        _LOG.info("%s: finishing", signal.Signals(number).name)
-        act()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handler)
-
-
-def _wait_for(what: str, stop: threading.Event, attempt: Any) -> Any:
-    """Return what *attempt* returns once it no longer returns a reason to wait; ``None`` when stopped."""
-    while not stop.is_set():
-        notify(STATUS=f"connecting to {what}")
-        try:
-            return attempt()
-        except (PyMongoError, KafkaError) as error:
-            _LOG.warning("waiting for %s: %s", what, str(error).split(", Timeout:")[0][:300])
-            notify(STATUS=f"waiting for {what}")
-        stop.wait(_PAUSE_SECONDS)
-    return None
-
-
 def _try_mongodb(settings: Settings, database: Any) -> None:
     if "tls=true" in settings.mongodb.uri.lower():
-        _check_handshakes("MongoDB", endpoints.mongodb(settings))
+        check_handshakes("MongoDB", endpoints.mongodb(settings))
     try:
         database[TWEETS.name].find_one({}, {"_id": 1})
     except PyMongoError as error:
@@ -123,7 +97,7 @@ def _try_mongodb(settings: Settings, database: Any) -> None:
 
 def _try_kafka(settings: Settings, instance: str | None) -> KafkaConsumer:
     if settings.kafka.security_protocol == "SSL":
-        _check_handshakes("Kafka", endpoints.kafka(settings))
+        check_handshakes("Kafka", endpoints.kafka(settings))
     # The members of a group know each other by this name, so it has to differ between hosts.
     member = f"{socket.gethostname()}-{instance}" if instance else None
     try:
@@ -150,15 +124,3 @@ def _try_topics(consumer: KafkaConsumer) -> None:
     missing = [topic for topic in _TOPICS if not consumer.partitions_for_topic(topic)]
     if missing:
         raise UnknownTopicOrPartitionError(f"Kafka has no topic {' and no '.join(missing)}")
-
-
-def _check_handshakes(what: str, servers: list[endpoints.Endpoint]) -> None:
-    """Raise if a server and this host do not accept each other's certificates.
-
-    The clients' libraries only say that they could not connect in time, and try for ever.
-    """
-    for server in servers:
-        context = tls.client_context(server.certificate, server.key)
-        reason = tls.refused_certificate(server.host, server.port, context, timeout=5)
-        if reason:
-            raise SettingsError(f"TLS with {what} on {server} fails: {reason}")

@@ -17,6 +17,7 @@ from opslib.store import rollups
 from opslib.store.collections import ROLLUP_MARKS, initialise
 from opslib.store.documents import tweet_document
 from opslib.store.write import safely, write_tweets
+from opslib.words import VERSION
 
 if TYPE_CHECKING:
     from conftest import Lake
@@ -34,6 +35,7 @@ def document(number: int, minute: int, words: list[str], topics: list[tuple[str,
     return {
         **tweet_document(tweet(number)),
         "words": words,
+        "words_version": VERSION,
         "topics": [{"name": name, "woeid": woeid, "first_at": at} for name, woeid in topics],
         "first_seen_at": at,
         "collected_at": at,
