@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import secrets
 import sqlite3
@@ -43,12 +42,10 @@ def command(context: click.Context, settings: Settings, host: str, port: int, pa
     context.obj = settings
     if context.invoked_subcommand is not None:
         return
+    from opslib.cli._journal import log_to_journal
     from opslib.web import serve
 
-    logging.basicConfig(
-        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
-    logging.getLogger("opslib").setLevel(logging.INFO)
+    log_to_journal()
     try:
         listening = serve.listen(path, host, port)
     except OSError as error:
@@ -135,9 +132,8 @@ def list_users(settings: Settings, form: str) -> None:
         return
     for known in found:
         state = "enabled" if known.enabled else "disabled"
-        click.echo(
-            f"{known.name:20} {state:8} {known.sessions:3} sessions  last login {_moment(known.last_login) or 'never'}"
-        )
+        last = _moment(known.last_login) or "never"
+        click.echo(f"{known.name:20} {state:8} {known.sessions:3} sessions  last login {last}")
     if not found:
         click.echo("there are no users yet: opslib web user add NAME", err=True)
 
@@ -149,8 +145,8 @@ def _password(from_stdin: bool, chosen: bool) -> str:
         return secrets.token_urlsafe(15)
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
-    answer: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    return answer
+    typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    return typed
 
 
 @contextmanager
@@ -177,11 +173,12 @@ def _state(settings: Settings) -> Iterator[None]:
     except sqlite3.Error as error:
         raise click.ClickException(f"{settings.web.state}/users.sqlite: {error}") from error
     except OSError as error:
-        raise click.ClickException(f"{error.filename or settings.web.state}: {error.strerror}") from error
+        where = error.filename or settings.web.state
+        raise click.ClickException(f"{where}: {error.strerror}") from error
 
 
 def _as_owner(folder: Path) -> None:
-    """Become the service's own user: a file that root makes here would be one that the service cannot read."""
+    """Become the service's own user: a file that root made would be closed to the service."""
     if os.geteuid() == 0:
         owner = folder.stat()
         os.setgroups([])

@@ -30,11 +30,11 @@ _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 def create(lake: Lake, users: Users, key: bytes, metrics: Web | None = None) -> FastAPI:
-    """Return the application; *key* signs forms, and has to outlive a restart to let them be sent after one."""
+    """Return the application; *key* signs forms, and so has to outlive a restart."""
     app = FastAPI(
         title="Trendlake",
         version=__version__,
-        description="What people are saying about what is trending. Log in at `/login`; the session's cookie opens this as well.",
+        description="What people are saying about what is trending. The page's session opens it.",
         openapi_url="/api/openapi.json",
         # Their pages fetch scripts from elsewhere.
         docs_url=None,

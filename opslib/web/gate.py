@@ -7,6 +7,7 @@ import hmac
 import ipaddress
 import secrets
 import time
+from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -130,10 +131,8 @@ def _cookies(header: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for part in header[:8192].split(";"):
         # One at a time: what the library cannot read is only itself left out.
-        try:
+        with suppress(CookieError):
             found.update({name: morsel.value for name, morsel in SimpleCookie(part.strip()).items()})
-        except CookieError:
-            continue
     return found
 
 

@@ -131,7 +131,7 @@ class Lake:
         return ids[0], ids[1]
 
     def clouds(self, woeid: int, kind: str, since: datetime, until: datetime) -> list[Document]:
-        """Return id, moment and number of tweets of the clouds from *since* until before *until*, oldest first."""
+        """Return what a list shows of the clouds from *since* until before *until*, oldest first."""
         chosen = {"woeid": woeid, "kind": kind, "until": {"$gte": since, "$lt": until}}
         fields = {"until": 1, "since": 1, "tweets": 1, "rendered_at": 1, "woeid": 1, "kind": 1, "place": 1}
         found = self._database["clouds"].find(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Callable
 
-from opslib.web.plots import Plot, Series, binned
+from opslib.web.plots import Plot, Series, binned, nice_ceiling, nice_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +50,8 @@ def look(lake: Lake, viewer: Viewer, hours: int, zone: ZoneInfo) -> dict[str, An
         "newest": tweets[-1]["at"] if tweets else None,
         "figures": _figures(tweets, lag),
         "plots": [
-            *([draw.rates(tweets), draw.delays(tweets)] if tweets else []),
+            *([draw.rates(tweets)] if tweets else []),
+            *([draw.delay(tweets, "delay_collected"), draw.delay(tweets, "delay_stored")] if tweets else []),
             *([draw.lag(lag)] if lag else []),
             *([draw.dead_letters(tweets)] if tweets else []),
         ],
@@ -112,18 +113,16 @@ class _Drawer:
         self.until = until
 
     def rates(self, tweets: list[Document]) -> tuple[str, Plot]:
-        minutes = self._step / timedelta(minutes=1)
-        points = self._binned(((m["at"], m["tweets"]) for m in tweets), lambda found: sum(found) / minutes)
+        points = self._binned(((m["at"], m["tweets"]) for m in tweets), lambda found: sum(found) / len(found))
         return "operations.rates", self._plot("operations.rates", [("tweets", points)], style="area")
 
-    def delays(self, tweets: list[Document]) -> tuple[str, Plot]:
+    def delay(self, tweets: list[Document], name: str) -> tuple[str, Plot]:
         series = []
-        for name in ("delay_collected", "delay_stored"):
-            known = ((m["at"], (m.get(name) or {}).get("p95")) for m in tweets)
-            series.append(
-                (f"operations.{name}", self._binned(((at, v) for at, v in known if v is not None), max))
-            )
-        return "operations.delays", self._plot("operations.delays", series, self._viewer.duration)
+        for quantile, title in (("p50", "operations.half"), ("p95", "operations.most")):
+            known = ((m["at"], (m.get(name) or {}).get(quantile)) for m in tweets)
+            series.append((title, self._binned(((at, v) for at, v in known if v is not None), max)))
+        title = f"operations.{name}"
+        return title, self._plot(title, series, self._viewer.duration, nice=nice_duration)
 
     def lag(self, lag: list[Document]) -> tuple[str, Plot]:
         groups = sorted({group for minute in lag for group in minute.get("groups") or {}})
@@ -149,6 +148,7 @@ class _Drawer:
         *,
         style: str = "lines",
         named: bool = False,
+        nice: Callable[[float], float] = nice_ceiling,
     ) -> Plot:
         pattern = "E HH:mm" if self._hours > 24 else "HH:mm"
         return Plot(
@@ -160,4 +160,5 @@ class _Drawer:
             number or self._viewer.short,
             lambda at: self._viewer.moment(at, self._zone, pattern),
             style=style,
+            nice=nice,
         )

@@ -7,7 +7,7 @@ style shows one of them. Colours and widths of lines are the style's as well (cl
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Callable
 
@@ -21,6 +21,23 @@ Point = tuple[datetime, "float | None"]
 _SIZES = {"wide": (760, 240), "narrow": (360, 220)}
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 12, 26
 _STEPS = [timedelta(minutes=n) for n in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080)]
+
+
+def nice_ceiling(value: float) -> float:
+    """Return the next number of 1, 2, 2.5, 5 and 10 times a power of ten: the end of an axis."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value * (1 - 1e-9))
+
+
+def nice_duration(seconds: float) -> float:
+    """Return the next length of time, in seconds, that is a round number of its unit and has a round half."""
+    for size in (1, 60, 3600, 86_400):
+        for step in (2, 4, 6, 10, 20, 30, 40, 60) if size < 3600 else (2, 4, 8, 12, 24):
+            if seconds <= step * size and seconds > 1:
+                return float(step * size)
+    return nice_ceiling(seconds)
 
 
 @dataclass(frozen=True)
@@ -58,7 +75,7 @@ class Plot:
     moment: Callable[[datetime], str]
     style: str = "lines"
     upside_down: bool = False
-    table: bool = field(default=True)
+    nice: Callable[[float], float] = nice_ceiling
 
     @property
     def empty(self) -> bool:
@@ -99,14 +116,6 @@ def binned(
     ]
 
 
-def nice_ceiling(value: float) -> float:
-    """Return the next number of 1, 2, 2.5, 5 and 10 times a power of ten: the end of an axis."""
-    if value <= 0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value * (1 - 1e-9))
-
-
 def time_ticks(since: datetime, until: datetime, zone: ZoneInfo, most: int) -> list[datetime]:
     """Return at most *most* round times of the clock of *zone* between two moments."""
     step = next((step for step in _STEPS if (until - since) / step <= most), _STEPS[-1])
@@ -133,9 +142,9 @@ class _Drawing:
         self._height = height
         most = max((series.most or 0 for series in plot.series), default=0)
         if plot.upside_down:
-            self._low, self._high = 1.0, max(5.0, nice_ceiling(most))
+            self._low, self._high = 1.0, max(5.0, plot.nice(most))
         else:
-            self._low, self._high = 0.0, nice_ceiling(most)
+            self._low, self._high = 0.0, plot.nice(most)
 
     def svg(self, size: str) -> Markup:
         plot = self._plot
@@ -207,7 +216,8 @@ class _Drawing:
             if value:
                 y = self._y(value)
                 yield Markup(
-                    '<rect class="bar series-{}" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>'
+                    '<rect class="bar series-{}" x="{}" y="{}" width="{}" height="{}">'
+                    "<title>{}</title></rect>"
                 ).format(
                     number,
                     round(self._x(at) + room * 0.1, 1),

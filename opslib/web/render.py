@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
 _FOLDER = Path(__file__).parent
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
@@ -40,6 +42,14 @@ def address(path: str, **query: Any) -> str:
 def cloud_address(cloud_id: str, picture: str | None = None) -> str:
     """Return the address of a cloud's page, or of one of its pictures."""
     return f"/clouds/{quote(cloud_id, safe=':')}" + (f"/{picture}" if picture else "")
+
+
+def plain(name: object) -> str:
+    """Return a name without the characters that turn the direction of what follows them.
+
+    Hebrew and Arabic need none of them; somebody who wants one word to be read as another does.
+    """
+    return _TURNING.sub("", str(name))
 
 
 def tabs_of(
@@ -78,6 +88,7 @@ def _version() -> str:
     return digest.hexdigest()[:12]
 
 
+_TEMPLATES.filters["plain"] = plain
 _TEMPLATES.globals.update(
     address=address,
     cloud_address=cloud_address,

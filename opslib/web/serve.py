@@ -6,7 +6,6 @@ import logging
 import os
 import secrets
 import socket
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -21,6 +20,7 @@ from opslib.web.users import Users
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 _LOG = logging.getLogger(__name__)
 _SERVER_SELECTION_MILLISECONDS = 3_000

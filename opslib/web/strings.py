@@ -39,6 +39,7 @@ STRINGS: dict[str, tuple[str, str]] = {
         "Quem cuida deste servidor cria usuários com",
     ),
     "place": ("Place", "Lugar"),
+    "span.between": ("{since} to {until}", "{since} a {until}"),
     "show": ("Show", "Mostrar"),
     "kind": ("What is drawn", "O que é desenhado"),
     "kind.words": ("Words", "Palavras"),
@@ -49,14 +50,16 @@ STRINGS: dict[str, tuple[str, str]] = {
     "now.lost": ("No connection. Trying again.", "Sem conexão. Tentando de novo."),
     "cloud.alt.words": (
         "Word cloud of {place}, {moment}: {first}. All words with their numbers of tweets are listed below.",
-        "Nuvem de palavras de {place}, {moment}: {first}. Todas as palavras com seus números de tuítes estão "
-        "listadas abaixo.",
+        (
+            "Nuvem de palavras de {place}, {moment}: {first}. Todas as palavras com seus números de tuítes "
+            "estão listadas abaixo."
+        ),
     ),
     "cloud.alt.topics": (
         "Cloud of the topics of {place}, {moment}: {first}. All topics are listed below.",
         "Nuvem dos assuntos de {place}, {moment}: {first}. Todos os assuntos estão listados abaixo.",
     ),
-    "cloud.caption": ("{place}, {since} to {until}", "{place}, de {since} a {until}"),
+    "cloud.caption": ("{place}, {span}", "{place}, {span}"),
     "cloud.tweets": ("{n} tweet|{n} tweets", "{n} tuíte|{n} tuítes"),
     "cloud.topics": ("{n} topic|{n} topics", "{n} assunto|{n} assuntos"),
     "cloud.left_out": (
@@ -70,17 +73,25 @@ STRINGS: dict[str, tuple[str, str]] = {
     "cloud.topic_volumes": ("Topics and their volume", "Assuntos e seu volume"),
     "cloud.none": ("There is no cloud yet", "Ainda não há nuvem"),
     "cloud.none.help": (
-        "One is drawn with each new snapshot of what is trending. If none comes, the server's "
-        "opslib-report service or the collection has stopped:",
-        "Uma é desenhada a cada novo retrato dos assuntos do momento. Se nenhuma vier, o serviço "
-        "opslib-report do servidor ou a coleta parou:",
+        (
+            "One is drawn with each new snapshot of what is trending. If none comes, the server's "
+            "opslib-report service or the collection has stopped:"
+        ),
+        (
+            "Uma é desenhada a cada novo retrato dos assuntos do momento. Se nenhuma vier, o serviço "
+            "opslib-report do servidor ou a coleta parou:"
+        ),
     ),
     "place.none": ("Nothing has been collected yet", "Nada foi coletado ainda"),
     "place.none.help": (
-        "The first trends and tweets come a few minutes after collecting has begun. On the server, this says "
-        "which part is in trouble:",
-        "As primeiras tendências e tuítes chegam poucos minutos depois de a coleta começar. No servidor, isto "
-        "diz que parte está com problemas:",
+        (
+            "The first trends and tweets come a few minutes after collecting has begun. On the server, this "
+            "says which part is in trouble:"
+        ),
+        (
+            "As primeiras tendências e tuítes chegam poucos minutos depois de a coleta começar. No servidor, "
+            "isto diz que parte está com problemas:"
+        ),
     ),
     "rising": ("Rising", "Em alta"),
     "rising.minutes": ("{n} min", "{n} min"),
@@ -97,8 +108,10 @@ STRINGS: dict[str, tuple[str, str]] = {
     ),
     "rising.none": (
         "Nothing has been counted yet. The speed layer fills this a minute after tweets begin to come:",
-        "Nada foi contado ainda. A camada de velocidade preenche isto um minuto depois de os tuítes começarem "
-        "a chegar:",
+        (
+            "Nada foi contado ainda. A camada de velocidade preenche isto um minuto depois de os tuítes "
+            "começarem a chegar:"
+        ),
     ),
     "rising.meaning": (
         "Counted by people, not by tweets: many more than usual wrote about it.",
@@ -112,7 +125,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "history.of_day": ("Clouds of {day}", "Nuvens de {day}"),
     "history.none": (
         "No cloud is kept of this place and kind. They are kept from the first one on; see Now.",
-        "Nenhuma nuvem deste lugar e tipo está guardada. Elas são guardadas a partir da primeira; veja Agora.",
+        "Nenhuma nuvem deste lugar e tipo está guardada. Elas ficam desde a primeira; veja Agora.",
     ),
     "topics.title": ("What is trending in {place}", "Assuntos do momento: {place}"),
     "topics.at": ("As X gave it, {ago}", "Como o X informou, {ago}"),
@@ -143,8 +156,6 @@ STRINGS: dict[str, tuple[str, str]] = {
         "Escolha outro dia, ou um dos assuntos do momento:",
     ),
     "topic.back": ("All topics", "Todos os assuntos"),
-    "day.before": ("The day before", "Dia anterior"),
-    "day.after": ("The day after", "Dia seguinte"),
     "tweet.on_x": ("View on X", "Ver no X"),
     "tweet.author_unknown": ("Author on X", "Autor no X"),
     "tweets": ("tweets", "tuítes"),
@@ -165,9 +176,10 @@ STRINGS: dict[str, tuple[str, str]] = {
     "operations.hours.168": ("1 week", "1 semana"),
     "operations.recorded": ("Newest minute recorded: {ago}", "Último minuto registrado: {ago}"),
     "operations.rates": ("Tweets collected a minute", "Tuítes coletados por minuto"),
-    "operations.delays": ("Delay of 95 % of the tweets at most", "Atraso máximo de 95 % dos tuítes"),
-    "operations.delay_collected": ("written until collected", "da escrita à coleta"),
-    "operations.delay_stored": ("collected until stored", "da coleta ao armazenamento"),
+    "operations.delay_collected": ("From written to collected", "Da escrita à coleta"),
+    "operations.delay_stored": ("From collected to stored", "Da coleta ao armazenamento"),
+    "operations.half": ("half of the tweets", "metade dos tuítes"),
+    "operations.most": ("95 % of the tweets", "95 % dos tuítes"),
     "operations.lag": ("Messages waiting in Kafka", "Mensagens esperando no Kafka"),
     "operations.dead_letters": (
         "Messages that could not be stored",

@@ -78,11 +78,15 @@ class Users:
     """
 
     def __init__(
-        self, path: Path, session_seconds: float = 12 * 3600, clock: Callable[[], float] = time.time
+        self,
+        path: Path,
+        session_seconds: float = 12 * 3600,
+        clock: Callable[[], float] = time.time,
+        hasher: argon2.PasswordHasher | None = None,
     ) -> None:
         self._clock = clock
         self._session_seconds = session_seconds
-        self._hasher = argon2.PasswordHasher()
+        self._hasher = hasher or argon2.PasswordHasher()
         # Each hash takes 64 MiB while it is made: logins wait for one another.
         self._one_hash = threading.Lock()
         self._lock = threading.Lock()

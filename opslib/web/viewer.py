@@ -93,6 +93,12 @@ class Viewer:
         """Return a moment on the clock of *zone*."""
         return str(format_datetime(at, pattern, tzinfo=zone, locale=self.locale))
 
+    def span(self, since: datetime, until: datetime, zone: tzinfo) -> str:
+        """Return from when until when, naming a day that is the same once."""
+        same = since.astimezone(zone).date() == until.astimezone(zone).date()
+        end = self.moment(until, zone, "HH:mm ZZZZ" if same else "d MMM y, HH:mm ZZZZ")
+        return self.text("span.between", since=self.moment(since, zone), until=end)
+
     def ago(self, at: datetime, now: datetime | None = None) -> str:
         """Return how long ago a moment was."""
         past = (now or datetime.now(timezone.utc)) - at

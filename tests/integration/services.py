@@ -33,6 +33,10 @@ ADMIN = ("admin", "admin-of-the-tests")
 PASSWORD = "of the tests"
 # What the role mongodb gives to each account, in any database because each test has its own.
 ACCOUNTS: dict[str, tuple[list[str], dict[str, list[str]]]] = {
+    "opslib-web": (
+        [],
+        {name: ["find"] for name in ("clouds", "ops_stats", "trending", "trends", "tweets", "word_counts")},
+    ),
     "opslib-sink": (
         [],
         {name: ["find", "insert", "update"] for name in ("tweets", "trends", "rollup_marks")},
