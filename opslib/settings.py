@@ -155,6 +155,7 @@ class Cloud(_Section):
 class Web(_Section):
     """The page: where it keeps its users, and how long they stay logged in without looking at it."""
 
+    url: str = Field(default="https://127.0.0.1", pattern="^https://")  # where the doctor asks it
     state: Path = Path("/var/lib/opslib-web")
     session_hours: float = Field(default=12, gt=0, le=24 * 14)
     metrics_port: MetricsPort = None

@@ -101,12 +101,9 @@ class Viewer:
 
     def ago(self, at: datetime, now: datetime | None = None) -> str:
         """Return how long ago a moment was."""
-        past = (now or datetime.now(timezone.utc)) - at
-        return str(
-            format_timedelta(
-                min(timedelta(), -past), add_direction=True, locale=self.locale, granularity="second"
-            )
-        )
+        # Another host's clock may be ahead of this one's.
+        past = max(timedelta(seconds=1), (now or datetime.now(timezone.utc)) - at)
+        return str(format_timedelta(-past, add_direction=True, locale=self.locale))
 
     def language_name(self, code: str) -> str:
         """Return what a language is called, by the code that X gives it."""
