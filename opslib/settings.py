@@ -93,8 +93,15 @@ class Mongodb(_Section):
     )
     database: str = Field(default="trendlake", min_length=1)
 
-    def client(self, **options: Any) -> MongoClient[dict[str, Any]]:
-        """Return a client that logs in with the credentials handed over, if any; *options* win."""
+    def hosts(self) -> list[str]:
+        """Return the members that the URI names, each as ``host:port``."""
+        return self.uri.split("://")[1].split("/")[0].split("@")[-1].split(",")
+
+    def client(self, member: str | None = None, **options: Any) -> MongoClient[dict[str, Any]]:
+        """Return a client that logs in with the credentials handed over, if any; *options* win.
+
+        It talks to the whole set or, if one is named, to that *member* alone.
+        """
         from pymongo import MongoClient  # only some commands have it installed
         from pymongo.errors import InvalidURI, PyMongoError
 
@@ -106,7 +113,10 @@ class Mongodb(_Section):
             defaults["password"] = secret("mongodb_password")
             defaults["authSource"] = "admin"
         try:
-            return MongoClient(self.uri, **{**defaults, **options})
+            if member is None:
+                return MongoClient(self.uri, **{**defaults, **options})
+            uri = self.uri.replace(",".join(self.hosts()), member, 1)
+            return MongoClient(uri, **{**defaults, "directConnection": True, **options})
         except (InvalidURI, ValueError, PyMongoError) as wrong:
             raise SettingsError(f"mongodb.uri: {wrong}") from wrong
 
@@ -132,15 +142,31 @@ class Sink(_Section):
     metrics_port: MetricsPort = None  # of the sink without a number; number N has this plus N
 
 
+class Stats(_Section):
+    """The recorder of statistics, the third reader of Kafka."""
+
+    enabled: bool = True  # whether somebody records, so that the doctor expects it
+    group_id: str = Field(default="trendlake-stats", min_length=1)
+    other_groups: list[str] = ["trendlake-speed"]  # whose lag is told beside the sink's and its own
+    grace_seconds: float = Field(default=10, ge=0, le=600)  # how late a minute's last messages may come
+    metrics_port: MetricsPort = None
+
+
 class Store(_Section):
-    """How long MongoDB keeps what it holds; without a number, for ever."""
+    """How long MongoDB keeps what it holds; tweets and word counts without a number for ever."""
 
     tweets_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
     word_counts_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
 
+    ops_stats_days: float = Field(default=90, gt=0, le=20_000)
+
     def keep_days(self) -> dict[str, float | None]:
         """Return the days by collection."""
-        return {"tweets": self.tweets_days, "word_counts": self.word_counts_days}
+        return {
+            "tweets": self.tweets_days,
+            "word_counts": self.word_counts_days,
+            "ops_stats": self.ops_stats_days,
+        }
 
 
 class Cloud(_Section):
@@ -181,6 +207,7 @@ class Settings(BaseSettings):
     zookeeper: Zookeeper = Zookeeper()
     nifi: Nifi = Nifi()
     sink: Sink = Sink()
+    stats: Stats = Stats()
     store: Store = Store()
     cloud: Cloud = Cloud()
     web: Web = Web()

@@ -10,7 +10,7 @@ from nifiapi.relationship import Relationship
 
 from opslib.message import encode
 from opslib.x import nifi
-from opslib.x.budget import Exhausted
+from opslib.x.budget import PRICES, Exhausted
 from opslib.x.client import EXPAND_AUTHORS, EXPAND_REFERENCED, Refused, XError
 from opslib.x.gate import Gate
 from opslib.x.walk import Busy, Position, Rules, Walker
@@ -53,7 +53,10 @@ class SearchTweets(FlowFileTransform):
     )
     AUTHORS = PropertyDescriptor(
         name="Authors",
-        description="Whether each tweet comes with its author's name, which is one user more to be charged.",
+        description=(
+            "Whether each tweet comes with its author's name, which is one user more to be charged: "
+            f"{PRICES['user']:.3f} USD a tweet at X's prices of 2026, beside {PRICES['post']:.3f} for itself."
+        ),
         required=True,
         default_value="false",
         allowable_values=["true", "false"],
@@ -61,8 +64,9 @@ class SearchTweets(FlowFileTransform):
     REFERENCED = PropertyDescriptor(
         name="Referenced Tweets",
         description=(
-            "Whether tweets come with those that they retweet, quote or answer, each charged as a post. "
-            "Without them X cuts the text of long retweets."
+            "Whether tweets come with those that they retweet, quote or answer, each charged as a post: "
+            f"{PRICES['post']:.3f} USD each at X's prices of 2026, two a tweet at most. Without them X cuts "
+            "the text of long retweets."
         ),
         required=True,
         default_value="false",
@@ -85,6 +89,7 @@ class SearchTweets(FlowFileTransform):
 
     def __init__(self, **kwargs):
         self._gate = Gate()
+        self._x = None
 
     def getPropertyDescriptors(self):
         own = [self.PAGES, self.RESULTS, self.AUTHORS, self.REFERENCED, self.RETWEETS, self.INTERVAL]
@@ -100,17 +105,23 @@ class SearchTweets(FlowFileTransform):
         # Somebody may have mended what X refused.
         self._gate = Gate()
 
+    def onStopped(self, context):
+        if self._x is not None:
+            self._x[0].close()
+            self._x = None
+
     def transform(self, context, flowfile):
         if self._gate.closed_for():
             return self._later(context)
-        client, budget = nifi.client_of(context), nifi.budget_of(context)
+        if self._x is None:
+            # Properties stay while it runs; a connection for each page would cost more than the page.
+            self._x = nifi.client_of(context), nifi.budget_of(context), self._rules(context)
+        client, budget, rules = self._x
         try:
-            return self._step(context, flowfile, Walker(client, budget, self._rules(context)), budget)
+            return self._step(context, flowfile, Walker(client, budget, rules), budget)
         except XError as error:
             self.logger.error(self._gate.shut(error))
             return self._later(context)
-        finally:
-            client.close()
 
     def _later(self, context):
         """Leave the FlowFile as it is, to be tried again, and rest meanwhile."""
@@ -132,7 +143,8 @@ class SearchTweets(FlowFileTransform):
                 walk = flowfile.getAttribute("uuid")
                 position = walker.begin(state, walk, [json.loads(line) for line in lines if line])
             except Busy:
-                return self._later(context)
+                # NiFi penalizes it, and the walk that is under way goes on.
+                return FlowFileTransformResult("failure")
         manager.setState(state, Scope.LOCAL)
         page = self._next_page(walker, state, position, budget)
         if page is None:
@@ -158,7 +170,7 @@ class SearchTweets(FlowFileTransform):
                 self.logger.warn(f"{search.query} is not searched for: {refused}")
                 position = walker.skip(state, position)
                 continue
-            self._gate.answered()
+            self._gate.answered(self._x[0].spent_until)
             for error in page.errors:
                 self.logger.warn(f"X left something out of {search.query}: {error.get('detail') or error}")
             return FlowFileTransformResult(

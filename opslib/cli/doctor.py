@@ -43,6 +43,7 @@ CHECKS: dict[str, Check] = {
     "nifi": _if_configured("nifi", nifi.check),
     "web": _if_configured("web", web.check),
     "sink": _if_configured("kafka", kafka.check_sink),
+    "stats": _if_configured("mongodb", mongodb.check_stats),
     "certificates": certificates.check,
     "disk": host.check_disk,
     "units": host.check_units,

@@ -118,11 +118,14 @@ class XClient:
         self._client.session.hooks["response"].append(self._note_limits)
         # The calls that X allows in its window of 15 minutes and those left, as the last answer told them.
         self.limits: tuple[int | None, int | None] = (None, None)
+        # Epoch seconds until which that answer's kind of call has none left.
+        self.spent_until: int | None = None
 
     def _note_limits(self, response: requests.Response, *_: Any, **__: Any) -> None:
-        told = [response.headers.get(f"x-rate-limit-{name}", "") for name in ("limit", "remaining")]
-        limit, left = (int(text) if text.isdigit() else None for text in told)
+        told = [response.headers.get(f"x-rate-limit-{name}", "") for name in ("limit", "remaining", "reset")]
+        limit, left, reset = (int(text) if text.isdigit() else None for text in told)
         self.limits = (limit, left)
+        self.spent_until = reset if left == 0 else None
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -14,12 +14,14 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certificates import Authority, Certificate
 from kafka.admin import ConfigResource, KafkaAdminClient
 from kafka.errors import RetriableError
+from prometheus_client.parser import text_string_to_metric_families
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 START_SECONDS = 60
 ADMIN = ("admin", "admin-of-the-tests")
 PASSWORD = "of the tests"
+CLUSTER = "the cluster"  # among the collections: what is not of any
 # What the role mongodb gives to each account, in any database because each test has its own.
 ACCOUNTS: dict[str, tuple[list[str], dict[str, list[str]]]] = {
     "opslib-web": (
@@ -41,7 +44,11 @@ ACCOUNTS: dict[str, tuple[list[str], dict[str, list[str]]]] = {
         [],
         {name: ["find", "insert", "update"] for name in ("tweets", "trends", "rollup_marks")},
     ),
-    "opslib-doctor": (["clusterMonitor"], {"": ["listCollections", "listIndexes"], "tweets": ["find"]}),
+    "opslib-stats": ([], {"ops_stats": ["find", "insert"], CLUSTER: ["serverStatus"]}),
+    "opslib-doctor": (
+        ["clusterMonitor"],
+        {"": ["listCollections", "listIndexes"], "tweets": ["find"], "ops_stats": ["find"]},
+    ),
     "opslib-store": (
         [],
         {
@@ -64,15 +71,18 @@ def free_port() -> int:
 
 
 def wait_until(
-    what: str | Callable[[], str], ready: Callable[[], bool], seconds: float = START_SECONDS
+    what: str | Callable[[], str],
+    ready: Callable[[], bool],
+    seconds: float = START_SECONDS,
+    pause: float = 0.05,
 ) -> None:
-    """Poll *ready* until it holds; fail with *what* after *seconds*."""
+    """Ask *ready* every *pause* seconds until it holds; fail with *what* after *seconds*."""
     deadline = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > deadline:
             text = what if isinstance(what, str) else what()
             raise TimeoutError(f"after {seconds:g} s still not so: {text}")
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 def listening(port: int) -> bool:
@@ -80,6 +90,21 @@ def listening(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def scraped(port: int) -> dict[str, float]:
+    """Return what a service shows Prometheus on *port*, by name and labels; nothing if nobody listens."""
+    if not listening(port):
+        return {}
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        families = list(text_string_to_metric_families(answer.read().decode()))
+    return {
+        " ".join(
+            [sample.name, *(f"{name}={value}" for name, value in sorted(sample.labels.items()))]
+        ): sample.value
+        for family in families
+        for sample in family.samples
+    }
 
 
 def distribution(name: str) -> Path:
@@ -288,7 +313,12 @@ def initiate(port: int, ca: Path) -> None:
     client = mongodb_client(port, ca)
     for name, (roles, collections) in ACCOUNTS.items():
         privileges = [
-            {"resource": {"db": "", "collection": collection}, "actions": actions}
+            {
+                "resource": {"cluster": True}
+                if collection == CLUSTER
+                else {"db": "", "collection": collection},
+                "actions": actions,
+            }
             for collection, actions in collections.items()
         ]
         client.admin.command("createRole", name, privileges=privileges, roles=roles)
@@ -371,6 +401,7 @@ __all__ = [
     "mongodb",
     "mongodb_client",
     "primary",
+    "scraped",
     "topic_config",
     "wait_until",
     "zookeeper",

@@ -157,8 +157,12 @@ def test_operations_show_figures_plots_and_the_budget(page: Page, session: reque
 
 def test_pictures_are_kept_by_browsers_and_run_nothing(page: Page, session: requests.Session) -> None:
     cloud = page.database.clouds.find_one({"kind": "words"})
-    for name, field, kind in (("light.svg", "svg", "image/svg+xml"), ("dark.svg", "svg_dark", "image/svg+xml"),
-                              ("picture.png", "png", "image/png")):  # fmt: skip
+    variants = {
+        "light.svg": ("svg", "image/svg+xml"),
+        "dark.svg": ("svg_dark", "image/svg+xml"),
+        "picture.png": ("png", "image/png"),
+    }
+    for name, (field, kind) in variants.items():
         path = f"/clouds/{cloud['_id']}/{name}"
         answer = get(page, session, path)
         assert answer.content == cloud[field]

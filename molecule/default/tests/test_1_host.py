@@ -10,7 +10,16 @@ SERVICES = ["zookeeper", "kafka", "mongodb", "nifi"]
 
 
 @pytest.mark.parametrize(
-    "name", [*SERVICES, "opslib-sink@1", "opslib-rollup", "opslib-web", "nginx", "trendlake-firewall"]
+    "name",
+    [
+        *SERVICES,
+        "opslib-sink@1",
+        "opslib-rollup",
+        "opslib-stats",
+        "opslib-web",
+        "nginx",
+        "trendlake-firewall",
+    ],
 )
 def test_runs_now_and_at_boot(host, name):
     unit = host.service(name)
