@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import signal
 import socket
+import sys
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -76,6 +78,9 @@ def run(settings: Settings, listening: socket.socket) -> None:
         timeout_graceful_shutdown=_GOODBYE_SECONDS,
         lifespan="off",
     )
+    # Once it has ended, uvicorn hands on the signal that ended it.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
     try:
         _Server(config).run(sockets=[listening])
     finally:

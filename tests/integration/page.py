@@ -8,7 +8,7 @@ import subprocess
 import sys
 import uuid
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -121,7 +121,9 @@ class Page:
         """Return when today began in São Paulo; yesterday, if that was a moment ago."""
         zone = ZoneInfo("America/Sao_Paulo")
         begin = self.until.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-        return begin if self.until - begin > timedelta(hours=3) else begin - timedelta(days=1)
+        if self.until - begin < timedelta(hours=3):
+            begin -= timedelta(days=1)
+        return begin.astimezone(timezone.utc)
 
     def close(self) -> None:
         self.mongo.drop_database(self.name)

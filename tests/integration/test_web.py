@@ -112,16 +112,16 @@ def test_history_finds_the_cloud_that_was_there_at_a_time(page: Page, session: r
 
 
 def test_a_topic_has_its_words_course_languages_and_tweets(page: Page, session: requests.Session) -> None:
-    at = page.until - timedelta(hours=3)
     name = page.database.tweets.find_one(
         {"topics.woeid": BRAZIL, "collected_at": {"$gte": page.day_begins()}, "topics.name": re.compile("^#")}
     )["topics"][0]["name"]
     since, until = page.day_begins(), page.day_begins() + timedelta(days=1)
     counts = rollups.counts(page.database, since, until, woeid=BRAZIL, topic=name)
     assert counts.tweets
-    html = get(page, session, "/topic", params={"name": name, "place": BRAZIL}).text
+    day = f"{since - timedelta(hours=3):%Y-%m-%d}"
+    html = get(page, session, "/topic", params={"name": name, "place": BRAZIL, "day": day}).text
     assert f"{counts.tweets} tweet" in html
-    word, number = next(iter(merge(counts.words).items()))
+    word = next(iter(merge(counts.words)))
     assert word in html
     assert 'class="area series-0"' in html
     assert "Portuguese" in html
@@ -132,8 +132,6 @@ def test_a_topic_has_its_words_course_languages_and_tweets(page: Page, session: 
     assert "View on X" in html
     nothing = get(page, session, "/topic", params={"name": "#Nobody", "place": BRAZIL}).text
     assert "Nothing was collected about this" in nothing
-    assert number
-    assert at
 
 
 def test_topics_are_listed_by_rank(page: Page, session: requests.Session) -> None:
@@ -149,7 +147,7 @@ def test_operations_show_figures_plots_and_the_budget(page: Page, session: reque
         assert html.count('class="plot plot-wide"') == 5
         assert "US$ 2.31, US$ 2.69 left" in html
         assert "trendlake-speed" in html
-    assert get(page, session, "/operations?hours=2", 400)
+    get(page, session, "/operations?hours=2", 400)
 
 
 # ---- pictures and /api
@@ -252,7 +250,9 @@ def test_strings_from_tweets_stay_strings(page: Page, session: requests.Session,
         assert "<script>document" not in html
         assert not re.search(r"<img[^>]*onerror", html)
         assert 'href="javascript:' not in html
-        assert "\u202emoc.elgoog" not in html or '<p class="text" dir="auto"' in html
+        # Whole in tweets, which are not to be changed, and nowhere else where it can be read.
+        read = re.sub(r'<p class="text".*?</p>|<[^>]*>', "", html, flags=re.DOTALL)
+        assert "\u202e" not in read
 
 
 def test_the_pages_account_can_only_read(page: Page) -> None:
