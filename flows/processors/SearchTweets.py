@@ -145,6 +145,8 @@ class SearchTweets(FlowFileTransform):
             except Busy:
                 # NiFi penalizes it, and the walk that is under way goes on.
                 return FlowFileTransformResult("failure")
+            if walker.search(state, position) is None:
+                self.logger.warn(f"no topic is searched for: the budget leaves {budget.left_today()} today")
         manager.setState(state, Scope.LOCAL)
         page = self._next_page(walker, state, position, budget)
         if page is None:

@@ -27,14 +27,15 @@ if TYPE_CHECKING:
 
 ROLE = Path(__file__).parents[2] / "roles" / "nifi"
 PASSWORD = "of the tests alone"
-# Java needs half a minute on two idle cores, and Python processors are looked through after that.
-START_SECONDS = 240
 IDENTITIES = ["CN=operator, O=Trendlake", "CN=opslib-doctor, O=Trendlake"]
 ADMIN = "CN=opslib-flow, O=Trendlake"
 
 
 class Nifi(Service):
     """NiFi over HTTPS; the holder of the certificate ``opslib-flow`` administers it."""
+
+    # Java needs half a minute on two idle cores, and Python processors are looked through after that.
+    start_seconds = 240
 
     def __init__(self, folder: Path, authority: Authority, nars: list[Path] | None = None) -> None:
         port = free_port()
@@ -55,7 +56,11 @@ class Nifi(Service):
     def start(self) -> None:
         """Start NiFi and wait until its API answers its administrator."""
         super().start()
-        wait_until(lambda: f"NiFi answers, log:\n{self.log()[-3000:]}", self._answers, START_SECONDS)
+        wait_until(
+            lambda: f"NiFi answers, log:\n{self.log()[-3000:]}",
+            lambda: self.runs() and self._answers(),
+            self.start_seconds,
+        )
 
     def kill(self) -> None:
         """End NiFi and the processes of its processors at once, as systemd's KILL ends all of a unit."""

@@ -15,6 +15,7 @@ from bson.binary import Binary
 from opslib import message
 from opslib.cloud.draw import Head, png, svg, words_size
 from opslib.cloud.layout import place as laid_out
+from opslib.cloud.theme import DARK
 from opslib.store import rollups
 from opslib.store.documents import complete, trend_document, tweet_document
 from opslib.words import merge
@@ -33,16 +34,6 @@ HOSTILE = (
     "'; DROP TABLE users; --",
 )
 _TWEETS_A_SECOND = 0.03
-_DARKER = {
-    b"#fbfaf7": b"#14161c",
-    b"#2b2d42": b"#eceef2",
-    b"#1d1f2b": b"#eceef2",
-    b"#55606e": b"#a5afbc",
-    b"#0b5fa5": b"#6db1ee",
-    b"#a8480a": b"#f0a15e",
-    b"#00705a": b"#57c7a8",
-    b"#8a3a74": b"#d894c4",
-}
 _SIZE = (800, 450)
 
 
@@ -151,7 +142,6 @@ def cloud(
     for kind, drawn in (("words", words), ("topics", topics or words)):
         layout = laid_out(drawn, *words_size(*_SIZE), seed_number)
         head = Head(f"{name}", f"{tweets} tweets")
-        picture = svg(layout, head, *_SIZE).encode()
         document = {
             "_id": f"{woeid}:{message.stamp(until)}:{kind}",
             "kind": kind,
@@ -168,8 +158,8 @@ def cloud(
             ],
             "words": [{"word": item.word, "tweets": item.tweets} for item in layout.placed],
             "left_out": list(layout.left_out),
-            "svg": Binary(picture),
-            "svg_dark": Binary(_darkened(picture)),
+            "svg": Binary(svg(layout, head, *_SIZE).encode()),
+            "svg_dark": Binary(svg(layout, head, *_SIZE, DARK).encode()),
             "png": Binary(png(layout, head, *_SIZE)),
             "seed": seed_number,
             "version": 1,
@@ -179,12 +169,6 @@ def cloud(
         )
         ids.append(document["_id"])
     return ids[0]
-
-
-def _darkened(picture: bytes) -> bytes:
-    for light, dark in _DARKER.items():
-        picture = picture.replace(light, dark)
-    return picture
 
 
 def trending(database: Any, ends_at: datetime, first: str = "#Carnaval") -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import random
 import shutil
 import signal
 import socket
@@ -44,10 +45,19 @@ ACCOUNTS: dict[str, tuple[list[str], dict[str, list[str]]]] = {
         [],
         {name: ["find", "insert", "update"] for name in ("tweets", "trends", "rollup_marks")},
     ),
+    "opslib-speed": (
+        [],
+        {"trending": ["find", "insert", "update"], "forgotten": ["find"], "forgotten_authors": ["find"]},
+    ),
     "opslib-stats": ([], {"ops_stats": ["find", "insert"], CLUSTER: ["serverStatus"]}),
     "opslib-doctor": (
         ["clusterMonitor"],
-        {"": ["listCollections", "listIndexes"], "tweets": ["find"], "ops_stats": ["find"]},
+        {
+            "": ["listCollections", "listIndexes"],
+            "tweets": ["find"],
+            "trending": ["find"],
+            "ops_stats": ["find"],
+        },
     ),
     "opslib-store": (
         [],
@@ -64,10 +74,16 @@ ACCOUNTS: dict[str, tuple[list[str], dict[str, list[str]]]] = {
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port that nobody listens on.
+
+    It is below those that the kernel gives to whoever connects somewhere (32768 on, ip(7)): a server may take
+    half a minute to listen, and another one to listen again.
+    """
+    while True:
+        port = random.randrange(10_000, 32_768)  # noqa: S311 - so that two that ask at once get two
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(
@@ -135,6 +151,8 @@ def distribution(name: str) -> Path:
 class Service:
     """One server process with its folder and its log."""
 
+    start_seconds = START_SECONDS
+
     def __init__(self, name: str, folder: Path, command: list[str], port: int) -> None:
         self.name = name
         self.folder = folder
@@ -146,17 +164,23 @@ class Service:
     def start(self) -> None:
         """Start the server and wait for its port."""
         with (self.folder / "log").open("ab") as log:
-            self._process = process = subprocess.Popen(
+            self._process = subprocess.Popen(
                 self.command, stdout=log, stderr=subprocess.STDOUT, cwd=self.folder
             )
 
-        def serving() -> bool:
-            if process.poll() is not None:
-                tail = (self.folder / "log").read_text(errors="replace")[-3000:]
-                raise RuntimeError(f"{self.name} ended with {process.returncode}:\n{tail}")
-            return listening(self.port)
+        wait_until(
+            f"{self.name} listens on {self.port}",
+            lambda: self.runs() and listening(self.port),
+            self.start_seconds,
+        )
 
-        wait_until(f"{self.name} listens on {self.port}", serving)
+    def runs(self) -> bool:
+        """Return true, or say how the server has ended."""
+        assert self._process is not None
+        if self._process.poll() is not None:
+            tail = (self.folder / "log").read_text(errors="replace")[-3000:]
+            raise RuntimeError(f"{self.name} ended with {self._process.returncode}:\n{tail}")
+        return True
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End the server and wait for it."""

@@ -274,7 +274,7 @@ def test_without_mongodb_the_page_says_so_and_goes_on_when_it_is_back(
         answer = session.get(f"{page.url}/", timeout=30)
         assert answer.status_code == 503
         assert "The lake does not answer" in answer.text
-        assert session.get(f"{page.url}/api/places", timeout=30).json() == {
+        assert session.get(f"{page.url}/api/trending", timeout=30).json() == {
             "detail": "MongoDB does not answer"
         }
         assert session.get(f"{page.url}/health", timeout=30).status_code == 503
