@@ -193,6 +193,15 @@ class Cloud(_Section):
     hours: float = Field(default=24, gt=0)
 
 
+class Web(_Section):
+    """The page: where it keeps its users, and how long they stay logged in without looking at it."""
+
+    url: str = Field(default="https://127.0.0.1", pattern="^https://")  # where the doctor asks it
+    state: Path = Path("/var/lib/opslib-web")
+    session_hours: float = Field(default=12, gt=0, le=24 * 14)
+    metrics_port: MetricsPort = None
+
+
 class X(_Section):
     """How to reach the X API, or the local one that stands in for it, and where its cost is counted."""
 
@@ -217,6 +226,7 @@ class Settings(BaseSettings):
     stats: Stats = Stats()
     store: Store = Store()
     cloud: Cloud = Cloud()
+    web: Web = Web()
     x: X = X()
 
     @classmethod

@@ -38,6 +38,10 @@ PASSWORD = "of the tests"
 CLUSTER = "the cluster"  # among the collections: what is not of any
 # What the role mongodb gives to each account, in any database because each test has its own.
 ACCOUNTS: dict[str, tuple[list[str], dict[str, list[str]]]] = {
+    "opslib-web": (
+        [],
+        {name: ["find"] for name in ("clouds", "ops_stats", "trending", "trends", "tweets", "word_counts")},
+    ),
     "opslib-sink": (
         [],
         {name: ["find", "insert", "update"] for name in ("tweets", "trends", "rollup_marks")},
