@@ -142,6 +142,19 @@ class Sink(_Section):
     metrics_port: MetricsPort = None  # of the sink without a number; number N has this plus N
 
 
+class Speed(_Section):
+    """The speed layer; docs/speed.md has what each number means for what is shown."""
+
+    group_id: str = Field(default="trendlake-speed", min_length=1)
+    state_directory: Path = Path("/var/lib/opslib/speed")
+    every_seconds: float = Field(default=10, ge=0.1, le=600)  # between two looks at what is due
+    lateness_seconds: int = Field(default=900, ge=0, le=86_400)
+    minimum_authors: int = Field(default=5, ge=1)
+    baseline_minutes: int = Field(default=60, ge=1, le=1440)
+    half_life: float = Field(default=0.25, gt=0, le=10)  # in lengths of the window
+    metrics_port: MetricsPort = None
+
+
 class Stats(_Section):
     """The recorder of statistics, the third reader of Kafka."""
 
@@ -157,6 +170,7 @@ class Store(_Section):
 
     tweets_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
     word_counts_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
+    trending_days: Optional[float] = Field(default=7, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
 
     ops_stats_days: float = Field(default=90, gt=0, le=20_000)
 
@@ -165,6 +179,7 @@ class Store(_Section):
         return {
             "tweets": self.tweets_days,
             "word_counts": self.word_counts_days,
+            "trending": self.trending_days,
             "ops_stats": self.ops_stats_days,
         }
 
@@ -208,6 +223,7 @@ class Settings(BaseSettings):
     zookeeper: Zookeeper = Zookeeper()
     nifi: Nifi = Nifi()
     sink: Sink = Sink()
+    speed: Speed = Speed()
     stats: Stats = Stats()
     store: Store = Store()
     cloud: Cloud = Cloud()

@@ -113,6 +113,39 @@ WORD_COUNTS = Collection(
     expires="at",
 )
 
+_NUMBER = {"bsonType": ["double", "int", "long"]}
+
+TRENDING = Collection(
+    "trending",
+    _object(
+        {
+            "_id": _TEXT,
+            "minutes": {"enum": [1, 5, 60]},
+            "ends_at": _DATE,
+            "computed_at": _DATE,
+            "tweets": _INTEGER,
+            "authors": _INTEGER,
+            "items": _array(
+                _object(
+                    {
+                        "kind": {"enum": ["word", "hashtag", "topic"]},
+                        "name": _TEXT,
+                        "authors": _INTEGER,
+                        "tweets": _INTEGER,
+                        "expected": _NUMBER,
+                        "score": _NUMBER,
+                    }
+                )
+            ),
+        }
+    ),
+    (
+        IndexModel([("minutes", ASCENDING), ("ends_at", DESCENDING)]),
+        IndexModel([("ends_at", ASCENDING)]),
+    ),
+    expires="ends_at",
+)
+
 ROLLUP_MARKS = Collection("rollup_marks", _object({"touched_at": _DATE}))
 
 FORGOTTEN = Collection(
@@ -147,7 +180,10 @@ AUDIT = Collection(
 # How far the recheck of stored tweets against X has come.
 RECHECKS = Collection("rechecks", _object({"_id": _TEXT, "after": _INTEGER}))
 
-ALL = (TWEETS, TRENDS, CLOUDS, WORD_COUNTS, ROLLUP_MARKS, FORGOTTEN, FORGOTTEN_AUTHORS, AUDIT, RECHECKS)
+ALL = (
+    *(TWEETS, TRENDS, CLOUDS, WORD_COUNTS, TRENDING, ROLLUP_MARKS),
+    *(FORGOTTEN, FORGOTTEN_AUTHORS, AUDIT, RECHECKS),
+)
 
 
 @dataclass(frozen=True)

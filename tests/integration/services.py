@@ -39,12 +39,33 @@ CLUSTER = "the cluster"  # among the collections: what is not of any
 ACCOUNTS: dict[str, tuple[list[str], dict[str, list[str]]]] = {
     "opslib-sink": (
         [],
-        {name: ["find", "insert", "update"] for name in ("tweets", "trends", "rollup_marks")},
+        {
+            **{name: ["find", "insert", "update"] for name in ("tweets", "trends", "rollup_marks")},
+            **{name: ["find"] for name in ("forgotten", "forgotten_authors")},
+        },
+    ),
+    "opslib-forget": (
+        [],
+        {
+            **{name: ["find", "remove"] for name in ("tweets", "clouds")},
+            **{name: ["find", "insert", "update"] for name in ("forgotten", "forgotten_authors", "rechecks")},
+            "rollup_marks": ["insert", "update"],
+            "audit": ["find", "insert"],
+        },
+    ),
+    "opslib-speed": (
+        [],
+        {"trending": ["find", "insert", "update"], "forgotten": ["find"], "forgotten_authors": ["find"]},
     ),
     "opslib-stats": ([], {"ops_stats": ["find", "insert"], CLUSTER: ["serverStatus"]}),
     "opslib-doctor": (
         ["clusterMonitor"],
-        {"": ["listCollections", "listIndexes"], "tweets": ["find"], "ops_stats": ["find"]},
+        {
+            "": ["listCollections", "listIndexes"],
+            "tweets": ["find"],
+            "trending": ["find"],
+            "ops_stats": ["find"],
+        },
     ),
     "opslib-store": (
         [],
