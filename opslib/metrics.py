@@ -191,10 +191,12 @@ class Stats(Group):
             ["figure"],
         )
         self.mongodb_up = self._gauge(
-            "mongodb_up", "1 if MongoDB's primary answered at the last look, else 0."
+            "mongodb_up", "1 if the member of MongoDB's set answered at the last look, else 0.", ["member"]
         )
         self.mongodb = self._gauge(
-            "mongodb_status", "Figures of MongoDB's serverStatus, by their path in it.", ["figure"]
+            "mongodb_status",
+            "Figures of the member's serverStatus, by their path in it.",
+            ["member", "figure"],
         )
 
 

@@ -93,8 +93,15 @@ class Mongodb(_Section):
     )
     database: str = Field(default="trendlake", min_length=1)
 
-    def client(self, **options: Any) -> MongoClient[dict[str, Any]]:
-        """Return a client that logs in with the credentials handed over, if any; *options* win."""
+    def hosts(self) -> list[str]:
+        """Return the members that the URI names, each as ``host:port``."""
+        return self.uri.split("://")[1].split("/")[0].split("@")[-1].split(",")
+
+    def client(self, member: str | None = None, **options: Any) -> MongoClient[dict[str, Any]]:
+        """Return a client that logs in with the credentials handed over, if any; *options* win.
+
+        It talks to the whole set or, if one is named, to that *member* alone.
+        """
         from pymongo import MongoClient  # only some commands have it installed
         from pymongo.errors import InvalidURI, PyMongoError
 
@@ -106,7 +113,10 @@ class Mongodb(_Section):
             defaults["password"] = secret("mongodb_password")
             defaults["authSource"] = "admin"
         try:
-            return MongoClient(self.uri, **{**defaults, **options})
+            if member is None:
+                return MongoClient(self.uri, **{**defaults, **options})
+            uri = self.uri.replace(",".join(self.hosts()), member, 1)
+            return MongoClient(uri, **{**defaults, "directConnection": True, **options})
         except (InvalidURI, ValueError, PyMongoError) as wrong:
             raise SettingsError(f"mongodb.uri: {wrong}") from wrong
 
@@ -132,15 +142,46 @@ class Sink(_Section):
     metrics_port: MetricsPort = None  # of the sink without a number; number N has this plus N
 
 
+class Speed(_Section):
+    """The speed layer; docs/speed.md has what each number means for what is shown."""
+
+    group_id: str = Field(default="trendlake-speed", min_length=1)
+    state_directory: Path = Path("/var/lib/opslib/speed")
+    every_seconds: float = Field(default=10, ge=0.1, le=600)  # between two looks at what is due
+    lateness_seconds: int = Field(default=900, ge=0, le=86_400)
+    minimum_authors: int = Field(default=5, ge=1)
+    baseline_minutes: int = Field(default=60, ge=1, le=1440)
+    half_life: float = Field(default=0.25, gt=0, le=10)  # in lengths of the window
+    metrics_port: MetricsPort = None
+
+
+class Stats(_Section):
+    """The recorder of statistics, the third reader of Kafka."""
+
+    enabled: bool = True  # whether somebody records, so that the doctor expects it
+    group_id: str = Field(default="trendlake-stats", min_length=1)
+    other_groups: list[str] = []  # whose lag is told beside the sink's, the speed layer's and its own
+    grace_seconds: float = Field(default=10, ge=0, le=600)  # how late a minute's last messages may come
+    metrics_port: MetricsPort = None
+
+
 class Store(_Section):
-    """How long MongoDB keeps what it holds; without a number, for ever."""
+    """How long MongoDB keeps what it holds; tweets and word counts without a number for ever."""
 
     tweets_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
     word_counts_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
+    trending_days: Optional[float] = Field(default=7, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
+
+    ops_stats_days: float = Field(default=90, gt=0, le=20_000)
 
     def keep_days(self) -> dict[str, float | None]:
         """Return the days by collection."""
-        return {"tweets": self.tweets_days, "word_counts": self.word_counts_days}
+        return {
+            "tweets": self.tweets_days,
+            "word_counts": self.word_counts_days,
+            "trending": self.trending_days,
+            "ops_stats": self.ops_stats_days,
+        }
 
 
 class Cloud(_Section):
@@ -152,12 +193,31 @@ class Cloud(_Section):
     hours: float = Field(default=24, gt=0)
 
 
+class Web(_Section):
+    """The page: where it keeps its users, and how long they stay logged in without looking at it."""
+
+    url: str = Field(default="https://127.0.0.1", pattern="^https://")  # where the doctor asks it
+    state: Path = Path("/var/lib/opslib-web")
+    session_hours: float = Field(default=12, gt=0, le=24 * 14)
+    metrics_port: MetricsPort = None
+
+
 class X(_Section):
     """How to reach the X API, or the local one that stands in for it, and where its cost is counted."""
 
     base_url: str = Field(default="https://api.x.com", pattern="^https?://")
     timeout: float = Field(default=30, gt=0)
     budget_file: Path = Path("/var/lib/nifi/x-budget.sqlite")
+
+
+class Recheck(_Section):
+    """The recheck of stored tweets against X, and what it may spend on it."""
+
+    usd_day: float = Field(default=0.5, ge=0)  # a post returned costs 0.005 USD
+    usd_month: Optional[float] = Field(default=None, ge=0)  # noqa: UP045 - read on Python 3.9
+    budget_file: Path = Path("/var/lib/opslib/recheck/budget.sqlite")
+    # With more of a page gone than this, it is X that is ill and not the posts.
+    most_gone: float = Field(default=0.5, gt=0, le=1)
 
 
 class Settings(BaseSettings):
@@ -172,9 +232,13 @@ class Settings(BaseSettings):
     zookeeper: Zookeeper = Zookeeper()
     nifi: Nifi = Nifi()
     sink: Sink = Sink()
+    speed: Speed = Speed()
+    stats: Stats = Stats()
     store: Store = Store()
     cloud: Cloud = Cloud()
+    web: Web = Web()
     x: X = X()
+    recheck: Recheck = Recheck()
 
     @classmethod
     def settings_customise_sources(

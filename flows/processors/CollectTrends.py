@@ -67,7 +67,10 @@ class CollectTrends(FlowFileSource):
                 woeid, _, name = place.strip().partition(":")
                 trends = self._trends(client, budget, woeid, int(nifi.value_of(context, self.MAX_TRENDS)))
                 snapshots.append(trends_message(int(woeid), name, trends, datetime.now(timezone.utc)))
-                self._gate.answered()
+                self._gate.answered(client.spent_until)
+                if self._gate.closed_for():
+                    self.logger.warn(f"X has no more calls for trends after {name}: the rest waits its turn")
+                    break
         except Exhausted as exhausted:
             self.logger.warn(str(exhausted))
         except XError as error:

@@ -57,7 +57,10 @@ class PublishToKafka(FlowFileTransform):
         lines = [line for line in bytes(flowfile.getContentsAsBytes()).split(b"\n") if line]
         try:
             producer = self._connected(context)
-            sent = [producer.send(topic, line, key=key_of(json.loads(line))) for line in lines]
+            headers = self._headers(flowfile)
+            sent = [
+                producer.send(topic, line, key=key_of(json.loads(line)), headers=headers) for line in lines
+            ]
             producer.flush(60)
             for future in sent:
                 future.get(timeout=10)
@@ -68,6 +71,11 @@ class PublishToKafka(FlowFileTransform):
         return FlowFileTransformResult(
             "success", attributes={"kafka.topic": topic, "kafka.count": str(len(lines))}
         )
+
+    def _headers(self, flowfile):
+        """Return what the statistics are told: the budget as it was when these were collected."""
+        told = flowfile.getAttributes()
+        return [(name, value.encode()) for name, value in told.items() if name.startswith("x.budget.")]
 
     def _connected(self, context):
         if self._producer is None:
@@ -81,7 +89,7 @@ class PublishToKafka(FlowFileTransform):
                 acks="all",
                 enable_idempotence=True,
                 # Brokers that are away are tried again soon; a processor that waits cannot be stopped.
-                bootstrap_timeout_ms=10_000,
+                bootstrap_timeout_ms=5_000,
                 compression_type="zstd",
                 linger_ms=20,
                 batch_size=262144,

@@ -37,6 +37,7 @@ class SearchTweets(FlowFileTransform):
 
     def __init__(self, **kwargs):
         self._gate = Gate()
+        self._x = None
 
     def getPropertyDescriptors(self):
         return nifi.PROPERTIES + nifi.COLLECTING
@@ -51,19 +52,25 @@ class SearchTweets(FlowFileTransform):
         # Somebody may have mended what X refused.
         self._gate = Gate()
 
+    def onStopped(self, context):
+        if self._x is not None:
+            self._x[0].close()
+            self._x = None
+
     def transform(self, context, flowfile):
         if nifi.mode_of(context) != "search":
             return FlowFileTransformResult("finished", contents=b"")
         if self._gate.closed_for():
             return self._later(context)
-        client, budget = nifi.client_of(context), nifi.budget_of(context)
+        if self._x is None:
+            # Properties stay while it runs; a connection for each page would cost more than the page.
+            self._x = nifi.client_of(context), nifi.budget_of(context), nifi.rules_of(context)
+        client, budget, rules = self._x
         try:
-            return self._step(context, flowfile, Walker(client, budget, nifi.rules_of(context)), budget)
+            return self._step(context, flowfile, Walker(client, budget, rules), budget)
         except XError as error:
             self.logger.error(self._gate.shut(error))
             return self._later(context)
-        finally:
-            client.close()
 
     def _later(self, context):
         """Leave the FlowFile as it is, to be tried again, and rest meanwhile."""
@@ -85,7 +92,10 @@ class SearchTweets(FlowFileTransform):
                 walk = flowfile.getAttribute("uuid")
                 position = walker.begin(state, walk, [json.loads(line) for line in lines if line])
             except Busy:
-                return self._later(context)
+                # NiFi penalizes it, and the walk that is under way goes on.
+                return FlowFileTransformResult("failure")
+            if walker.search(state, position) is None:
+                self.logger.warn(f"no topic is searched for: the budget leaves {budget.left_today()} today")
         manager.setState(state, Scope.LOCAL)
         page = self._next_page(walker, state, position, budget)
         if page is None:
@@ -111,7 +121,7 @@ class SearchTweets(FlowFileTransform):
                 self.logger.warn(f"{search.query} is not searched for: {refused}")
                 position = walker.skip(state, position)
                 continue
-            self._gate.answered()
+            self._gate.answered(self._x[0].spent_until)
             for error in page.errors:
                 self.logger.warn(f"X left something out of {search.query}: {error.get('detail') or error}")
             return FlowFileTransformResult(

@@ -83,6 +83,12 @@ def command() -> None:
     show_default=True,
     help="Seconds after NiFi's start in which it may still be loading processors.",
 )
+@click.option(
+    "--patience",
+    default=float(deploy.PATIENCE_SECONDS),
+    show_default=True,
+    help="Seconds for which a component may be invalid before the version before is brought back.",
+)
 @_dry_run
 @_force
 @_history
@@ -92,6 +98,7 @@ def deploy_(
     definition: Path,
     parameters: Path | None,
     starting: float,
+    patience: float,
     dry_run: bool,
     force: bool,
     history: Path,
@@ -107,7 +114,7 @@ def deploy_(
     secrets = {name for name, value in raw.items() if isinstance(value, dict)}
     values = {name: str(value["secret"] if name in secrets else value) for name, value in raw.items()}
     flow = Definition.read(definition)
-    how = deploy.How(dry_run, force, starting, _say)
+    how = deploy.How(dry_run, force, starting, patience, _say)
     _print_report(deploy.deploy(flow, values, secrets, History(history, flow.name), how), output_format)
 
 

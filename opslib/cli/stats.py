@@ -1,39 +1,197 @@
-"""``opslib stats``: figures of the running lake."""
+"""``opslib stats``: figures of the running lake, and the service that records them."""
 
 from __future__ import annotations
 
 import json
+import re
+import sqlite3
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.console import Console
+from rich.table import Table
 
 from opslib.cli._options import with_settings
+from opslib.settings import SettingsError
 from opslib.stats import budget
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from opslib.settings import Settings
 
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_MOST_NAMES = 6
 
-@click.command()
+
+class _Span(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # newer ones have a parameter
+    """A span of time such as ``90m``."""
+
+    name = "span"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, timedelta]:
+        match = re.fullmatch(r"([1-9]\d{0,4})([mhd])", value, re.ASCII)
+        if match is None:
+            self.fail(f"{value!r} is no span such as 30m, 6h or 7d", param, ctx)
+        return value, int(match[1]) * _UNITS[match[2]]
+
+
+@click.group(invoke_without_command=True)
+@click.option(
+    "--last",
+    "spans",
+    type=_Span(),
+    multiple=True,
+    help="Figures of this span up to now, such as 30m, 6h or 7d; may be repeated. Without it: 1h and 1d.",
+)
 @click.option(
     "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
 @with_settings
-def command(output_format: str, settings: Settings) -> None:
-    """Show what collecting has cost today and this month, and what the budget has left.
+@click.pass_context
+def command(
+    ctx: click.Context, spans: tuple[tuple[str, timedelta], ...], output_format: str, settings: Settings
+) -> None:
+    """Show rates, languages, delays, lag and dead letters of the last hour and day, and what it all cost.
 
-    Run it on the host of NiFi, as somebody who may read its budget file.
+    The figures are those that `opslib stats record` wrote to MongoDB. On the host of NiFi, for somebody who
+    may read its budget file, the exact cost by kind is added.
     """
-    report = {"budget": budget.report(settings.x)}
-    if output_format == "json":
-        click.echo(json.dumps(report))
+    if ctx.invoked_subcommand is not None:
         return
+    wanted = dict(spans or (("1h", timedelta(hours=1)), ("1d", timedelta(days=1))))
+    report, missing = _recorded(settings, wanted)
+    exact, without = _exact_budget(settings)
+    if exact is None and report is None:
+        raise SettingsError(f"no figures of MongoDB's: {missing}; and no budget: {without}")
+    if report is None:
+        click.echo(f"only what collecting cost: {missing}", err=True)
+        report = {"budget": None}
+    report["budget"] = {**(report["budget"] or {}), **(exact or {})} or None
+    if output_format == "json":
+        click.echo(json.dumps(report, ensure_ascii=False))
+    else:
+        _print(report)
+
+
+@command.command()
+@with_settings
+def record(settings: Settings) -> None:
+    """Record statistics in MongoDB, minute by minute, until SIGTERM.
+
+    One recorder is enough for a lake, and a second one is told so.
+    """
+    from opslib.cli._journal import log_to_journal
+    from opslib.stats import start  # showing figures needs no Kafka
+
+    log_to_journal()
+    start.run(settings)
+
+
+def _recorded(settings: Settings, spans: dict[str, timedelta]) -> tuple[dict[str, Any] | None, str]:
+    """Return the recorded figures, or why this host has none."""
+    try:
+        from pymongo.errors import PyMongoError
+
+        from opslib.stats.report import report
+        from opslib.store.failures import wrong_settings
+    except ModuleNotFoundError as error:
+        return None, f"the package {error.name} is not installed here"
+    try:
+        client = settings.mongodb.client(appname="opslib-stats", serverSelectionTimeoutMS=10_000)
+    except SettingsError as error:
+        return None, error.message
+    try:
+        return report(client[settings.mongodb.database], spans, datetime.now(timezone.utc)), ""
+    except PyMongoError as error:
+        reason = wrong_settings(error, starting=True)
+        if reason:
+            raise SettingsError(reason) from error
+        raise click.ClickException(f"MongoDB: {str(error).split(', Timeout:')[0]}") from error
+    finally:
+        client.close()
+
+
+def _exact_budget(settings: Settings) -> tuple[dict[str, Any] | None, str]:
+    """Return the budget as NiFi's processors have it, or why this host or this person cannot read it."""
+    try:
+        return budget.report(settings.x), ""
+    except SettingsError as error:
+        return None, error.message
+    except sqlite3.Error as error:
+        return None, f"{settings.x.budget_file}: {error}"
+
+
+def _print(report: dict[str, Any]) -> None:
+    console = Console(highlight=False)
+    if "spans" in report:
+        console.print(_table(report["spans"]))
+        _print_lag(report["lag"])
     _print_budget(report["budget"])
 
 
-def _print_budget(report: dict[str, Any]) -> None:
+def _table(spans: dict[str, dict[str, Any]]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("")
+    for name in spans:
+        table.add_column(f"last {name}", justify="right")
+    for title, cells in _rows(list(spans.values())):
+        table.add_row(title, *cells)
+    return table
+
+
+def _rows(spans: list[dict[str, Any]]) -> Iterator[tuple[str, list[str]]]:
+    for title, key in (
+        ("tweets", "tweets"),
+        ("tweets a minute", "tweets_per_minute"),
+        ("in the busiest minute", "busiest_minute"),
+        ("dead letters", "dead_letters"),
+    ):
+        yield title, [_said(span[key]) for span in spans]
+    for title, key in (("languages", "languages"), ("sources", "sources")):
+        yield title, [_largest(span[key]) for span in spans]
+    for title, key in (
+        ("written until collected", "delay_collected"),
+        ("collected until stored", "delay_stored"),
+    ):
+        for quantile in ("p50", "p95", "p99"):
+            yield f"{title}, {quantile}", [_seconds(span[key], quantile) for span in spans]
+    yield "minutes recorded", [f"{span['minutes_recorded']} of {span['minutes']}" for span in spans]
+
+
+def _said(number: float | None) -> str:
+    return "-" if number is None else f"{number:,}"
+
+
+def _largest(counts: dict[str, int]) -> str:
+    total = sum(counts.values())
+    named = [f"{name} {number / total:.0%}" for name, number in list(counts.items())[:_MOST_NAMES]]
+    return "\n".join(named) or "-"
+
+
+def _seconds(delay: dict[str, float] | None, quantile: str) -> str:
+    return "-" if delay is None else f"{delay[quantile]:,.1f} s"
+
+
+def _print_lag(lag: dict[str, Any] | None) -> None:
+    if lag is None:
+        return
+    click.echo(f"\nmessages that wait, {lag['at']}")
+    for group, messages in sorted(lag["groups"].items()):
+        click.echo(f"  {group:20} {messages:>9,}")
+
+
+def _print_budget(report: dict[str, Any] | None) -> None:
+    if report is None:
+        return
+    if "kinds" not in report:
+        _print_told(report)
+        return
     limits = report["limits"]
-    click.echo(f"X API, UTC day {report['day']}")
+    click.echo(f"\nX API, UTC day {report['day']}")
     for kind, spent in report["kinds"].items():
         click.echo(f"  {kind + 's':8} {spent['resources']:>9}  {spent['usd']:>10.3f} USD")
     for span, name in (("today", "day"), ("month", "month")):
@@ -42,3 +200,12 @@ def _print_budget(report: dict[str, Any]) -> None:
         if limits[f"resources_{name}"] is not None:
             of.append(f"{limits[f'resources_{name}']} resources")
         click.echo(f"  {span:8} {spent['resources']:>9}  {spent['usd']:>10.3f} USD  of {', '.join(of)}")
+
+
+def _print_told(report: dict[str, Any]) -> None:
+    """Print the budget as its headers told it on the newest message."""
+    click.echo(f"\nX API, as of {report['at']}")
+    for title, spent in (("today", report["today"]), ("left", report["left"])):
+        if spent:
+            amounts = (f"{value:g} {'USD' if unit == 'usd' else unit}" for unit, value in spent.items())
+            click.echo(f"  {title:8} {', '.join(amounts)}")

@@ -58,7 +58,8 @@ def rollup(settings: Settings, every: float | None) -> None:
 
     What the sink has written is counted within one pause. Running it twice at once does no harm.
     """
-    days = [number for number in settings.store.keep_days().values() if number is not None]
+    kept = settings.store
+    days = [number for number in (kept.tweets_days, kept.word_counts_days) if number is not None]
     keep = timedelta(days=min(days)) if days else None
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

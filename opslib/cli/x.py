@@ -34,7 +34,8 @@ def check(output_format: str, woeid: int, settings: Settings) -> None:
     """Verify the bearer token (the credential x_token): what it may call, the limits left, the budget spent.
 
     Asks for the usage, for one trend and for a page of ten posts without expansions: 0.06 USD at most, at the
-    prices of 2026. Exit code 1 if a call that collecting needs is refused.
+    prices of 2026, counted in this host's budget where it has one. Exit code 1 if a call that collecting
+    needs is refused.
     """
     from opslib.x.check import calls, summary
 
@@ -49,5 +50,10 @@ def check(output_format: str, woeid: int, settings: Settings) -> None:
             click.echo(f"{told:8} {finding['call']:8} {finding['text']}{left}")
         click.echo(f"this check cost {found['cost_usd']:.3f} USD at most")
         if found["spent_today_usd"] is not None:
-            click.echo(f"collecting has cost {found['spent_today_usd']:.3f} USD today (`opslib stats`)")
+            units = {"resources": "resources", "usd": "USD"}
+            rest = [
+                f"{left:g} {units[unit]}" for unit, left in found["left_today"].items() if left is not None
+            ]
+            left = f", {' and '.join(rest)} left" if rest else ", without a limit"
+            click.echo(f"collecting has cost {found['spent_today_usd']:.3f} USD today{left} (`opslib stats`)")
     sys.exit(0 if all(finding["ok"] or not finding["needed"] for finding in findings) else 1)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from pymongo import DESCENDING
 from pymongo.errors import OperationFailure, PyMongoError
 
-from opslib.store.collections import ALL
+from opslib.store.collections import ALL, OPS_STATS
 from opslib.store.failures import wrong_settings
 
 if TYPE_CHECKING:
@@ -14,16 +16,14 @@ if TYPE_CHECKING:
     from opslib.settings import Settings
 
 _TIMEOUT_MILLISECONDS = 6_000
+# A minute is written a while after its end; what is older than this, nobody records.
+_STATS_MINUTES = 5
 _GOOD_STATES = {"PRIMARY", "SECONDARY", "ARBITER"}
 
 
 def check(settings: Settings, report: Report) -> None:
     """Report the state of the replica set and what is missing in the database."""
-    client = settings.mongodb.client(
-        appname="opslib-doctor",
-        serverSelectionTimeoutMS=_TIMEOUT_MILLISECONDS,
-        socketTimeoutMS=_TIMEOUT_MILLISECONDS,
-    )
+    client = _client(settings)
     where = settings.mongodb.uri.split("://")[1].split("/")[0].split("@")[-1]
     try:
         hello = client.admin.command("hello")
@@ -38,7 +38,7 @@ def check(settings: Settings, report: Report) -> None:
         return
     finally:
         client.close()
-    missing = sorted({wanted.name for wanted in ALL} - present)
+    missing = sorted({wanted.name for wanted in (*ALL, OPS_STATS)} - present)
     if missing:
         report.failed(
             f"database {settings.mongodb.database} lacks the collections {', '.join(missing)}",
@@ -46,6 +46,43 @@ def check(settings: Settings, report: Report) -> None:
         )
     else:
         report.ok(f"database {settings.mongodb.database} has its collections")
+
+
+def check_stats(settings: Settings, report: Report) -> None:
+    """Report how old the newest minute of statistics is."""
+    if not settings.stats.enabled:
+        report.skipped("nobody records statistics (stats.enabled)")
+        return
+    client = _client(settings)
+    try:
+        newest = client[settings.mongodb.database][OPS_STATS.name].find_one(
+            {"meta": {"kind": "tweets"}}, {"at": 1}, sort=[("at", DESCENDING)]
+        )
+    except PyMongoError as error:
+        report.failed(
+            f"the newest statistics are not told: {wrong_settings(error) or str(error)[:200]}",
+            "see the check mongodb",
+        )
+        return
+    finally:
+        client.close()
+    if newest is None:
+        report.skipped("no statistics are recorded yet")
+        return
+    age = (datetime.now(timezone.utc) - newest["at"]).total_seconds() / 60
+    text = f"the newest minute of statistics is {newest['at']:%Y-%m-%d %H:%M} UTC, {age:.0f} minutes ago"
+    if age > _STATS_MINUTES:
+        report.failed(text, "journalctl -u opslib-stats")
+    else:
+        report.ok(text)
+
+
+def _client(settings: Settings) -> Any:
+    return settings.mongodb.client(
+        appname="opslib-doctor",
+        serverSelectionTimeoutMS=_TIMEOUT_MILLISECONDS,
+        socketTimeoutMS=_TIMEOUT_MILLISECONDS,
+    )
 
 
 def _check_members(client: Any, hello: dict[str, Any], report: Report) -> None:

@@ -8,6 +8,7 @@ Replacing a group in place keeps the FlowFiles in its queues and the state of it
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,14 @@ from opslib.flow.api import FlowError, grant
 from opslib.flow.definition import Definition, Difference, differences, mark_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from opslib.flow.history import History
 
 # Python processors are read in and their processes started after NiFi is up; a slow host takes its time.
 STARTING_SECONDS = 240
-_PATIENCE_SECONDS = 40
+# How long a component may be invalid, or a request under way.
+PATIENCE_SECONDS = 40
 
 
 @dataclass
@@ -43,6 +45,7 @@ class How:
     dry_run: bool = False
     force: bool = False
     starting_seconds: float = STARTING_SECONDS
+    patience_seconds: float = PATIENCE_SECONDS
     say: Callable[[str], None] = print
 
 
@@ -51,12 +54,12 @@ def deploy(
 ) -> Report:
     """Deploy *definition* with its *parameters*, of which those named in *sensitive* are secrets.
 
+    A running flow is stopped first, so that nothing of the new version runs before all of it is valid.
     Raises :class:`FlowError`, and leaves what ran running, if NiFi does not know a processor type, a
     parameter has no value, somebody has changed the running flow by hand, or a component stays invalid.
     """
     report = Report(definition.version, definition.digest)
-    root = nipyapi.canvas.get_root_pg_id()
-    report.changed += grant(root, dry_run=how.dry_run)
+    report.changed += grant(nipyapi.canvas.get_root_pg_id(), dry_run=how.dry_run)
     if how.dry_run and report.changed:
         # Without its rights nothing else of the canvas can be asked.
         report.changed.append(f"flow {definition.name} version {definition.version}")
@@ -66,8 +69,8 @@ def deploy(
     running = _exported(group) if group else None
     if running is not None:
         report.changed += _look_for_drift(group, running, definition, history, how)
-    before = _plain_parameters(definition, parameters)
-    context, changes = context_of.bring(definition.name, parameters, sensitive, dry_run=how.dry_run)
+    _require_values(definition, parameters)
+    changes = context_of.bring(definition.name, parameters, sensitive, dry_run=True)[1]
     report.changed += changes
     new = running is None or running.digest != definition.digest
     if new:
@@ -75,12 +78,12 @@ def deploy(
         report.changed.append(f"flow {definition.name} version {definition.version} {did}")
     if how.dry_run:
         return report
-    if running is None:
-        group = _import(definition, root)
-    elif new:
-        _replace(definition, group)
-    _describe(definition, group.id, context.id)
-    _verify(group, context, running if new else None, before)
+    if running is not None and (new or changes):
+        with _or_back(running, group.id, new, parameters):
+            _stop(group.id)
+            _put(definition, group, new, parameters, sensitive, how)
+    else:
+        group = _put(definition, group, new, parameters, sensitive, how)
     if new or not history.of_digest(definition.digest):
         history.deployed(definition)
     if _stopped(group.id):
@@ -89,32 +92,61 @@ def deploy(
     return report
 
 
-def _plain_parameters(definition: Definition, wanted: Mapping[str, str]) -> dict[str, str]:
-    """Return the plain values that *wanted* is to replace; :class:`FlowError` if one would have no value."""
-    known = context_of.values(nipyapi.parameters.get_parameter_context(definition.name))
-    missing = definition.parameters - set(wanted) - set(known)
+def _put(
+    definition: Definition,
+    group: Any,
+    new: bool,
+    parameters: Mapping[str, str],
+    sensitive: set[str],
+    how: How,
+) -> Any:
+    """Give NiFi the parameters and a *new* definition; return the group once all of it is valid."""
+    context = context_of.bring(definition.name, parameters, sensitive, dry_run=False)[0]
+    if group is None:
+        group = _import(definition, nipyapi.canvas.get_root_pg_id())
+    elif new:
+        _replace(definition, group)
+    _describe(definition, group.id, context.id)
+    _verify(group.id, how)
+    return group
+
+
+@contextmanager
+def _or_back(
+    running: Definition, group_id: str, replaced: bool, parameters: Mapping[str, str]
+) -> Iterator[None]:
+    """Bring *running* back with the plain parameters that it had, whatever fails in the block."""
+    known = _known_parameters(running)
+    before = {name: known[name].value for name in parameters if name in known and not known[name].sensitive}
+    try:
+        yield
+    except Exception as failed:
+        context = context_of.bring(running.name, before, set(), dry_run=False)[0]
+        if replaced:
+            _replace(running, find(running.name))
+        _describe(running, group_id, context.id)
+        nipyapi.canvas.schedule_process_group(group_id, True)
+        raise FlowError(f"{failed}. Version {running.version} runs again") from failed
+
+
+def _require_values(definition: Definition, wanted: Mapping[str, str]) -> None:
+    """Raise :class:`FlowError` if a parameter of *definition* would have no value."""
+    missing = definition.parameters - set(wanted) - set(_known_parameters(definition))
     if missing:
         raise FlowError(f"the flow refers to parameters without a value: {', '.join(sorted(missing))}")
-    return {name: known[name].value for name in wanted if name in known and not known[name].sensitive}
 
 
-def _verify(group: Any, context: Any, replaced: Definition | None, before: Mapping[str, str]) -> None:
-    """Wait until every component is valid; if one stays invalid, bring back what was *replaced*."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while invalid := _invalid(group.id):
+def _known_parameters(definition: Definition) -> dict[str, Any]:
+    return context_of.values(nipyapi.parameters.get_parameter_context(definition.name))
+
+
+def _verify(group_id: str, how: How) -> None:
+    """Wait until every component is valid; :class:`FlowError` if one stays invalid."""
+    deadline = time.monotonic() + how.patience_seconds
+    while invalid := _invalid(group_id):
         if time.monotonic() > deadline:
-            break
+            raise FlowError(f"components stay invalid: {'; '.join(invalid)}")
         time.sleep(0.5)
-    else:
-        return
-    told = f"components stay invalid: {'; '.join(invalid)}"
-    if replaced is None:
-        raise FlowError(told)
-    _replace(replaced, find(replaced.name))
-    context_of.bring(replaced.name, before, set(), dry_run=False)
-    _describe(replaced, group.id, context.id)
-    nipyapi.canvas.schedule_process_group(group.id, True)
-    raise FlowError(f"{told}. Version {replaced.version} runs again")
 
 
 def rollback(name: str, version: str | None, history: History, how: How) -> Report:
@@ -205,10 +237,10 @@ def _uptime_seconds() -> float:
 
 
 def _until(reached: Callable[[], bool], otherwise: Callable[[], str]) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not reached():
         if time.monotonic() > deadline:
-            raise FlowError(f"after {_PATIENCE_SECONDS} s {otherwise()}")
+            raise FlowError(f"after {PATIENCE_SECONDS} s {otherwise()}")
         time.sleep(0.5)
 
 
@@ -259,6 +291,20 @@ def _describe(definition: Definition, group_id: str, context_id: str) -> None:
         },
     }
     groups.update_process_group(id=group_id, body=body)
+
+
+def _stop(group_id: str) -> None:
+    """Stop all processors, and wait until none of them is at work any more."""
+    nipyapi.canvas.schedule_components(group_id, scheduled="STOPPED")
+
+    def at_work() -> list[str]:
+        return [
+            p.component.name
+            for p in _processors(group_id)
+            if p.component.state == "RUNNING" or p.status.aggregate_snapshot.active_thread_count
+        ]
+
+    _until(lambda: not at_work(), lambda: f"still at work: {', '.join(at_work())}")
 
 
 def _processors(group_id: str) -> list[Any]:

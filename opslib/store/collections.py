@@ -113,9 +113,95 @@ WORD_COUNTS = Collection(
     expires="at",
 )
 
+_NUMBER = {"bsonType": ["double", "int", "long"]}
+
+TRENDING = Collection(
+    "trending",
+    _object(
+        {
+            "_id": _TEXT,
+            "minutes": {"enum": [1, 5, 60]},
+            "ends_at": _DATE,
+            "computed_at": _DATE,
+            "tweets": _INTEGER,
+            "authors": _INTEGER,
+            "items": _array(
+                _object(
+                    {
+                        "kind": {"enum": ["word", "hashtag", "topic"]},
+                        "name": _TEXT,
+                        "authors": _INTEGER,
+                        "tweets": _INTEGER,
+                        "expected": _NUMBER,
+                        "score": _NUMBER,
+                    }
+                )
+            ),
+        }
+    ),
+    (
+        IndexModel([("minutes", ASCENDING), ("ends_at", DESCENDING)]),
+        IndexModel([("ends_at", ASCENDING)]),
+    ),
+    expires="ends_at",
+)
+
 ROLLUP_MARKS = Collection("rollup_marks", _object({"touched_at": _DATE}))
 
-ALL = (TWEETS, TRENDS, CLOUDS, WORD_COUNTS, ROLLUP_MARKS)
+FORGOTTEN = Collection(
+    "forgotten",
+    _object({"_id": {"bsonType": "long"}, "at": _DATE, "reason": _TEXT}, {"author": _TEXT}),
+    (IndexModel([("at", ASCENDING)]),),  # what was added since the last look
+)
+
+FORGOTTEN_AUTHORS = Collection(
+    "forgotten_authors",
+    _object({"_id": _TEXT, "at": _DATE, "reason": _TEXT}, {"names": _array(_TEXT)}),
+    (IndexModel([("at", ASCENDING)]), IndexModel([("names", ASCENDING)])),
+)
+
+# Only ever added to: no account of a job may change or remove a line.
+AUDIT = Collection(
+    "audit",
+    _object(
+        {
+            "at": _DATE,
+            "who": _TEXT,
+            "why": _TEXT,
+            "reasons": _array(_TEXT),
+            "tweets": _array({"bsonType": "long"}),
+            "authors": _array(_TEXT),
+            "taken": _OBJECT,
+        }
+    ),
+    (IndexModel([("at", DESCENDING)]),),
+)
+
+# How far the recheck of stored tweets against X has come.
+RECHECKS = Collection("rechecks", _object({"_id": _TEXT, "after": _INTEGER}))
+
+ALL = (
+    *(TWEETS, TRENDS, CLOUDS, WORD_COUNTS, TRENDING, ROLLUP_MARKS),
+    *(FORGOTTEN, FORGOTTEN_AUTHORS, AUDIT, RECHECKS),
+)
+
+
+@dataclass(frozen=True)
+class TimeSeries:
+    """A time series as it is to be. It takes no validator, and its retention is no index's but its own."""
+
+    name: str
+    time: str = "at"
+    meta: str = "meta"
+    granularity: str = "minutes"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return what it is created with, and what MongoDB then says of it."""
+        return {"timeField": self.time, "metaField": self.meta, "granularity": self.granularity}
+
+
+OPS_STATS = TimeSeries("ops_stats")
 _NEVER = 2**31 - 1  # seconds, the most that MongoDB takes: 68 years
 
 
@@ -133,7 +219,8 @@ def initialise(
         changed += _ensure_collection(database, wanted, present.get(wanted.name))
         changed += _ensure_indexes(database, wanted)
         changed += _ensure_retention(database, wanted, (keep_days or {}).get(wanted.name))
-    return changed
+    found = present.get(OPS_STATS.name)
+    return changed + _ensure_time_series(database, OPS_STATS, found, (keep_days or {}).get(OPS_STATS.name))
 
 
 def _ensure_collection(
@@ -154,6 +241,23 @@ def _ensure_indexes(database: Database[dict[str, Any]], wanted: Collection) -> l
     if missing:
         database[wanted.name].create_indexes(missing)
     return [f"index {wanted.name}.{index.document['name']}" for index in missing]
+
+
+def _ensure_time_series(
+    database: Database[dict[str, Any]],
+    wanted: TimeSeries,
+    found: Mapping[str, Any] | None,
+    days: float | None,
+) -> list[str]:
+    seconds = None if days is None else int(days * 86_400)
+    if found is None:
+        retention: dict[str, Any] = {} if seconds is None else {"expireAfterSeconds": seconds}
+        database.create_collection(wanted.name, timeseries=wanted.options, **retention)
+        return [f"time series {wanted.name}"]
+    if found["options"].get("expireAfterSeconds") == seconds:
+        return []
+    database.command("collMod", wanted.name, expireAfterSeconds="off" if seconds is None else seconds)
+    return [f"retention of {wanted.name}"]
 
 
 def _ensure_retention(

@@ -21,7 +21,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 BASE_URL = "https://api.x.com"
 # Fields of a post come with it and cost nothing more.
@@ -43,6 +43,7 @@ EXPAND_AUTHORS = "author_id"
 EXPAND_REFERENCED = "referenced_tweets.id"
 MAX_TRENDS = 50
 MAX_RESULTS = 100
+MAX_LOOKUP = 100
 _TWEEPY_HOST = "https://api.twitter.com"
 _STREAM = "/2/tweets/search/stream"
 _STREAM_RULES = f"{_STREAM}/rules"
@@ -102,6 +103,14 @@ class SearchPage:
     errors: list[dict[str, Any]] = field(default_factory=list)  # X may send a part and say what is missing
 
 
+@dataclass(frozen=True)
+class Lookup:
+    """Posts by their ids: those that X has, and its problem with each of the others."""
+
+    tweets: list[dict[str, Any]]
+    errors: list[dict[str, Any]]
+
+
 class _Elsewhere(HTTPAdapter):
     """Sends what tweepy addresses to its fixed host to *base_url*, and never waits for ever."""
 
@@ -136,11 +145,14 @@ class XClient:
         self._client.session.hooks["response"].append(self._note_limits)
         # The calls that X allows in its window of 15 minutes and those left, as the last answer told them.
         self.limits: tuple[int | None, int | None] = (None, None)
+        # Epoch seconds until which that answer's kind of call has none left.
+        self.spent_until: int | None = None
 
     def _note_limits(self, response: requests.Response, *_: Any, **__: Any) -> None:
-        told = [response.headers.get(f"x-rate-limit-{name}", "") for name in ("limit", "remaining")]
-        limit, left = (int(text) if text.isdigit() else None for text in told)
+        told = [response.headers.get(f"x-rate-limit-{name}", "") for name in ("limit", "remaining", "reset")]
+        limit, left, reset = (int(text) if text.isdigit() else None for text in told)
         self.limits = (limit, left)
+        self.spent_until = reset if left == 0 else None
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -185,6 +197,17 @@ class XClient:
             next_token=meta.get("next_token"),
             errors=answer.get("errors") or [],
         )
+
+    def lookup(self, ids: Sequence[int]) -> Lookup:
+        """Return what X has of the posts *ids*, at most 100; costs as many posts at most as come back."""
+        answer = self._get(
+            "/2/tweets", {"ids": ",".join(map(str, ids)), "tweet.fields": "author_id,edit_history_tweet_ids"}
+        )
+        tweets, errors = answer.get("data") or [], answer.get("errors") or []
+        about = [error for error in errors if isinstance(error, dict) and error.get("resource_id")]
+        if not tweets and not about:
+            raise Refused(200, _detail(answer))
+        return Lookup(tweets, about)
 
     def usage(self, days: int = 7) -> dict[str, int]:
         """Return the posts that X has counted for the project, by UTC day (``2026-01-31``); it is free."""

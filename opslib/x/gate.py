@@ -57,16 +57,24 @@ class Gate:
         """Return the seconds until X may be asked again; 0 if it may be now."""
         return max(0.0, (self._until - self._clock()).total_seconds())
 
-    def answered(self) -> None:
-        """Note that X has answered: the next wait is the first one again."""
+    def answered(self, spent_until: int | None = None) -> None:
+        """Note that X has answered: the next wait is the first one again.
+
+        *spent_until* (epoch seconds) closes until then, since that answer was the last of its window.
+        """
         self._wait = timedelta()
+        if spent_until is not None:
+            self._close_until(spent_until)
 
     def shut(self, error: XError) -> str:
         """Close for as long as *error* calls for, and return it as a line for people."""
         if isinstance(error, RateLimited) and error.reset_at is not None:
-            # A second on top: the clocks of two hosts differ.
-            self._until = datetime.fromtimestamp(error.reset_at + 1, timezone.utc)
+            self._close_until(error.reset_at)
             return f"{error}; X is asked again then"
         self._wait = self._waits[type(error)].after(self._wait)
         self._until = self._clock() + self._wait
         return f"{error}; X is asked again in {self._wait.total_seconds():g} s"
+
+    def _close_until(self, epoch: int) -> None:
+        # A second on top: the clocks of two hosts differ.
+        self._until = datetime.fromtimestamp(epoch + 1, timezone.utc)

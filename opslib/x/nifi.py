@@ -86,7 +86,10 @@ RESULTS = PropertyDescriptor(
 )
 AUTHORS = PropertyDescriptor(
     name="Authors",
-    description="Whether each tweet comes with its author's name, which is one user more to be charged.",
+    description=(
+        "Whether each tweet comes with its author's name, which is one user more to be charged: "
+        f"{PRICES['user']:.3f} USD a tweet at X's prices of 2026, beside {PRICES['post']:.3f} for itself."
+    ),
     required=True,
     default_value="false",
     allowable_values=["true", "false"],
@@ -94,8 +97,9 @@ AUTHORS = PropertyDescriptor(
 REFERENCED = PropertyDescriptor(
     name="Referenced Tweets",
     description=(
-        "Whether tweets come with those that they retweet, quote or answer, each charged as a post. "
-        "Without them X cuts the text of long retweets."
+        "Whether tweets come with those that they retweet, quote or answer, each charged as a post: "
+        f"{PRICES['post']:.3f} USD each at X's prices of 2026, two a tweet at most. Without them X cuts "
+        "the text of long retweets."
     ),
     required=True,
     default_value="false",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 import services
+from contract import CONTRACT
 from nifi import Nifi, credentials
 
 from opslib.flow.nar import PROCESSORS
@@ -19,37 +20,52 @@ if TYPE_CHECKING:
     from conftest import Servers
 
 FLOW = PROCESSORS.parent / "trendlake.json"
+ROOT = PROCESSORS.parents[1]
 PAGE = 100
+TOKEN = "of the tests"
 TOPICS = 40
 
 
 class X:
-    """The local X API as a process of its own."""
+    """The local X API as a process of its own; its answers are held against X's contract when it stops."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, strict: bool = True) -> None:
         self.port = services.free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        command = [sys.executable, "-m", "opslib", "x", "simulate", "--port", str(self.port), *arguments]
+        self._report = folder / f"x-{self.port}.json" if strict else None
+        program = ["tests/strict_x.py", str(self._report)] if strict else ["-m", "opslib", "x", "simulate"]
+        command = [sys.executable, *program, "--port", str(self.port), *arguments]
         with (folder / "x.log").open("a") as log:
-            self._process = subprocess.Popen(command, env=services.environment(), stderr=log)
+            self._process = subprocess.Popen(command, cwd=ROOT, env=services.environment(), stderr=log)
         services.wait_until("the local X API listens", lambda: services.listening(self.port))
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {TOKEN}"
 
     def ledger(self) -> dict[str, Any]:
-        found: dict[str, Any] = requests.get(f"{self.url}/_control/ledger", timeout=30).json()
+        found: dict[str, Any] = self._session.get(f"{self.url}/_control/ledger", timeout=30).json()
         return found
 
-    def add(self, *texts: str) -> list[str]:
+    def add(self, *lines: str) -> list[str]:
         """Write tweets; return their ids."""
-        body = "\n".join(texts).encode()
-        added: list[str] = requests.post(f"{self.url}/_control/tweets", body, timeout=30).json()["added"]
+        body = "".join(lines).encode()
+        answer = self._session.post(f"{self.url}/_control/tweets", data=body, timeout=30)
+        answer.raise_for_status()
+        added: list[str] = answer.json()["added"]
         return added
 
     def faults(self, **settings: Any) -> None:
-        requests.put(f"{self.url}/_control/faults", json=settings, timeout=30).raise_for_status()
+        self._session.put(f"{self.url}/_control/faults", json=settings, timeout=30).raise_for_status()
 
-    def stop(self) -> None:
+    def stop(self) -> dict[str, Any]:
+        """End it, and return how many answers were looked at and how many a fault has broken."""
         self._process.terminate()
         self._process.wait(10)
+        if self._report is None or not CONTRACT.is_file():
+            return {"checked": 0, "broken": 0}
+        report: dict[str, Any] = json.loads(self._report.read_text())
+        assert report["checked"]
+        assert report["wrong"] == [], f"{len(report['wrong'])} answers are not what X's contract describes"
+        return report
 
 
 class Collector:
@@ -75,7 +91,7 @@ class Collector:
         """Write the flow's parameters."""
         parameters = {
             "x_base_url": x.url,
-            "x_token": {"secret": "of the tests"},
+            "x_token": {"secret": TOKEN},
             "mode": "search",
             "stream_margin": "100",
             "places": "23424768:Brazil",
@@ -99,6 +115,11 @@ class Collector:
         path = self.folder / "parameters.json"
         path.write_text(json.dumps(parameters))
         return path
+
+    def status(self) -> dict[str, Any]:
+        """Return what the flow is doing."""
+        found: dict[str, Any] = json.loads(self.flow("status", "--format", "json").stdout)
+        return found
 
     def flow(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `opslib flow`."""

@@ -18,6 +18,7 @@ from collection import Collector
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
 from kafka.errors import KafkaError
+from page import Page
 
 from opslib import message
 from opslib.store.collections import initialise
@@ -48,9 +49,9 @@ class Servers:
         services.wait_until("MongoDB is primary again", lambda: services.primary(port, ca))
 
 
-@pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    folder = tmp_path_factory.mktemp("servers")
+@contextmanager
+def running(folder: Path) -> Iterator[Servers]:
+    """Run the servers in *folder* for a while."""
     authority = Authority(folder / "certificates")
     certificate = authority.certificate("server")
     operator = authority.certificate("operator")
@@ -68,6 +69,23 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     finally:
         for service in reversed(started):
             service.stop()
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with running(tmp_path_factory.mktemp("servers")) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def page(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """One page on one seeded lake for all tests of it."""
+    page = Page(servers, tmp_path_factory.mktemp("page"))
+    try:
+        with page.serving("--port", "0") as page.url:
+            yield page
+    finally:
+        page.close()
 
 
 @pytest.fixture(scope="session")
@@ -110,7 +128,7 @@ class Lake:
         self.admin = KafkaAdminClient(**self.servers.operator)
         self.mongo = services.mongodb_client(self.servers.mongodb.port, self.servers.authority.ca)
         self.database: Any = self.mongo[self.name]
-        self.sinks: list[subprocess.Popen[str]] = []
+        self.started: list[subprocess.Popen[str]] = []
         # The group begins where earlier tests ended.
         self.begun = self.ends()
         self.admin.alter_group_offsets(self.name, {p: offset_at(o) for p, o in self.begun.items()})
@@ -140,13 +158,17 @@ class Lake:
 
     def start_sink(self, instance: str = "1", **extra: str) -> subprocess.Popen[str]:
         """Start a sink; its log is in the test's folder."""
-        with (self.folder / f"sink-{instance}.log").open("a") as log:
-            sink = subprocess.Popen(
-                [sys.executable, "-m", "opslib", "sink", "--instance", f"{self.name}-{instance}"],
+        return self.start(f"sink-{instance}", "sink", "--instance", f"{self.name}-{instance}", **extra)
+
+    def start(self, name: str, *arguments: str, **extra: str) -> subprocess.Popen[str]:
+        """Start a command of opslib that goes on; its log is in the test's folder as *name*.log."""
+        with (self.folder / f"{name}.log").open("a") as log:
+            started = subprocess.Popen(
+                [sys.executable, "-m", "opslib", *arguments],
                 env=self.environment(**extra), stderr=log, text=True,
             )  # fmt: skip
-        self.sinks.append(sink)
-        return sink
+        self.started.append(started)
+        return started
 
     def log(self, instance: str = "1") -> str:
         return (self.folder / f"sink-{instance}.log").read_text()
@@ -213,14 +235,25 @@ class Lake:
         consumer.close()
         return found
 
+    def last_headers(self) -> dict[str, str]:
+        """Return the headers of one of the newest tweets."""
+        ends = self.ends(message.TWEETS)
+        (partition, end) = next((p, end) for p, end in ends.items() if end > self.begun[p])
+        consumer = KafkaConsumer(**self.servers.operator, consumer_timeout_ms=10_000)
+        consumer.assign([partition])
+        consumer.seek(partition, end - 1)
+        headers = dict(next(consumer).headers)
+        consumer.close()
+        return {name: value.decode() for name, value in headers.items()}
+
     def ids(self) -> set[int]:
         return {tweet["_id"] for tweet in self.database.tweets.find({}, {"_id": 1})}
 
     def close(self) -> None:
-        for sink in self.sinks:
-            if sink.poll() is None:
-                sink.kill()
-            sink.wait()
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
         self.producer.close()
         self.admin.close()
         self.mongo.drop_database(self.name)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from typing import TYPE_CHECKING, Any
 
 import nipyapi
 import pytest
 import services
-from collection import FLOW, X
+from collection import FLOW, TOKEN, X
 
 from opslib.flow import api, deploy
 from opslib.flow.definition import Definition
@@ -26,21 +27,25 @@ if TYPE_CHECKING:
 def x(tmp_path_factory: pytest.TempPathFactory) -> Iterator[X]:
     folder = tmp_path_factory.mktemp("x")
     (folder / "tweets.txt").write_text("".join(f"tweet {n} #tema{n % 3}\n" for n in range(30)))
-    x = X(folder, "--no-limits", "--tweets", str(folder / "tweets.txt"))
+    x = X(folder, "--no-limits", "--token", TOKEN, "--tweets", str(folder / "tweets.txt"))
     yield x
     x.stop()
 
 
+@pytest.fixture(scope="module")
+def parameters(collector: Collector, x: X, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write parameters with which Kafka cannot be reached, so that FlowFiles stay queued."""
+    nowhere = f"127.0.0.1:{services.free_port()}"
+    budget = tmp_path_factory.mktemp("budget") / "b.sqlite"
+    return collector.parameters(x, budget, kafka_bootstrap_servers=nowhere, trends_interval="2 sec")
+
+
 @pytest.fixture
-def first(collector: Collector, x: X, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Deploy version 1, which cannot reach Kafka, so that FlowFiles stay queued; return its parameters."""
+def first(collector: Collector, parameters: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Deploy version 1, which runs already after most tests; return its parameters."""
     for name in ("CREDENTIALS_DIRECTORY", "OPSLIB_CONFIG"):
         monkeypatch.setitem(os.environ, name, collector.environment[name])
     api.connect(load())
-    nowhere = f"127.0.0.1:{services.free_port()}"
-    parameters = collector.parameters(
-        x, tmp_path / "b.sqlite", kafka_bootstrap_servers=nowhere, trends_interval="2 sec"
-    )
     done = collector.flow("deploy", str(version(tmp_path, "1")), "--parameters", str(parameters), "--force")
     assert done.returncode == 0, done.stderr
     return parameters
@@ -90,13 +95,17 @@ def state_of(name: str) -> dict[str, str]:
 
 
 def test_an_upgrade_and_a_rollback_lose_neither_flowfiles_nor_state_nor_secrets(
-    collector: Collector, first: Path, tmp_path: Path
+    collector: Collector, x: X, first: Path, tmp_path: Path
 ) -> None:
     services.wait_until("snapshots are queued", lambda: queued() >= 3)
     services.wait_until("a walk has begun", lambda: "walk" in state_of("Search tweets"))
     before, ids = queued(), running().id
     walk = json.loads(state_of("Search tweets")["walk"])["id"]
-    done = collector.flow("deploy", str(version(tmp_path, "2")), "--parameters", str(first))
+    second = ("deploy", str(version(tmp_path, "2")), "--parameters", str(first))
+    told = collector.flow(*second, "--dry-run")
+    assert told.stdout == "flow trendlake version 2 replaces 1\n"
+    assert running().component.config.comments == "as of 1"
+    done = collector.flow(*second)
     assert done.returncode == 0, done.stderr
     assert running().component.config.comments == "as of 2"
     assert queued() >= before
@@ -107,7 +116,8 @@ def test_an_upgrade_and_a_rollback_lose_neither_flowfiles_nor_state_nor_secrets(
     assert queued() >= before, "FlowFiles were lost"
     assert running().id == ids
     assert json.loads(state_of("Search tweets")["walk"])["id"] == walk, "the processor's state was lost"
-    assert running("Search tweets").component.validation_status == "VALID", "it has lost its token"
+    trends = x.ledger()["charged"]["trends"]
+    services.wait_until("X takes the token", lambda: x.ledger()["charged"]["trends"] > trends)
     again = collector.flow("deploy", str(version(tmp_path, "1")), "--parameters", str(first))
     assert "nothing changed" in again.stdout
     assert json.loads(collector.flow("status", "--format", "json").stdout)["version"] == "1"
@@ -128,6 +138,9 @@ def test_a_change_by_hand_is_shown_and_not_overwritten_unasked(
         refused = collector.flow("deploy", str(version(tmp_path, number)), "--parameters", str(first))
         assert refused.returncode == 1
         assert "penaltyDuration is '7 sec'" in refused.stderr
+    refused = collector.flow("rollback")
+    assert refused.returncode == 1
+    assert "penaltyDuration is '7 sec'" in refused.stderr
     assert running("Collect trends").component.config.penalty_duration == "7 sec"
     told = collector.flow(
         "deploy", str(version(tmp_path, "2")), "--parameters", str(first), "--force", "--dry-run"
@@ -161,13 +174,21 @@ def test_a_definition_that_cannot_run_is_refused_with_the_running_one_untouched(
     assert after.component.state == "RUNNING"
 
 
-def test_a_version_whose_component_stays_invalid_is_taken_back(
+def test_a_version_whose_component_stays_invalid_is_taken_back_before_any_of_it_runs(
     collector: Collector, first: Path, tmp_path: Path
 ) -> None:
     services.wait_until("snapshots are queued", lambda: queued() >= 3)
     before = queued()
     broken = version(tmp_path, "3", properties={"Topic": "trends.raw", "Bootstrap Servers": None})
-    done = collector.flow("deploy", str(broken), "--parameters", str(first))
+    definition = json.loads(broken.read_text())
+    with socket.create_server(("127.0.0.1", 0)) as never_called:
+        properties = processor("Collect trends", definition)["properties"]
+        properties["X API URL"] = f"http://127.0.0.1:{never_called.getsockname()[1]}"
+        broken.write_text(json.dumps(definition))
+        done = collector.flow("deploy", str(broken), "--parameters", str(first), "--patience", "10")
+        never_called.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            never_called.accept()
     assert done.returncode == 1
     assert "Publish trends: 'Bootstrap Servers'" in done.stderr
     assert "Version 1 runs again" in done.stderr
@@ -177,12 +198,39 @@ def test_a_version_whose_component_stays_invalid_is_taken_back(
     assert json.loads(collector.flow("status", "--format", "json").stdout)["version"] == "1"
 
 
+def test_parameters_with_which_a_component_stays_invalid_are_taken_back(
+    collector: Collector, first: Path, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text(json.dumps({**json.loads(first.read_text()), "topics_per_place": "many"}))
+    same = str(version(tmp_path, "1"))
+    done = collector.flow("deploy", same, "--parameters", str(wrong), "--patience", "10")
+    assert done.returncode == 1
+    assert "Collect trends: 'Topics per Place'" in done.stderr
+    again = collector.flow("deploy", same, "--parameters", str(first))
+    assert "nothing changed" in again.stdout, "it runs with the parameters that it had"
+
+
+@pytest.mark.usefixtures("first")
+def test_each_property_is_documented_and_each_expansion_has_its_price_beside_it() -> None:
+    processors = nipyapi.nifi.ProcessGroupsApi().get_processors(deploy.find("trendlake").id).processors
+    described = {
+        (p.component.name, name): descriptor.description or ""
+        for p in processors
+        for name, descriptor in p.component.config.descriptors.items()
+    }
+    assert len(described) >= 25
+    assert [where for where, text in described.items() if len(text.split()) < 4] == []
+    assert "0.010 USD a tweet" in described["Search tweets", "Authors"]
+    assert "0.005 USD each" in described["Search tweets", "Referenced Tweets"]
+
+
 @pytest.mark.usefixtures("first")
 def test_what_is_exported_is_what_was_deployed(collector: Collector, tmp_path: Path) -> None:
     exported = collector.flow("export")
     assert exported.returncode == 0, exported.stderr
     assert exported.stdout == Definition.read(version(tmp_path, "1")).text()
-    assert "of the tests" not in exported.stdout, "it holds the token"
+    assert TOKEN not in exported.stdout, "it holds the token"
 
 
 @pytest.mark.usefixtures("first")

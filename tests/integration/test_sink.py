@@ -207,7 +207,7 @@ def test_two_sinks_share_the_work_and_one_takes_over(lake: Lake) -> None:
     lake.wait_for_commit()
     assert lake.ids() == ids(range(4000))
     assert first.poll() is None
-    for sink in lake.sinks:
+    for sink in lake.started:
         assert end(sink) == 0
     done = re.findall(r"stored messages=(\d+)", lake.log("1") + lake.log("2"))
     assert sum(map(int, done)) == 4000, "work was done twice when the second joined"
@@ -232,6 +232,26 @@ def test_a_certificate_of_a_stranger_ends_with_2(lake: Lake) -> None:
     done = lake.opslib("sink")
     assert done.returncode == 2
     assert "TLS with MongoDB" in done.stderr
+
+
+def test_sinks_show_their_metrics_and_a_taken_port_is_one_line(lake: Lake) -> None:
+    base = services.free_port() - 1
+    port = {"OPSLIB_SINK__METRICS_PORT": str(base)}
+    lake.start("sink-metrics", "sink", "--instance", "1", **port)
+    lake.send(*(tweet(n) for n in range(7)), b"{")
+
+    services.wait_until(
+        "the sink tells what it did",
+        lambda: services.scraped(base + 1).get("trendlake_sink_messages_total") == 8,
+    )
+    found = services.scraped(base + 1)
+    assert found["trendlake_sink_documents_total outcome=inserted"] == 7
+    assert found["trendlake_sink_dead_letters_total"] == 1
+    assert found["trendlake_sink_batch_seconds_count"] >= 1
+    assert {value for name, value in found.items() if name.startswith("trendlake_sink_lag_messages")} == {0}
+    taken = lake.opslib("sink", "--instance", "1", **port)
+    assert taken.returncode == 2
+    assert taken.stderr.splitlines()[-1].startswith("Error: sink.metrics_port: metrics cannot be served on ")
 
 
 def test_a_wrong_setting_ends_with_2(lake: Lake) -> None:

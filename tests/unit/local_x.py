@@ -1,13 +1,7 @@
-"""The local X API for tests: served in a thread, and every answer held against X's contract.
-
-The contract alone accepts almost anything. Here a field that it does not know is wrong, a post has an id and
-a text, a trend its name, usage its figures, an answer one of data, errors or meta, and a problem what its
-type asks for.
-"""
+"""The local X API for tests: served in a thread, and every answer held against X's contract."""
 
 from __future__ import annotations
 
-import copy
 import json
 import signal
 import threading
@@ -18,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import jsonschema
 import requests
+from contract import STREAMED, Contract
 
 from opslib.x.simulate.local import LocalX
 from opslib.x.simulate.server import Server, listen
@@ -30,96 +24,9 @@ if TYPE_CHECKING:
 
     from opslib.x.simulate.tweets import Source
 
-ROOT = Path(__file__).resolve().parents[2]
-X_API = ROOT.parent / "shared" / "data" / "x-api"
-CONTRACT = X_API / "openapi.json"
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
-_REQUIRED = {
-    "Tweet": ["id", "text"],
-    "Trend": ["trend_name"],
-    "Problem": ["title", "type"],
-    "Usage": ["cap_reset_day", "project_cap", "project_id", "project_usage"],
-    "Rule": ["id", "value"],
-}
-_ANSWERS = {
-    "/2/tweets/search/recent": "Get2TweetsSearchRecentResponse",
-    "/2/tweets/counts/recent": "Get2TweetsCountsRecentResponse",
-    "/2/tweets": "Get2TweetsResponse",
-    "/2/usage/tweets": "Get2UsageTweetsResponse",
-    "/2/trends/by/woeid": "Get2TrendsByWoeidWoeidResponse",
-}
-STREAMED = "FilteredStreamingTweetResponse"
-
-
-class Contract:
-    """X's contract, read strictly."""
-
-    def __init__(self, contract: dict[str, Any]) -> None:
-        self.schemas = copy.deepcopy(contract["components"]["schemas"])
-        self._types = self.schemas["Problem"]["discriminator"]["mapping"]
-        # What others extend must leave room for their fields.
-        extended = {
-            part["$ref"].rsplit("/", 1)[-1]
-            for schema in self.schemas.values()
-            for part in schema.get("allOf", [])
-            if "$ref" in part
-        }
-        for name, schema in self.schemas.items():
-            if name not in extended:
-                _close(schema)
-            schema["required"] = sorted({*schema.get("required", []), *_REQUIRED.get(name, [])})
-        for name in [*_ANSWERS.values(), STREAMED]:
-            self.schemas[name]["anyOf"] = [{"required": [key]} for key in ("data", "errors", "meta")]
-
-    def _validate(self, answer: Any, name: str) -> None:
-        schema = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": self.schemas}}
-        jsonschema.Draft202012Validator(schema).validate(answer)
-
-    def check(self, answer: Any, name: str) -> None:
-        """Raise ``ValidationError`` unless *answer* is what the schema *name* describes."""
-        self._validate(answer, name)
-        for problem in answer.get("errors", ()):
-            self.check_problem(problem)
-
-    def check_problem(self, problem: dict[str, Any]) -> None:
-        """Raise ``ValidationError`` unless *problem* is what its type asks for."""
-        self._validate(problem, "Problem")
-        self._validate(problem, self._types[problem["type"]].rsplit("/", 1)[-1])
-
-    def check_response(self, response: requests.Response) -> None:
-        """Check an answer to one of X's calls."""
-        path = urlsplit(response.url).path
-        if response.status_code != 200:
-            assert response.headers["content-type"].startswith("application/problem+json")
-            self.check_problem(response.json())
-        elif path.endswith("/rules"):
-            changed = response.request.method == "POST"
-            self.check(response.json(), "AddOrDeleteRulesResponse" if changed else "RulesLookupResponse")
-        else:
-            path = path.rpartition("/")[0] if "woeid" in path else path
-            self.check(response.json(), _ANSWERS[path])
-
-
-def _close(schema: Any, part_of_another: bool = False) -> None:
-    """Forbid the fields that *schema* does not name; the parts of an ``allOf`` are closed as a whole."""
-    if isinstance(schema, list):
-        for part in schema:
-            _close(part, part_of_another)
-    elif isinstance(schema, dict):
-        named = isinstance(schema.get("properties"), dict) or "allOf" in schema
-        if named and not part_of_another and "additionalProperties" not in schema:
-            schema["unevaluatedProperties"] = False
-        for key, part in schema.items():
-            if key != "example":
-                _close(part, key == "allOf")
-
-
-def contract() -> Contract | None:
-    """Return X's contract, which is no part of the project, if it is there."""
-    return Contract(json.loads(CONTRACT.read_text())) if CONTRACT.is_file() else None
-
-
-_CONTRACT = contract()
+ROOT = Path(__file__).resolve().parents[2]
+_CONTRACT = Contract.read()
 
 
 class Client:
@@ -133,7 +40,10 @@ class Client:
     def call(self, method: str, path: str, broken: bool = False, **options: Any) -> requests.Response:
         response = self._session.request(method, self.url + path, timeout=20, **options)
         if _CONTRACT is not None and path.startswith("/2/") and not broken:
-            _CONTRACT.check_response(response)
+            kind = response.headers["content-type"]
+            _CONTRACT.check_answer(
+                method, urlsplit(response.url).path, response.status_code, kind, response.json()
+            )
         return response
 
     def get(self, path: str, **parameters: Any) -> dict[str, Any]:

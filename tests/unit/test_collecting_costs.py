@@ -7,7 +7,9 @@ from pathlib import Path
 
 import yaml
 
+from opslib.settings import Settings
 from opslib.x.budget import PRICES, Budget, Limits
+from opslib.x.client import BASE_URL
 from opslib.x.walk import Rules, allowance
 
 ROOT = Path(__file__).parents[2]
@@ -33,3 +35,13 @@ def test_the_page_says_what_a_day_at_the_defaults_costs(tmp_path: Path) -> None:
         f"{usd} USD leaves {usd_left:.2f} USD, which is {posts:,} posts: {share} a turn."
     )
     assert said in " ".join((ROOT / "docs/collecting.md").read_text().split())
+
+
+def test_all_but_the_demo_collect_from_the_real_x() -> None:
+    assert DEFAULTS["nifi_flow_x_base_url"] == Settings().x.base_url == BASE_URL == "https://api.x.com"
+    elsewhere = {
+        path.relative_to(ROOT / "inventory").parts[0]
+        for path in (ROOT / "inventory").rglob("*.yml")
+        if "x_base_url" in path.read_text()
+    }
+    assert elsewhere == {"demo"}

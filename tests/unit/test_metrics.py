@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -106,3 +107,12 @@ def test_each_name_is_given_once_and_has_a_help() -> None:
     assert len({one.name for one in described}) == len(described)
     assert all(one.name.startswith("trendlake_") and one.help.endswith(".") for one in described)
     assert all(one.name.endswith("_total") for one in described if one.kind == "counter")
+
+
+def test_the_page_lists_each_metric() -> None:
+    rows = [
+        f"| {service} | `{one.name}` | {one.kind} | {', '.join(one.labels)} | {one.help} |"
+        for service, one in metrics.reference()
+    ]
+    page = (Path(__file__).parents[2] / "docs/metrics.md").read_text()
+    assert [line for line in page.splitlines() if "| `trendlake_" in line] == rows, "\n".join(rows)

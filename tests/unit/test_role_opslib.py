@@ -95,6 +95,24 @@ def test_privileges_compare_whatever_their_order() -> None:
     assert granted(split) != granted([{"resource": tweets, "actions": ["find"]}])
 
 
+def test_a_privilege_is_of_collections_or_of_the_cluster() -> None:
+    resources = load("mongodb/library/mongodb_state.py").resources
+    assert resources({"collections": ["a", "b"], "cluster": False}, "d") == [
+        {"db": "d", "collection": "a"},
+        {"db": "d", "collection": "b"},
+    ]
+    assert resources({"collections": [], "cluster": True}, "d") == [{"cluster": True}]
+
+
+def test_each_sink_has_a_port_for_its_metrics() -> None:
+    assert filters.metrics_listeners({"sink": 9310, "stats": 9330}, 2) == {
+        "opslib_metrics_ports.stats": 9330,
+        "opslib_metrics_ports.sink + 1": 9311,
+        "opslib_metrics_ports.sink + 2": 9312,
+    }
+    assert filters.metrics_listeners({}, 2) == {}
+
+
 def test_settings_check_tells_what_is_wrong(tmp_path: Path) -> None:
     right, wrong = tmp_path / "right.toml", tmp_path / "wrong.toml"
     right.write_text("[sink]\nbatch_size = 10\n")

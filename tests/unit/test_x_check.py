@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
-from local_x import local_x, serving
+from local_x import Client, local_x, serving
 
 from opslib.cli import main
 from opslib.x.budget import Budget, Limits
@@ -28,6 +28,7 @@ def now() -> datetime:
 def x() -> Iterator[str]:
     hour = Generator(1, 1, now(), timedelta(hours=1))
     with serving(local_x(hour, now, token="good", limits=Windows())) as client:
+        Client(client.url, "good").add(*(f"the end of day {n}" for n in range(30)))
         yield client.url
 
 
@@ -45,7 +46,8 @@ def run(tmp_path: Path, x: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[obj
 
 
 def test_a_good_token_may_do_what_collecting_needs(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    with Budget(tmp_path / "budget.sqlite", Limits()).call({"trend": 20}) as came:
+    budget = Budget(tmp_path / "budget.sqlite", Limits(usd_day=5, resources_day=100))
+    with budget.call({"trend": 20}) as came:
         came({"trend": [str(n) for n in range(20)]})
     done = run("good", "x", "check", "--format", "json")
     assert done.exit_code == 0, done.output
@@ -56,8 +58,19 @@ def test_a_good_token_may_do_what_collecting_needs(run, tmp_path: Path) -> None:
     assert calls["search"]["ok"]
     assert calls["rules"]["ok"]
     assert (calls["search"]["limit"], calls["search"]["left"]) == (450, 449)
-    assert found["cost_usd"] <= 0.06
-    assert found["spent_today_usd"] == pytest.approx(0.2)
+    assert found["cost_usd"] == pytest.approx(0.06)
+    assert calls["search"]["posts"] == 10
+    assert found["spent_today_usd"] == pytest.approx(0.2 + found["cost_usd"]) == budget.spent_today().usd
+    assert found["left_today"]["resources"] == 100 - 20 - 1 - 10
+    assert "0.270 USD today, 68 resources and 4.73 USD left" in run("good", "x", "check").output
+
+
+def test_a_check_does_not_exceed_the_budget(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    budget = Budget(tmp_path / "budget.sqlite", Limits(resources_day=5))
+    done = run("good", "x", "check")
+    assert done.exit_code == 1
+    assert "refused  search   the budget of resources for a day (5) is used up" in done.output
+    assert budget.spent_today().resources == 1
 
 
 def test_a_wrong_token_is_said_to_be_refused(run) -> None:  # type: ignore[no-untyped-def]
@@ -78,5 +91,5 @@ def test_what_was_spent_is_shown_with_its_limits(run, tmp_path: Path) -> None:  
     assert "posts          100       0.500 USD" in shown.output
     assert "today          100       0.500 USD  of 5 USD" in shown.output
     assert "month          100       0.500 USD  of no limit, 1000 resources" in shown.output
-    report = json.loads(run("good", "stats", "--format", "json").output)
+    report = json.loads(run("good", "stats", "--format", "json").stdout)
     assert report["budget"]["kinds"] == {"post": {"resources": 100, "usd": 0.5}}

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import pytest
-from local_x import CONTRACT, NOW, X_API, Client, Clock, contract, local_x, serving
+from contract import CONTRACT, SEARCH, X_API, Contract, ValidationError
+from local_x import NOW, Client, Clock, local_x, serving
 
 from opslib.x.client import EXPAND_AUTHORS, EXPAND_REFERENCED, TWEET_FIELDS, USER_FIELDS
 from opslib.x.simulate.generator import Generator
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(not CONTRACT.is_file(), reason="X's contract is not part of the project")
 
-SEARCH = "Get2TweetsSearchRecentResponse"
 RECORDED = sorted((X_API / "recorded").glob("*.json"))
 
 
@@ -60,16 +59,16 @@ def shape(value: Any) -> Any:
     ],
 )
 def test_the_validator_is_strict(wrong: dict[str, Any]) -> None:
-    strict = contract()
+    strict = Contract.read()
     assert strict is not None
     strict.check({"data": [{"id": "1", "text": "a", "edit_history_tweet_ids": ["1"]}]}, SEARCH)
-    with pytest.raises(jsonschema.ValidationError):
+    with pytest.raises(ValidationError):
         strict.check(wrong, SEARCH)
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
 def test_recorded_answers_pass_the_validator(path: Any) -> None:
-    strict = contract()
+    strict = Contract.read()
     assert strict is not None
     strict.check(recorded(path.name)["body"], SEARCH)
 

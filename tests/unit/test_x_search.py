@@ -160,6 +160,16 @@ def test_calls_reach_the_host_that_was_named(client: XClient) -> None:
     assert "since_id=5" in Answers.asked[0]
 
 
+def test_the_last_call_of_a_window_is_known(client: XClient) -> None:
+    told = {"x-rate-limit-limit": "450", "x-rate-limit-remaining": "1", "x-rate-limit-reset": "1700000000"}
+    Answers.answer = (200, told, '{"meta": {"result_count": 0}}')
+    client.search_recent("#A")
+    assert (client.limits, client.spent_until) == ((450, 1), None)
+    Answers.answer = (200, {**told, "x-rate-limit-remaining": "0"}, '{"meta": {"result_count": 0}}')
+    client.search_recent("#A")
+    assert (client.limits, client.spent_until) == ((450, 0), 1700000000)
+
+
 def test_errors_are_told_apart_by_what_one_can_do(client: XClient) -> None:
     Answers.answer = (429, {"x-rate-limit-reset": "1700000000"}, "{}")
     with pytest.raises(RateLimited) as limited:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 
 import pytest
@@ -97,6 +98,39 @@ def test_what_collecting_cost_is_told(host):
     kinds = json.loads(said.stdout)["budget"]["kinds"]
     assert kinds["post"]["resources"] > 0
     assert kinds["trend"]["resources"] > 0
+
+
+def test_statistics_are_recorded(host, lake):
+    with using.mongodb(lake) as client:
+        # The minute in which the first tweets came is written once it is over.
+        for _ in range(30):
+            if client.trendlake.ops_stats.find_one({"meta.kind": "tweets", "tweets": {"$gt": 0}}):
+                break
+            time.sleep(5)
+    hour = json.loads(host.check_output("opslib stats --format json"))["spans"]["1h"]
+    assert hour["tweets"] > 0
+    assert hour["delay_collected"]["number"] > 0
+    assert "tweets a minute" in host.check_output("opslib stats --last 30m")
+
+
+@pytest.mark.parametrize(
+    ("port", "metric"),
+    [
+        (9301, "znode_count"),
+        (9302, "kafka_replicamanager_underreplicatedpartitions"),
+        (9311, "trendlake_sink_messages_total"),
+        (9330, "trendlake_stats_tweets_total"),
+    ],
+)
+def test_metrics_are_served_on_loopback(host, port, metric):
+    address = f"http://127.0.0.1:{port}/metrics"
+    code = f"from urllib.request import urlopen; print(urlopen('{address}', timeout=9).read().decode())"
+    shown = host.check_output(f'python3 -c "{code}"').splitlines()
+    assert [line for line in shown if line.startswith(f"{metric} ")], shown
+
+
+def test_nifi_shows_metrics_to_who_may_see_its_flow(lake):
+    assert "nifi_" in using.nifi(lake, "flow/metrics/prometheus").text
 
 
 def test_the_token_of_the_flow_may_do_what_collecting_needs(host):

@@ -38,7 +38,7 @@ options:
   admin_password: {description: Its password., type: str, required: true}
   database: {description: Database of the privileges., type: str, required: true}
   users:
-    description: Accounts, each with name, password_from, roles, and privileges of collections and actions.
+    description: Accounts, each with name, password_from, roles, and privileges on collections or the cluster.
     type: list
     elements: dict
     required: true
@@ -249,12 +249,9 @@ class State:
         """Give the user's own role exactly its privileges."""
         name = user["name"]
         wanted = [
-            {
-                "resource": {"db": self.wanted["database"], "collection": collection},
-                "actions": privilege["actions"],
-            }
+            {"resource": resource, "actions": privilege["actions"]}
             for privilege in user["privileges"]
-            for collection in privilege["collections"]
+            for resource in resources(privilege, self.wanted["database"])
         ]
         found = admin.admin.command("rolesInfo", {"role": name, "db": "admin"}, showPrivileges=True)["roles"]
         if not found:
@@ -284,6 +281,12 @@ class State:
         self.change(f"set the password of {name}", lambda: update(pwd=password))
 
 
+def resources(privilege: dict[str, Any], database: str) -> list[dict[str, Any]]:
+    """Return what a privilege is for, as MongoDB names it."""
+    of_collections = [{"db": database, "collection": collection} for collection in privilege["collections"]]
+    return [*of_collections, *([{"cluster": True}] if privilege["cluster"] else [])]
+
+
 def granted(privileges: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
     """Return privileges as a set: the server merges and orders them as it likes."""
     return {
@@ -298,7 +301,8 @@ def arguments() -> dict[str, Any]:
     text = {"type": "str", "required": True}
     secret = {**text, "no_log": True}
     privilege = {
-        "collections": {"type": "list", "elements": "str", "required": True},
+        "collections": {"type": "list", "elements": "str", "default": []},
+        "cluster": {"type": "bool", "default": False},
         "actions": {"type": "list", "elements": "str", "required": True},
     }
     user = {

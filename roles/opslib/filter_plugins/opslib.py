@@ -30,7 +30,7 @@ def _table(name: str, table: dict[str, Any]) -> str:
 def opslib_credentials(jobs: list[dict[str, Any]], tls: str) -> dict[str, dict[str, dict[str, str]]]:
     """Return the files of each job: links to its certificate, its account's name, variables with secrets."""
     # The certificate of the authority is the same beside each certificate.
-    authority = next((job["account"] for job in jobs if job.get("certificate_for")), "")
+    authority = next((job["account"] for job in jobs if "certificate_for" in job), "")
     files: dict[str, dict[str, dict[str, str]]] = {}
     for job in jobs:
         own = f"{tls}/{job['account']}"
@@ -45,9 +45,22 @@ def opslib_credentials(jobs: list[dict[str, Any]], tls: str) -> dict[str, dict[s
     return files
 
 
+def metrics_listeners(ports: dict[str, int], sinks: int) -> dict[str, int]:
+    """Return the ports that metrics are served on, by the setting that each comes from."""
+    found = {f"opslib_metrics_ports.{name}": int(port) for name, port in ports.items()}
+    base = found.pop("opslib_metrics_ports.sink", None)
+    if base is not None:
+        found.update({f"opslib_metrics_ports.sink + {n}": base + n for n in range(1, sinks + 1)})
+    return found
+
+
 class FilterModule:
     """What Ansible loads."""
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
-        return {"opslib_credentials": opslib_credentials, "opslib_to_toml": to_toml}
+        return {
+            "opslib_credentials": opslib_credentials,
+            "opslib_metrics_listeners": metrics_listeners,
+            "opslib_to_toml": to_toml,
+        }

@@ -1,0 +1,152 @@
+"""What is asked of the servers beside reading: how far groups are, and how MongoDB is."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from kafka.admin import KafkaAdminClient  # type: ignore[import-untyped]
+from kafka.errors import KafkaError  # type: ignore[import-untyped]
+from pymongo.errors import PyMongoError
+
+from opslib.stats.lag import bounds, committed, waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opslib.metrics import Stats as Figures
+    from opslib.settings import Settings
+    from opslib.stats.lag import Bounds
+    from opslib.stats.stored import Stored
+
+_LOG = logging.getLogger(__name__)
+_STORED_SECONDS = 1.0
+_LAG_SECONDS = 15.0
+_TIMEOUT_MILLISECONDS = 5_000
+# Of serverStatus: what tells whether a server has enough of what it needs.
+_FIGURES = (
+    "uptime",
+    "connections.current",
+    "connections.available",
+    "mem.resident",
+    "network.bytesIn",
+    "network.bytesOut",
+    "opcounters.insert",
+    "opcounters.query",
+    "opcounters.update",
+    "opcounters.delete",
+    "opcounters.command",
+    "globalLock.currentQueue.readers",
+    "globalLock.currentQueue.writers",
+    "wiredTiger.cache.bytes_currently_in_the_cache",
+    "wiredTiger.cache.maximum_bytes_configured",
+    "wiredTiger.cache.tracked_dirty_bytes_in_the_cache",
+)
+
+
+class Observer:
+    """Asks in a thread of its own, so that reading never waits for an answer."""
+
+    def __init__(
+        self, settings: Settings, topics: Mapping[str, int], stored: Stored, figures: Figures
+    ) -> None:
+        self._settings = settings
+        self._topics = topics
+        self._stored = stored
+        self._figures = figures
+        self._stop = threading.Event()
+        self._admin: Any = None
+        self._members: dict[str, Any] = {}
+        self._complained: set[str] = set()
+        self.lag: tuple[float, dict[str, dict[str, int]]] | None = None  # as of when, by group and topic
+        self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop asking, and let go of the connections."""
+        self._stop.set()
+        self._thread.join(10)
+        for client in self._members.values():
+            client.close()
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Return the groups whose lag is told, each once."""
+        settings = self._settings
+        ours = (settings.sink.group_id, settings.speed.group_id, settings.stats.group_id)
+        return tuple(dict.fromkeys((*ours, *settings.stats.other_groups)))
+
+    def _run(self) -> None:
+        last = 0.0
+        while not self._stop.wait(_STORED_SECONDS):
+            self._try("the sink's offsets", self._ask_stored, KafkaError)
+            if time.monotonic() - last > _LAG_SECONDS:
+                last = time.monotonic()
+                self._try("lags", self._ask_lags, KafkaError)
+                for host in self._settings.mongodb.hosts():
+                    self._try(f"MongoDB on {host}", partial(self._ask_mongodb, host), PyMongoError)
+        if self._admin is not None:
+            self._admin.close()
+
+    def _try(self, what: str, ask: Callable[[], None], passing: type[Exception]) -> None:
+        try:
+            ask()
+        except passing as error:
+            # Once: it is asked every second.
+            if what not in self._complained:
+                _LOG.warning("%s cannot be asked for: %s", what, str(error).split(", Timeout:")[0][:300])
+            self._complained.add(what)
+        else:
+            self._complained.discard(what)
+
+    def _kafka(self) -> Any:
+        if self._admin is None:
+            self._admin = KafkaAdminClient(
+                **self._settings.kafka.client_options(),
+                client_id="opslib-stats",
+                bootstrap_timeout_ms=_TIMEOUT_MILLISECONDS,
+                request_timeout_ms=_TIMEOUT_MILLISECONDS,
+            )
+        return self._admin
+
+    def _ask_stored(self) -> None:
+        admin = self._kafka()
+        done = committed(admin, self._settings.sink.group_id)
+        everything = {(topic, number): 0 for topic, count in self._topics.items() for number in range(count)}
+        self._stored.told({**everything, **done}, time.time())
+
+    def _ask_lags(self) -> None:
+        found: dict[str, dict[str, int]] = {}
+        held = bounds(self._kafka(), self._topics)
+        for group in self.groups:
+            # One that may not be looked at hides no other.
+            self._try(f"the offsets of {group}", partial(self._ask_lag, group, held, found), KafkaError)
+        self.lag = (time.time(), found)
+
+    def _ask_lag(self, group: str, held: Bounds, found: dict[str, dict[str, int]]) -> None:
+        found[group] = waiting(committed(self._kafka(), group), held)
+        for topic, messages in found[group].items():
+            self._figures.group_lag.labels(group, topic).set(messages)
+
+    def _ask_mongodb(self, host: str) -> None:
+        if host not in self._members:
+            self._members[host] = self._settings.mongodb.client(
+                host, appname="opslib-stats", serverSelectionTimeoutMS=_TIMEOUT_MILLISECONDS
+            )
+        self._figures.mongodb_up.labels(host).set(0)
+        status = self._members[host].admin.command("serverStatus")
+        self._figures.mongodb_up.labels(host).set(1)
+        for figure in _FIGURES:
+            value: Any = status
+            for part in figure.split("."):
+                value = (
+                    value.get(part.replace("_", " "), value.get(part)) if isinstance(value, dict) else None
+                )
+            if isinstance(value, (int, float)):
+                self._figures.mongodb.labels(host, figure).set(value)

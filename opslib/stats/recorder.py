@@ -1,0 +1,255 @@
+"""The third reader of the lake's topics: it counts by minute and writes the minutes that are over.
+
+A minute is over once a while has passed since its end and every partition either has come to a later one or
+was read up to what stood in it after that while. Offsets are committed to the group behind the write, so that
+others see how far the recorder is; where it goes on it reads in MongoDB (:mod:`opslib.stats.series`). One
+recorder reads all partitions: their sum is what a minute is.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from datetime import datetime, timezone
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pymongo
+from kafka import TopicPartition  # type: ignore[import-untyped]
+from kafka.errors import AuthorizationError, KafkaError  # type: ignore[import-untyped]
+from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]
+from pymongo.errors import PyMongoError
+
+from opslib.settings import SettingsError
+from opslib.sink.notify import notify
+from opslib.stats import delays
+from opslib.stats.minutes import MINUTE, Minutes, moment_of
+from opslib.stats.series import BUDGET, LAG
+from opslib.store.failures import wrong_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from opslib.metrics import Stats as Figures
+    from opslib.stats.minutes import Minute, Offsets, Partition
+    from opslib.stats.observer import Observer
+    from opslib.stats.series import Document, Series
+    from opslib.stats.stored import Stored
+
+_LOG = logging.getLogger(__name__)
+_POLL_MILLISECONDS = 500
+_MOST_RECORDS = 2_000
+_ATTEMPT_SECONDS = 10
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
+# Kafka keeps a week. Older minutes are not made up, however long nobody recorded.
+_LOOK_BACK = 8 * 24 * 60
+# No partition is read further ahead of the others than this, so that few minutes are open at a time.
+_MOST_AHEAD = 10
+
+
+class Recorder:
+    """Moves figures of messages from a consumer to the time series until it is told to stop."""
+
+    def __init__(
+        self,
+        consumer: Any,
+        series: Series,
+        observer: Observer,
+        stored: Stored,
+        figures: Figures,
+        *,
+        topics: Iterable[str],
+        grace_seconds: float,
+    ) -> None:
+        self._consumer = consumer
+        self._series = series
+        self._observer = observer
+        self._stored = stored
+        self._figures = figures
+        self._topics = tuple(topics)
+        self._grace = grace_seconds
+        self._minutes = Minutes(self._collected)
+        self._partitions: list[TopicPartition] = []
+        self._ends: tuple[float, dict[Any, int]] = (0.0, {})  # as of when
+        self._lag_at = 0.0
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """Ask the loop to end; what was read and not written yet is read again the next time."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Record until :meth:`stop`; raise :class:`SettingsError` for what a restart will not cure."""
+        try:
+            self._begin()
+            while not self._stop.is_set():
+                self._read()
+                self._record()
+                notify(WATCHDOG="1", STATUS=f"recording {moment_of(self._minutes.oldest()):%Y-%m-%d %H:%M}")
+        except AuthorizationError as error:
+            raise SettingsError(
+                f"Kafka refuses this client: {error}; check its certificate's name and its ACLs"
+            ) from error
+        finally:
+            self._consumer.close()
+
+    def _begin(self) -> None:
+        """Go to where the newest minute in MongoDB ended."""
+        newest = self._persist("where the record ends", self._series.newest)
+        now = int(time.time()) // MINUTE
+        self._assign()
+        kept = self._consumer.beginning_offsets(self._partitions)
+        ends = self._consumer.end_offsets(self._partitions)
+        after = newest[0] if newest else 0
+        offsets: Offsets = newest[1] if newest else {}
+        lost = 0
+        for partition in self._partitions:
+            wanted = offsets.get(tuple(partition), 0)
+            if wanted > ends[partition]:  # the topic was made anew
+                wanted = 0
+            lost += max(0, kept[partition] - wanted) if newest else 0
+            self._consumer.seek(partition, max(wanted, kept[partition]))
+        if newest and not lost and after >= now - _LOOK_BACK:
+            self._minutes.resume(after)
+        else:
+            self._minutes.begin(max(after + 1, now - _LOOK_BACK), now)
+        if lost:
+            _LOG.warning("%d messages left Kafka before they were counted", lost)
+        known = self._persist("where the record ends", self._series.newest_budget)
+        if known:
+            self._tell_budget(known)
+        _LOG.info("started behind %s", f"{moment_of(after):%Y-%m-%d %H:%M}" if newest else "nothing")
+
+    def _assign(self) -> None:
+        """Take all partitions, the new ones from their beginning."""
+        found = [
+            TopicPartition(topic, number)
+            for topic in self._topics
+            for number in sorted(self._consumer.partitions_for_topic(topic) or ())
+        ]
+        new = [partition for partition in found if partition not in self._partitions]
+        if not new:
+            return
+        positions = {partition: self._consumer.position(partition) for partition in self._partitions}
+        self._partitions = found
+        self._consumer.assign(found)
+        for partition, position in positions.items():
+            self._consumer.seek(partition, position)
+        self._consumer.seek_to_beginning(*new)
+
+    def _read(self) -> None:
+        ahead = self._minutes.ahead(_MOST_AHEAD)
+        held = {partition for partition in self._partitions if tuple(partition) in ahead}
+        self._consumer.resume(*(self._consumer.paused() - held))
+        self._consumer.pause(*held)
+        found = self._consumer.poll(timeout_ms=_POLL_MILLISECONDS, max_records=_MOST_RECORDS)
+        now = int(time.time()) // MINUTE
+        for partition, records in found.items():
+            self._minutes.add(tuple(partition), records, now)
+
+    def _collected(self, partition: Partition, offset: int, at: datetime) -> None:
+        self._stored.read(partition, offset, at.timestamp())
+
+    def _record(self) -> None:
+        """Write the minutes that are over."""
+        while not self._stop.is_set():
+            minute = self._minutes.oldest()
+            if not self._is_over(minute):
+                return
+            positions = {tuple(p): self._consumer.position(p) for p in self._partitions}
+            counted, offsets = self._minutes.close(minute, positions)
+            figures = self._figures_of(minute, counted)
+            snapshots = self._snapshots(counted)
+            if self._persist("the record", partial(self._series.record, minute, figures, offsets)):
+                self._tell(minute, counted, figures)
+                self._persist("the record", partial(self._series.add, snapshots))
+                self._commit(offsets)
+
+    def _is_over(self, minute: int) -> bool:
+        over = (minute + 1) * MINUTE + self._grace
+        if time.time() < over:
+            return False
+        if self._ends[0] < over:
+            self._assign()
+            asked_at = time.time()
+            self._ends = (asked_at, self._consumer.end_offsets(self._partitions))
+        ends = self._ends[1]
+        return all(
+            self._minutes.is_behind(tuple(partition), minute)
+            or self._consumer.position(partition) >= ends[partition]
+            for partition in self._partitions
+        )
+
+    def _figures_of(self, minute: int, counted: Minute) -> Document:
+        # Delays to the store become known as time goes by; whoever catches up has none of those minutes.
+        lately = time.time() - (minute + 1) * MINUTE < self._grace + 2 * MINUTE
+        return {
+            **counted.figures(),
+            "delay_stored": delays.summary(self._stored.taken()) if lately else None,
+        }
+
+    def _snapshots(self, counted: Minute) -> list[Document]:
+        documents: list[Document] = []
+        if counted.budget is not None:
+            documents.append({"meta": BUDGET, **counted.budget})
+        lag = self._observer.lag
+        if lag is not None and lag[0] > self._lag_at:
+            self._lag_at = lag[0]
+            groups = {group: sum(topics.values()) for group, topics in lag[1].items() if topics}
+            at = datetime.fromtimestamp(lag[0], timezone.utc)
+            documents.append({"at": at, "meta": LAG, "groups": groups})
+        return documents
+
+    def _commit(self, offsets: Offsets) -> None:
+        try:
+            self._consumer.commit(
+                {TopicPartition(*p): OffsetAndMetadata(offset, "", -1) for p, offset in offsets.items()},
+                timeout_ms=10_000,
+            )
+        except AuthorizationError:
+            raise
+        except KafkaError as error:
+            _LOG.warning("offsets not committed, others see the recorder where it was: %s", error)
+
+    def _tell(self, minute: int, counted: Minute, figures: Document) -> None:
+        shown = self._figures
+        shown.tweets.inc(counted.tweets)
+        shown.dead_letters.inc(counted.dead_letters)
+        shown.minute_tweets.set(counted.tweets)
+        shown.newest_minute.set(minute * MINUTE)
+        for stage in ("collected", "stored"):
+            found = figures[f"delay_{stage}"]
+            for quantile in (*delays.QUANTILES, "max"):
+                shown.delay.labels(stage, quantile).set(found[quantile] if found else float("nan"))
+        if counted.budget is not None:
+            self._tell_budget(counted.budget)
+
+    def _tell_budget(self, budget: Document) -> None:
+        for figure, key in (("spent", "today"), ("left", "left")):
+            for unit, number in budget[key].items():
+                gauge = self._figures.budget_usd if unit == "usd" else self._figures.budget_resources
+                gauge.labels(figure).set(number)
+
+    def _persist(self, what: str, attempt: Callable[[], Any]) -> Any:
+        """Do *attempt* until MongoDB lets it; ``None`` if the recorder was told to stop meanwhile."""
+        pause, troubled = _FIRST_PAUSE, False
+        while not self._stop.is_set():
+            try:
+                with pymongo.timeout(_ATTEMPT_SECONDS):
+                    result = attempt()
+            except PyMongoError as error:
+                reason = wrong_settings(error)
+                if reason:
+                    raise SettingsError(reason) from error
+                text = str(error).split(", Timeout:")[0][:300]
+                _LOG.warning("%s waits for MongoDB: %s", what, text)
+                notify(WATCHDOG="1", STATUS=f"waiting for MongoDB: {text}")
+                troubled = True
+            else:
+                if troubled:
+                    _LOG.info("MongoDB is back")
+                return result
+            self._stop.wait(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        return None

@@ -1,0 +1,223 @@
+"""Counting by minute, delays and lag without a server."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any, NamedTuple
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opslib import message
+from opslib.cli import main
+from opslib.stats import delays
+from opslib.stats.lag import waiting
+from opslib.stats.minutes import Minutes, budget_in, moment_of
+from opslib.stats.stored import Stored
+from opslib.x.budget import Budget, Limits
+
+NOW = 30_000_000  # a minute in 2027
+PARTITIONS = [(message.TWEETS, 0), (message.TWEETS, 1)]
+
+
+class Record(NamedTuple):
+    offset: int
+    timestamp: int
+    value: bytes = b"{"
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+def at(minute: float, offset: int = 0, **extra: Any) -> Record:
+    return Record(offset, int(minute * 60_000), **extra)
+
+
+def tweet(**different: Any) -> bytes:
+    moment = moment_of(NOW - 5)
+    data = {"id": "7", "text": "x", "lang": "pt", "created_at": message.stamp(moment - timedelta(seconds=4))}
+    return message.encode(message.tweet_message({**data, **different}, None, "tema", 23424768, "q", moment))
+
+
+def closed(minutes: Minutes, positions: dict[Any, int]) -> Any:
+    minute = minutes.oldest()
+    return minute, *minutes.close(minute, positions)
+
+
+def test_a_minute_has_what_came_in_it() -> None:
+    minutes = Minutes()
+    minutes.begin(0, NOW)
+    values = [tweet(), tweet(lang="en"), tweet(lang=None), b"{"]
+    minutes.add(PARTITIONS[0], [at(NOW - 5, n, value=value) for n, value in enumerate(values)], NOW)
+    letters = [at(NOW - 5), at(NOW - 5, headers=(("replayed", b"0:1"),))]
+    minutes.add((message.DEAD_LETTERS, 0), letters, NOW)
+    minute, counted, _ = closed(minutes, {})
+    figures = counted.figures()
+    assert minute == NOW - 5
+    assert (figures["tweets"], figures["unreadable"], figures["dead_letters"]) == (3, 1, 1)
+    assert figures["languages"] == {"pt": 1, "en": 1, "und": 1}
+    assert figures["sources"] == {"23424768": 3}
+    assert figures["delay_collected"]["p99"] == 4
+
+
+def test_names_that_strangers_make_up_are_one_name() -> None:
+    minutes = Minutes()
+    minutes.begin(0, NOW)
+    langs = ["$x", "a.b", "", "x" * 50, *(f"l{n}" for n in range(60)), "pt", "pt"]
+    minutes.add(PARTITIONS[0], [at(NOW, n, value=tweet(lang=lang)) for n, lang in enumerate(langs)], NOW)
+    _, counted, _ = closed(minutes, {})
+    languages = counted.figures()["languages"]
+    assert languages["pt"] == 2
+    assert sum(languages.values()) == len(langs)
+    assert len(languages) <= 42
+    assert not [name for name in languages if "." in name or name.startswith("$")]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.integers(-4, 6), st.integers(1, 3)), min_size=1, max_size=40),
+    st.integers(0, 39),
+)
+def test_whoever_goes_on_at_the_offsets_of_a_minute_counts_each_message_once(
+    blocks: list[tuple[int, int, int]], kill: int
+) -> None:
+    """Whatever the order of times: after a kill the minutes are those that they would have been."""
+    logs: dict[Any, list[Record]] = {partition: [] for partition in PARTITIONS}
+    for number, minute, many in blocks:
+        log = logs[PARTITIONS[number]]
+        log += [at(NOW + minute, len(log) + n) for n in range(many)]
+
+    def ends() -> dict[Any, int]:
+        return {partition: len(log) for partition, log in logs.items()}
+
+    def read(minutes: Minutes, offsets: dict[Any, int]) -> None:
+        for partition, log in logs.items():
+            minutes.add(partition, log[offsets.get(partition, 0) :], NOW + 6)
+
+    def recorded(killed_after: int | None) -> list[tuple[int, int]]:
+        minutes, offsets, found = Minutes(), {}, []
+        minutes.begin(0, NOW)
+        read(minutes, offsets)
+        while minutes.oldest() <= NOW + 6:
+            minute, counted, offsets = closed(minutes, ends())
+            found.append((minute, counted.unreadable))
+            if len(found) - 1 == killed_after:
+                minutes = Minutes()
+                minutes.resume(minute)
+                read(minutes, offsets)
+        return found
+
+    whole = recorded(None)
+    assert sum(count for _, count in whole) == sum(many for *_, many in blocks)
+    assert [minute for minute, _ in whole] == list(range(whole[0][0], NOW + 7))
+    again = recorded(kill)
+    assert [minute for minute, _ in again] == [minute for minute, _ in whole]
+    assert sum(count for _, count in again) == sum(many for *_, many in blocks)
+
+
+def test_in_one_partition_minutes_never_go_back_nor_into_the_future() -> None:
+    minutes = Minutes()
+    minutes.begin(0, NOW)
+    minutes.add(PARTITIONS[0], [at(NOW - 2, 0), at(NOW - 9, 1), at(NOW + 99, 2), at(0, 3)], NOW)
+    counts = []
+    while minutes.oldest() <= NOW:
+        minute, counted, _ = closed(minutes, {})
+        counts.append((minute, counted.unreadable))
+    assert counts == [(NOW - 2, 2), (NOW - 1, 0), (NOW, 2)]
+
+
+def test_a_partition_far_ahead_is_told() -> None:
+    minutes = Minutes()
+    minutes.begin(0, NOW)
+    minutes.add(PARTITIONS[0], [at(NOW - 50)], NOW)
+    minutes.add(PARTITIONS[1], [at(NOW - 50), at(NOW - 20, 1)], NOW)
+    assert minutes.ahead(10) == {PARTITIONS[1]}
+    assert minutes.is_behind(PARTITIONS[1], NOW - 30)
+    assert not minutes.is_behind(PARTITIONS[0], NOW - 50)
+
+
+def test_a_recorder_without_any_message_begins_now() -> None:
+    minutes = Minutes()
+    minutes.begin(NOW - 1000, NOW)
+    assert minutes.oldest() == NOW
+    assert closed(minutes, {PARTITIONS[0]: 7})[2] == {PARTITIONS[0]: 7}
+    assert minutes.oldest() == NOW + 1
+
+
+def test_the_budget_is_read_from_headers() -> None:
+    names = {"x.budget.today.resources": b"12", "x.budget.today.usd": b"0.060", "x.budget.left.usd": b"4.94"}
+    headers = (("other", b"1"), ("x.budget.odd", b"1"), ("x.budget.left.resources", b"many"), *names.items())
+    assert budget_in(at(NOW, headers=headers)) == {
+        "at": moment_of(NOW),
+        "today": {"resources": 12, "usd": 0.06},
+        "left": {"usd": 4.94},
+    }
+    assert budget_in(at(NOW)) is None
+
+
+def test_a_delay_is_known_from_the_first_answer_that_covers_its_message() -> None:
+    stored, partition = Stored(), PARTITIONS[0]
+    stored.read(partition, 1, 100.0)  # nobody asked yet
+    stored.told({partition: 5}, 110.0)
+    stored.read(partition, 4, 100.0)  # stored before anybody asked
+    stored.read(partition, 5, 109.0)
+    stored.told({partition: 5}, 111.0)
+    assert stored.taken() == []
+    stored.told({partition: 8}, 112.0)
+    stored.read(partition, 7, 108.0)  # the sink was faster than the recorder
+    stored.read(partition, 8, 108.5)
+    stored.told({partition: 20}, 113.0)
+    assert stored.taken() == [3.0, 4.0, 4.5]
+    assert stored.taken() == []
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=200), st.integers(1, 5))
+def test_percentiles_of_several_minutes_are_those_of_all_their_delays(found: list[float], parts: int) -> None:
+    whole = delays.summary(found)
+    together = delays.joined(delays.summary(found[n::parts]) for n in range(parts))
+    assert whole
+    assert together
+    for name in ("p50", "p95", "p99"):
+        assert together[name] == pytest.approx(whole[name], rel=0.06, abs=0.002)
+    assert (together["max"], together["number"]) == (whole["max"], len(found))
+
+
+def test_percentiles_are_of_the_nearest_rank() -> None:
+    found = delays.summary([float(n) for n in range(1, 101)])
+    assert found
+    assert (found["p50"], found["p95"], found["p99"], found["max"]) == (50, 95, 99, 100)
+    assert delays.summary([]) is None
+    assert delays.joined([None]) is None
+
+
+def test_lag_counts_what_kafka_still_has_of_topics_that_the_group_reads() -> None:
+    bounds = {("a", 0): (10, 30), ("a", 1): (0, 5), ("b", 0): (0, 9)}
+    assert waiting({("a", 0): 12}, bounds) == {"a": 18 + 5}
+    assert waiting({("a", 0): 3, ("a", 1): 9}, bounds) == {"a": 20}
+    assert waiting({}, bounds) == {}
+
+
+def test_without_mongodb_the_budget_is_told_alone(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    budget = tmp_path / "budget.sqlite"
+    with Budget(budget, Limits(usd_day=5)).call({"post": 3}) as came:
+        came({"post": ["1", "2", "3"]})
+    monkeypatch.setenv("OPSLIB_X__BUDGET_FILE", str(budget))
+    said = CliRunner().invoke(main, ["stats", "--format", "json"])
+    assert said.exit_code == 0
+    assert json.loads(said.stdout)["budget"]["kinds"] == {"post": {"resources": 3, "usd": 0.015}}
+    assert "only what collecting cost: the credential ca is needed" in said.stderr
+    monkeypatch.setenv("OPSLIB_X__BUDGET_FILE", str(tmp_path / "none"))
+    nothing = CliRunner().invoke(main, ["stats"])
+    assert (nothing.exit_code, nothing.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("span", ["1", "0h", "h", "2w", "-1h", "9" * 9 + "d"])
+def test_a_wrong_span_is_told(span: str) -> None:
+    said = CliRunner().invoke(main, ["stats", "--last", span])
+    assert said.exit_code == 2
+    assert "is no span such as" in said.stderr
+
+
+def test_a_moment_is_the_minute_it_is_in() -> None:
+    assert moment_of(NOW) == datetime.fromtimestamp(NOW * 60, timezone.utc)
