@@ -72,9 +72,10 @@ class StreamTweets(FlowFileTransform):
         self._follower = Follower(self._clients[1], self._budget, self._stream, rules, margin)
 
     def onStopped(self, context):
-        self._stream.leave()
-        for client in self._clients:
-            client.close()
+        if self._stream is not None:
+            self._stream.leave()
+            for client in self._clients:
+                client.close()
 
     def transform(self, context, flowfile):
         manager = context.getStateManager()
