@@ -74,8 +74,9 @@ class Recheck:
     def pages(self, most: int, most_gone: float, *, dry_run: bool = False) -> Iterator[Page]:
         """Yield what X says, by the page, until all were looked at, *most* were, or X or the budget ends it.
 
-        When the next page is asked for, the last one counts as dealt with, unless it is a *dry_run*. Raises :class:`TooManyGone`, and
-        what :class:`~opslib.x.client.XClient` raises when X refuses or cannot be reached.
+        When the next page is asked for, the last one counts as dealt with, unless it is a *dry_run*. Raises
+        :class:`TooManyGone`, and what :class:`~opslib.x.client.XClient` raises when X refuses or cannot be
+        reached.
         """
         left = min(most, self._tweets.estimated_document_count())
         cursor = self._rechecks.find_one({"_id": _CURSOR})
