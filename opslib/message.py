@@ -223,6 +223,12 @@ def _author(message: Mapping[str, Any]) -> Json | None:
     return {name: author[name] for name in ("id", "username", "name") if name in author}
 
 
+def retweeted_name(text: str) -> str | None:
+    """Return whom the text of a retweet names (casefolded, without ``@``); ``None`` if it is none."""
+    prefix = _RETWEET.match(text)
+    return prefix.group()[len("RT @") : -len(": ")].casefold() if prefix else None
+
+
 def _full_text(message: Mapping[str, Any]) -> tuple[str, Json | None]:
     """Return the text with its entities where X cut neither: it shortens long posts and retweets."""
     retweeted = [

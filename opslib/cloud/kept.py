@@ -76,7 +76,9 @@ def due(database: Database[Document], settings: Settings, now: datetime) -> Iter
         )
         ends = [now + timedelta(days=1), *(snapshot["collected_at"] for snapshot in found)]
         moments = [
-            Due(place, snapshot, min(snapshot["collected_at"] + timedelta(minutes=settings.wait_minutes), end))
+            Due(
+                place, snapshot, min(snapshot["collected_at"] + timedelta(minutes=settings.wait_minutes), end)
+            )
             for snapshot, end in zip(found, ends)
         ]
         ready = [moment for moment in moments if moment.until + 2 * SETTLE <= now]

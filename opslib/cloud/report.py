@@ -76,7 +76,11 @@ class Report:
     @property
     def own(self) -> frozenset[str]:
         """Return those of the words that the topics' names are made of."""
-        return names_in(self.words, [topic.name for topic in self.topics]) if self.kind == "words" else frozenset()
+        return (
+            names_in(self.words, [topic.name for topic in self.topics])
+            if self.kind == "words"
+            else frozenset()
+        )
 
 
 def places(database: Database[Document], timezones: Mapping[int, str], default: str = "UTC") -> list[Place]:
@@ -88,9 +92,7 @@ def places(database: Database[Document], timezones: Mapping[int, str], default: 
             {"$sort": {"place": 1, "_id": 1}},
         ]
     )
-    return [
-        Place(place["_id"], place["place"], timezones.get(place["_id"], default)) for place in found
-    ]
+    return [Place(place["_id"], place["place"], timezones.get(place["_id"], default)) for place in found]
 
 
 def place_named(known: list[Place], name: str | None) -> Place:
@@ -140,12 +142,12 @@ def at_moment(
     return _both(place, since, until, tweets, topics, merge(counts))
 
 
-def over_span(database: Database[Document], place: Place, since: datetime, until: datetime) -> dict[Kind, Report]:
+def over_span(
+    database: Database[Document], place: Place, since: datetime, until: datetime
+) -> dict[Kind, Report]:
     """Return both reports of all that was trending from *since* to *until*; see :func:`rollups.counts`."""
     before = snapshot_at(database, place.woeid, since)
-    snapshots = database["trends"].find(
-        {"woeid": place.woeid, "collected_at": {"$gte": since, "$lt": until}}
-    )
+    snapshots = database["trends"].find({"woeid": place.woeid, "collected_at": {"$gte": since, "$lt": until}})
     topics = topics_of([*([before] if before else []), *snapshots])
     counted = rollups.counts(database, since, until, woeid=place.woeid)
     return _both(place, since, until, counted.tweets, topics, merge(counted.words))
@@ -211,7 +213,9 @@ def local(moment: datetime, zone: ZoneInfo) -> str:
 def span(since: datetime, until: datetime, zone: ZoneInfo) -> str:
     """Return a span of time as people at a place write it; the day is said once if it is one."""
     first, last = since.astimezone(zone), until.astimezone(zone)
-    same = "%H:%M" if first.date() == last.date() and first.utcoffset() == last.utcoffset() else "%Y-%m-%d %H:%M"
+    same = (
+        "%H:%M" if first.date() == last.date() and first.utcoffset() == last.utcoffset() else "%Y-%m-%d %H:%M"
+    )
     offset = "" if first.utcoffset() == last.utcoffset() else f" {_offset(first)}"
     return f"{first:%Y-%m-%d %H:%M}{offset} to {last.strftime(same)} {_offset(last)}"
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import pymongo
 from pymongo import ASCENDING, DESCENDING
 
 from opslib.store import rollups
@@ -178,7 +179,8 @@ class Lake:
         self, since: datetime, until: datetime, *, woeid: int | None, topic: str | None, limit: int
     ) -> Words:
         """Return the words of the tweets collected in a span for a place and a topic, or for any."""
-        counts = rollups.counts(self._database, since, until, woeid=woeid, topic=topic)
+        with pymongo.timeout(_MILLISECONDS / 1000):
+            counts = rollups.counts(self._database, since, until, woeid=woeid, topic=topic)
         return Words(counts.tweets, list(merge(counts.words).items())[:limit])
 
     def course(

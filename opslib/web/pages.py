@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal, Optional
 
 from fastapi import APIRouter, HTTPException, Query, Request
+from pymongo.errors import ExecutionTimeout
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from opslib.web import operations
 from opslib.web.lake import KINDS, MINUTES, Lake, Place, zone_of
 from opslib.web.plots import Plot, Series, binned
 from opslib.web.render import page, tag_of, unless_known
-from opslib.web.tweets import shown
+from opslib.web.tweets import Tweet, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -227,7 +229,7 @@ def topic(
         lambda at: viewer.moment(at, chosen.zone, "HH:mm"),
         style="area",
     )
-    languages = lake.languages(name, woeid, since, until)
+    languages, sample = _tweets(lake, name, woeid, since, until)
     return page(
         request,
         "topic.html",
@@ -240,9 +242,22 @@ def topic(
         words=words.words,
         plot=plot,
         ranks=_ranks(lake, viewer, name, chosen, since, until),
-        languages_of=_few(languages, viewer),
-        sample=[shown(tweet) for tweet in lake.tweets(name, woeid, since, until, _SAMPLE)],
+        languages_of=_few(languages or [], viewer),
+        sample=sample or [],
+        too_many=sample is None or languages is None,
     )
+
+
+def _tweets(
+    lake: Lake, name: str, woeid: Optional[int], since: datetime, until: datetime
+) -> tuple[Optional[list[tuple[str, int]]], Optional[list[Tweet]]]:
+    """Return languages and some tweets of a topic; ``None`` where there are too many to look through."""
+    languages, sample = None, None
+    # All tweets of the time are looked at: no index knows their topics.
+    with suppress(ExecutionTimeout):
+        sample = [shown(tweet) for tweet in lake.tweets(name, woeid, since, until, _SAMPLE)]
+        languages = lake.languages(name, woeid, since, until)
+    return languages, sample
 
 
 def _ranks(lake: Lake, viewer: Any, name: str, place: Place, since: datetime, until: datetime) -> Plot:

@@ -71,6 +71,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "cloud.png": ("PNG", "PNG"),
     "cloud.words": ("Words and tweets", "Palavras e tuítes"),
     "cloud.topic_volumes": ("Topics and their volume", "Assuntos e seu volume"),
+    "cloud.about": ("Trending then", "Em destaque então"),
     "cloud.none": ("There is no cloud yet", "Ainda não há nuvem"),
     "cloud.none.help": (
         (
@@ -146,6 +147,10 @@ STRINGS: dict[str, tuple[str, str]] = {
     "topic.words": ("Its words", "Suas palavras"),
     "topic.languages": ("Languages", "Idiomas"),
     "topic.sample": ("Some of the newest tweets", "Alguns dos tuítes mais novos"),
+    "topic.too_many": (
+        "There are too many tweets on this day to look through all of them now.",
+        "Há tuítes demais neste dia para procurar em todos agora.",
+    ),
     "topic.sample.none": (
         "No tweet of this day is stored for this topic.",
         "Nenhum tuíte deste dia está guardado para este assunto.",

@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 BASE_URL = "https://api.x.com"
 # Fields of a post come with it and cost nothing more.
@@ -39,6 +39,7 @@ EXPAND_AUTHORS = "author_id"
 EXPAND_REFERENCED = "referenced_tweets.id"
 MAX_TRENDS = 50
 MAX_RESULTS = 100
+MAX_LOOKUP = 100
 _TWEEPY_HOST = "https://api.twitter.com"
 
 
@@ -82,6 +83,14 @@ class SearchPage:
     newest_id: str | None = None
     next_token: str | None = None
     errors: list[dict[str, Any]] = field(default_factory=list)  # X may send a part and say what is missing
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Posts by their ids: those that X has, and its problem with each of the others."""
+
+    tweets: list[dict[str, Any]]
+    errors: list[dict[str, Any]]
 
 
 class _Elsewhere(HTTPAdapter):
@@ -171,6 +180,17 @@ class XClient:
             next_token=meta.get("next_token"),
             errors=answer.get("errors") or [],
         )
+
+    def lookup(self, ids: Sequence[int]) -> Lookup:
+        """Return what X has of the posts *ids*, at most 100; costs as many posts at most as come back."""
+        answer = self._get(
+            "/2/tweets", {"ids": ",".join(map(str, ids)), "tweet.fields": "author_id,edit_history_tweet_ids"}
+        )
+        tweets, errors = answer.get("data") or [], answer.get("errors") or []
+        about = [error for error in errors if isinstance(error, dict) and error.get("resource_id")]
+        if not tweets and not about:
+            raise Refused(200, _detail(answer))
+        return Lookup(tweets, about)
 
     def usage(self, days: int = 7) -> dict[str, int]:
         """Return the posts that X has counted for the project, by UTC day (``2026-01-31``); it is free."""

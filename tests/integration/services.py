@@ -44,7 +44,19 @@ ACCOUNTS: dict[str, tuple[list[str], dict[str, list[str]]]] = {
     ),
     "opslib-sink": (
         [],
-        {name: ["find", "insert", "update"] for name in ("tweets", "trends", "rollup_marks")},
+        {
+            **{name: ["find", "insert", "update"] for name in ("tweets", "trends", "rollup_marks")},
+            **{name: ["find"] for name in ("forgotten", "forgotten_authors")},
+        },
+    ),
+    "opslib-forget": (
+        [],
+        {
+            **{name: ["find", "remove"] for name in ("tweets", "clouds")},
+            **{name: ["find", "insert", "update"] for name in ("forgotten", "forgotten_authors", "rechecks")},
+            "rollup_marks": ["insert", "update"],
+            "audit": ["find", "insert"],
+        },
     ),
     "opslib-speed": (
         [],
