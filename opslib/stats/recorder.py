@@ -137,8 +137,8 @@ class Recorder:
         self._consumer.seek_to_beginning(*new)
 
     def _read(self) -> None:
-        # A partition that is ahead is not paused: kafka-python 3.0.12, with single ones of its partitions paused,
-        # can hold what it fetched of one back for good. What is open meanwhile takes 8 bytes a tweet.
+        # A partition that is ahead is not paused: kafka-python 3.0.12, with some partitions paused, can
+        # hold what it fetched of one back for good. What is open meanwhile takes 8 bytes a tweet.
         found = self._consumer.poll(timeout_ms=_POLL_MILLISECONDS, max_records=_MOST_RECORDS)
         now = int(time.time()) // MINUTE
         for partition, records in found.items():
