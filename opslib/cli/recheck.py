@@ -45,7 +45,7 @@ def command(settings: Settings, most: int, dry_run: bool, form: str) -> None:
     with database_of(settings) as database:
         recheck = Recheck(database, client, budget, Gate(), time.sleep)
         try:
-            for page in recheck.pages(most, wishes.most_gone):
+            for page in recheck.pages(most, wishes.most_gone, dry_run=dry_run):
                 total.asked += page.asked
                 total.there += page.there
                 gone.update(page.gone.values())

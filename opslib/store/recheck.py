@@ -71,32 +71,36 @@ class Recheck:
         self._gate = gate
         self._wait = wait
 
-    def pages(self, most: int, most_gone: float) -> Iterator[Page]:
+    def pages(self, most: int, most_gone: float, *, dry_run: bool = False) -> Iterator[Page]:
         """Yield what X says, by the page, until all were looked at, *most* were, or X or the budget ends it.
 
-        When the next page is asked for, the last one counts as dealt with. Raises :class:`TooManyGone`, and
-        what :class:`~opslib.x.client.XClient` raises when X refuses or cannot be reached.
+        When the next page is asked for, the last one counts as dealt with, unless it is a *dry_run*. Raises
+        :class:`TooManyGone`, and what :class:`~opslib.x.client.XClient` raises when X refuses or cannot be
+        reached.
         """
         left = min(most, self._tweets.estimated_document_count())
+        cursor = self._rechecks.find_one({"_id": _CURSOR})
+        after = cursor["after"] if cursor else 0
         while left > 0:
-            page = self._page(self._next(min(PAGE, left)))
+            page = self._page(self._next(after, min(PAGE, left)))
             share = len(page.gone) / max(1, len(page.asked))
             if len(page.asked) >= _FEW and share > most_gone:
                 raise TooManyGone(
                     f"X says that {len(page.gone)} of {len(page.asked)} posts are gone, more than "
                     f"recheck.most_gone ({most_gone:g}): nothing was forgotten; if it is so, raise it"
                 )
-            if page.asked:
+            if page.asked or page.stopped:
                 yield page
-                self._keep(page.asked[-1])
+            if page.asked:
+                after = page.asked[-1]
+                if not dry_run:
+                    self._keep(after)
             if page.stopped or not page.asked:
                 return
             left -= len(page.asked)
 
-    def _next(self, number: int) -> list[int]:
+    def _next(self, after: int, number: int) -> list[int]:
         """Return the ids of the tweets that were looked at longest ago."""
-        cursor = self._rechecks.find_one({"_id": _CURSOR})
-        after = cursor["after"] if cursor else 0
         ids = self._ids({"_id": {"$gt": Int64(after)}}, number)
         return ids or self._ids({}, number)
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import services
+from bson.int64 import Int64
 from pymongo.errors import OperationFailure
-from test_rollups import NO_WAIT, document, recounted, stored, write
-from test_sink import tweet
+from test_rollups import NO_WAIT, recounted, stored, write
 from unit.local_x import Ten, local_x, serving
 
+from opslib import message
 from opslib.store import rollups
+from opslib.store.documents import tweet_document
 from opslib.store.forget import Asked, Forgotten, Taken, Wanted, forget
 
 if TYPE_CHECKING:
@@ -49,13 +51,16 @@ def forgotten(lake: Lake, wanted: Wanted, **options: Any) -> Taken:
     return total
 
 
+def tweet(number: int, author: str = "42", name: str | None = None, **fields: Any) -> dict[str, Any]:
+    """Return the message of one tweet, collected so many minutes past noon."""
+    data = {"id": str(number), "text": f"gol número {number}", "author_id": author, **fields}
+    collected_at = NOON + dt.timedelta(minutes=number % 50)
+    sent = message.tweet_message(data, None, "Gol", 23424768, "Gol", collected_at)
+    return {**sent, "author": {"id": author, "username": name}} if name else sent
+
+
 def by(author: str, number: int, **fields: Any) -> dict[str, Any]:
-    name = f"name{author}"
-    return {
-        **document(number, number % 50, ["gol"], []),
-        "author": {"id": author, "username": name},
-        **fields,
-    }
+    return tweet_document(tweet(number, author, f"name{author}", **fields))
 
 
 def retweet(number: int, original: int, text: str = "RT @somebody: o texto") -> dict[str, Any]:
@@ -66,9 +71,15 @@ def retweet(number: int, original: int, text: str = "RT @somebody: o texto") -> 
 def test_a_tweet_goes_with_its_retweets_and_roll_ups_equal_a_recount(lake: Lake) -> None:
     chance = random.Random(4)  # noqa: S311 - not a secret
     some = [
-        document(n, chance.randrange(3000), chance.sample(["gol", "rio", "sol"], 2), []) for n in range(1, 60)
+        {
+            **by("42", number),
+            "words": chance.sample(["gol", "rio", "sol"], 2),
+            "words_version": 0,
+            "collected_at": NOON + dt.timedelta(minutes=chance.randrange(3000)),
+        }
+        for number in range(1, 60)
     ]
-    quote = {**by("7", 70), "referenced_tweets": [{"type": "quoted", "id": "5"}]}
+    quote = by("8", 70, referenced_tweets=[{"type": "quoted", "id": "5"}])
     write(lake.database, *some, retweet(71, 5), retweet(72, 6), quote)
     rollups.refresh(lake.database, settle=NO_WAIT)
 
@@ -147,9 +158,9 @@ def test_only_pictures_whose_span_covers_it_go(lake: Lake) -> None:
 
 
 def test_kafka_does_not_bring_it_back(lake: Lake) -> None:
-    of_author = {**tweet(3), "author_id": "7", "author": {"id": "7", "username": "sete", "name": "Sete"}}
-    retweets = {**tweet(4), "text": "RT @x: a", "referenced_tweets": [{"type": "retweeted", "id": "1"}]}
-    names = {**tweet(5), "text": "RT @Sete: nunca guardado"}
+    of_author = tweet(3, "7", "sete")
+    retweets = tweet(4, text="RT @x: a", referenced_tweets=[{"type": "retweeted", "id": "1"}])
+    names = tweet(5, text="RT @Sete: nunca guardado")
     lake.send(tweet(1), tweet(2), of_author)
     lake.start_sink()
     lake.wait_for_commit()
@@ -218,7 +229,7 @@ def recheck(lake: Lake, url: str, *arguments: str, **settings: str) -> Any:
 def test_what_is_gone_from_x_is_forgotten_with_its_reason_and_the_rest_stays(lake: Lake) -> None:
     with serving(local_x(Ten())) as x:
         ids = sorted(map(int, x.ledger()["offered"]))
-        write(lake.database, *({**by("500", 1), "_id": id_} for id_ in ids))
+        write(lake.database, *({**by("500", 1), "_id": Int64(id_)} for id_ in ids))
         x.send("POST", "/_control/tweets/delete", {"ids": [str(ids[1])]})
         x.send("POST", "/_control/tweets/protect", {"ids": [str(ids[2])]})
         x.send("POST", "/_control/tweets/edit", {"id": str(ids[3]), "text": "mudou"})
@@ -230,7 +241,8 @@ def test_what_is_gone_from_x_is_forgotten_with_its_reason_and_the_rest_stays(lak
         assert len(lake.ids()) == 10
 
         # A post read again on the same day is free, and those that are gone were never charged.
-        done = recheck(lake, x.url, usd_day="0.04")
+        assert lake.database.rechecks.count_documents({}) == 0
+        done = recheck(lake, x.url)
         found = json.loads(done.stdout)
         assert found["gone"] == dry["gone"], done.stderr
         assert found["spent_today_usd"] == x.ledger()["charged"]["usd"] == 0.04
@@ -242,7 +254,7 @@ def test_what_is_gone_from_x_is_forgotten_with_its_reason_and_the_rest_stays(lak
 def test_a_recheck_goes_on_where_the_budget_ended_the_last_one(lake: Lake) -> None:
     with serving(local_x(Ten())) as x:
         ids = sorted(map(int, x.ledger()["offered"]))
-        write(lake.database, *({**by("500", 1), "_id": id_} for id_ in ids))
+        write(lake.database, *({**by("500", 1), "_id": Int64(id_)} for id_ in ids))
         first = json.loads(recheck(lake, x.url, usd_day="0.02").stdout)
         assert first["asked"] == 4
         assert "budget of money for a day" in first["stopped"]

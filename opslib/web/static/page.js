@@ -20,13 +20,24 @@ function replace(part, html) {
     fresh.querySelector(`details[data-keep="${kept.dataset.keep}"]`)?.setAttribute("open", "");
   }
   const focused = part.contains(document.activeElement) ? document.activeElement : null;
-  const number = focused ? focusable(part).indexOf(focused) : -1;
+  const place = focused && placeOf(part, focused);
   part.replaceChildren(...fresh.childNodes);
   if (focused) {
-    const candidates = focusable(part);
+    const candidates = focusable(sections(part)[place.section] || part);
     const same = candidates.find((item) => item.href && item.href === focused.href);
-    (same || candidates[number])?.focus({ preventScroll: true });
+    (same || candidates[Math.min(place.number, candidates.length - 1)])?.focus({ preventScroll: true });
   }
+}
+
+// Where an element stands: in which section, and as which of those in it that can have the focus.
+function placeOf(part, element) {
+  const all = sections(part);
+  const section = all.findLastIndex((candidate) => candidate.contains(element));
+  return { section, number: focusable(all[section] || part).indexOf(element) };
+}
+
+function sections(part) {
+  return [...part.querySelectorAll("section, aside, figure")];
 }
 
 function focusable(part) {
