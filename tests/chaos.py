@@ -254,6 +254,8 @@ class Chaos:
         spare = 400
         self.machine.run(
             f"set -e; systemctl stop mongodb; mkdir -p {disk}; mount --bind {data} {disk}; "
+            # Otherwise the tmpfs would be mounted there as well.
+            f"mount --make-private {disk}; "
             f"size=$(( $(du -sm {disk} | cut -f1) + {spare} )); "
             f"mount -t tmpfs -o size=${{size}}m chaos {data}; "
             f"cp -a {disk}/. {data}/; chown --reference={disk} {data}; chmod --reference={disk} {data}; "

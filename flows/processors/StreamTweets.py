@@ -49,7 +49,7 @@ class StreamTweets(FlowFileTransform):
     )
 
     def __init__(self, **kwargs):
-        self._client = self._stream = self._follower = self._budget = None
+        self._clients = self._stream = self._follower = self._budget = None
 
     def getPropertyDescriptors(self):
         return [*nifi.PROPERTIES, *nifi.COLLECTING, self.MARGIN]
@@ -63,15 +63,18 @@ class StreamTweets(FlowFileTransform):
 
     def onScheduled(self, context):
         # Nothing is asked of X before a snapshot has come.
-        self._client, self._budget = nifi.client_of(context), nifi.budget_of(context)
+        self._budget = nifi.budget_of(context)
+        # The stream's connects are made beside the calls.
+        self._clients = nifi.client_of(context), nifi.client_of(context)
         rules, margin = nifi.rules_of(context), int(nifi.value_of(context, self.MARGIN))
         each = rules.resources_a_post()
-        self._stream = Stream(self._client, self._budget, each, rules.expansions, margin)
-        self._follower = Follower(self._client, self._budget, self._stream, rules, margin)
+        self._stream = Stream(self._clients[0], self._budget, each, rules.expansions, margin)
+        self._follower = Follower(self._clients[1], self._budget, self._stream, rules, margin)
 
     def onStopped(self, context):
         self._stream.leave()
-        self._client.close()
+        for client in self._clients:
+            client.close()
 
     def transform(self, context, flowfile):
         manager = context.getStateManager()

@@ -270,7 +270,9 @@ def _drop_clouds(database: Database[Document], moments: Sequence[Any]) -> int:
 class Forgotten:
     """What the sink has to leave out; asked about each batch, so that nothing is remembered wrongly.
 
-    One look for the ids of a batch costs about a hundredth of writing it, and no memory.
+    For 1,000 tweets, with 20,000 that are forgotten, that took 11 ms where writing them took 123 ms
+    (pymongo, with their words). A set in memory would be quicker, and wrong once a note
+    takes a majority longer than whatever overlap two looks have.
     """
 
     def __init__(self, database: Database[Document]) -> None:

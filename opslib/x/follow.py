@@ -315,7 +315,7 @@ class Follower:
             else:
                 step.said.append(self._search_gate.shut(error))
             return None
-        self._search_gate.answered()
+        self._search_gate.answered(self._client.spent_until)
         step.messages += messages_of(page, query, topics[query]["topics"], now)
         pages = gap["pages"] + 1
         token = after.next_token

@@ -51,9 +51,9 @@ class X:
         found: dict[str, Any] = self._control("GET", "ledger")
         return found
 
-    def add(self, *texts: str) -> list[str]:
+    def add(self, *lines: str) -> list[str]:
         """Write tweets; return their ids."""
-        added: list[str] = self._control("POST", "tweets", data="\n".join(texts).encode())["added"]
+        added: list[str] = self._control("POST", "tweets", data="".join(lines).encode())["added"]
         return added
 
     def faults(self, **settings: Any) -> None:

@@ -119,8 +119,8 @@ def test_a_budget_of_n_resources_collects_n_at_most_over_a_kill_and_at_days_chan
     collector: Collector, tmp_path: Path
 ) -> None:
     budget = tmp_path / "budget.sqlite"
-    texts = [f"tweet {n} #tema{n % 5}" for n in range(2 * DAY)]
-    (tmp_path / "tweets.txt").write_text("\n".join(texts))
+    texts = [f"tweet {n} #tema{n % 5}\n" for n in range(2 * DAY)]
+    (tmp_path / "tweets.txt").write_text("".join(texts))
     x = X(tmp_path, "--no-limits", "--tweets", str(tmp_path / "tweets.txt"))
 
     def charged() -> int:

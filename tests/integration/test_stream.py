@@ -34,7 +34,7 @@ class Writer(threading.Thread):
         while not self._stop_asked.wait(0.1):
             number = len(self.ids)
             self.ids += self._x.add(
-                *(f"tweet {n} sobre #tema{n % TOPICS}" for n in range(number, number + RATE // 10))
+                *(f"tweet {n} sobre #tema{n % TOPICS}\n" for n in range(number, number + RATE // 10))
             )
 
     def end(self) -> None:
@@ -46,7 +46,7 @@ class Writer(threading.Thread):
 def x(tmp_path: Path) -> Iterator[X]:
     x = X(tmp_path, "--no-limits", "--rate", "0")
     # Topics trend for what was written about them.
-    x.add(*(f"antes {n} #tema{n % TOPICS}" for n in range(40)))
+    x.add(*(f"antes {n} #tema{n % TOPICS}\n" for n in range(40)))
     yield x
     x.stop()
 

@@ -101,6 +101,15 @@ class Lake:
         self.wait_for_the_end()
         return added
 
+    def flood(self) -> None:
+        """Write thirteen tweets at a time, each when those before have come, until the stream is left."""
+        ids: list[str] = []
+        while self.stream.connected:
+            ids = self.x.add(*(f"{n} #a" for n in range(13)))
+            self.turn_until(lambda: self.has(*ids) or not self.stream.connected)
+        for _ in range(3):
+            self.turn()
+
     def wait_for_the_end(self) -> None:
         deadline = time.monotonic() + 10
         while self.stream.connected:
@@ -397,15 +406,12 @@ def test_the_budget_is_kept_with_its_margin(x: Client, tmp_path: Path, margin: i
     with following(x, tmp_path, Limits(resources_day=60), margin=margin) as lake:
         lake.trends("#a")
         lake.turn_until(lambda: lake.stream.connected)
-        for n in range(12):
-            x.add(*(f"{n}.{m} #a" for m in range(13)))
-            lake.turn()
+        lake.flood()
         spent, charged = lake.budget.spent_today().resources, x.ledger()["charged"]["posts"]
         assert spent == charged, "what was sent after the end is counted as well"
         assert len(set(lake.ids())) == charged, "and what was paid for is given out"
         assert 60 - margin <= charged
         assert (charged <= 60) == bool(margin), "what it is for"
-        assert not lake.stream.connected
         assert sum("pauses" in text for text in lake.said) == 1
         assert lake.stream.closed_for() > 0
 
@@ -452,10 +458,7 @@ def test_a_turn_has_its_share_of_the_day(x: Client, tmp_path: Path, monkeypatch:
             lake.trends("#a")
             lake.turn_until(lambda: lake.stream.connected)
             before = len(lake.kafka)
-            for n in range(8):
-                x.add(*(f"{n}.{m} #a" for m in range(13)))
-                lake.turn()
-            assert not lake.stream.connected
+            lake.flood()
             came.append(len(lake.kafka) - before)
         assert 50 <= came[0] < 50 + 13
         assert 0 < came[1] <= 101 - came[0] + 13
