@@ -160,7 +160,7 @@ class Stats(_Section):
 
     enabled: bool = True  # whether somebody records, so that the doctor expects it
     group_id: str = Field(default="trendlake-stats", min_length=1)
-    other_groups: list[str] = ["trendlake-speed"]  # whose lag is told beside the sink's and its own
+    other_groups: list[str] = []  # whose lag is told beside the sink's, the speed layer's and its own
     grace_seconds: float = Field(default=10, ge=0, le=600)  # how late a minute's last messages may come
     metrics_port: MetricsPort = None
 
@@ -210,6 +210,16 @@ class X(_Section):
     budget_file: Path = Path("/var/lib/nifi/x-budget.sqlite")
 
 
+class Recheck(_Section):
+    """The recheck of stored tweets against X, and what it may spend on it."""
+
+    usd_day: float = Field(default=0.5, ge=0)  # a post returned costs 0.005 USD
+    usd_month: Optional[float] = Field(default=None, ge=0)  # noqa: UP045 - read on Python 3.9
+    budget_file: Path = Path("/var/lib/opslib/recheck/budget.sqlite")
+    # With more of a page gone than this, it is X that is ill and not the posts.
+    most_gone: float = Field(default=0.5, gt=0, le=1)
+
+
 class Settings(BaseSettings):
     """All settings, one section a component."""
 
@@ -228,6 +238,7 @@ class Settings(BaseSettings):
     cloud: Cloud = Cloud()
     web: Web = Web()
     x: X = X()
+    recheck: Recheck = Recheck()
 
     @classmethod
     def settings_customise_sources(

@@ -148,7 +148,42 @@ TRENDING = Collection(
 
 ROLLUP_MARKS = Collection("rollup_marks", _object({"touched_at": _DATE}))
 
-ALL = (TWEETS, TRENDS, CLOUDS, WORD_COUNTS, TRENDING, ROLLUP_MARKS)
+FORGOTTEN = Collection(
+    "forgotten",
+    _object({"_id": {"bsonType": "long"}, "at": _DATE, "reason": _TEXT}, {"author": _TEXT}),
+    (IndexModel([("at", ASCENDING)]),),  # what was added since the last look
+)
+
+FORGOTTEN_AUTHORS = Collection(
+    "forgotten_authors",
+    _object({"_id": _TEXT, "at": _DATE, "reason": _TEXT}, {"names": _array(_TEXT)}),
+    (IndexModel([("at", ASCENDING)]), IndexModel([("names", ASCENDING)])),
+)
+
+# Only ever added to: no account of a job may change or remove a line.
+AUDIT = Collection(
+    "audit",
+    _object(
+        {
+            "at": _DATE,
+            "who": _TEXT,
+            "why": _TEXT,
+            "reasons": _array(_TEXT),
+            "tweets": _array({"bsonType": "long"}),
+            "authors": _array(_TEXT),
+            "taken": _OBJECT,
+        }
+    ),
+    (IndexModel([("at", DESCENDING)]),),
+)
+
+# How far the recheck of stored tweets against X has come.
+RECHECKS = Collection("rechecks", _object({"_id": _TEXT, "after": _INTEGER}))
+
+ALL = (
+    *(TWEETS, TRENDS, CLOUDS, WORD_COUNTS, TRENDING, ROLLUP_MARKS),
+    *(FORGOTTEN, FORGOTTEN_AUTHORS, AUDIT, RECHECKS),
+)
 
 
 @dataclass(frozen=True)

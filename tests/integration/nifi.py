@@ -71,17 +71,23 @@ class Nifi(Service):
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")
 
-    def _answers(self) -> bool:
+    def get(self, path: str) -> tuple[int, str]:
+        """Return the status and the text that the API answers its administrator with."""
         tls = ssl.create_default_context(cafile=str(self.client.ca))
         tls.load_cert_chain(self.client.cert, self.client.key)
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=tls)
         try:
-            connection.request("GET", "/nifi-api/flow/about")
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except OSError:
-            return False
+            connection.request("GET", f"/nifi-api/{path}")
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
         finally:
             connection.close()
+
+    def _answers(self) -> bool:
+        try:
+            return self.get("flow/about")[0] == http.HTTPStatus.OK
+        except OSError:
+            return False
 
     def _command(self) -> list[str]:
         nifi = distribution("nifi")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 START_SECONDS = 60
+KAFKA_RULES = Path(__file__).parents[2] / "roles/kafka/templates/metrics.yml.j2"
 ADMIN = ("admin", "admin-of-the-tests")
 PASSWORD = "of the tests"
 CLUSTER = "the cluster"  # among the collections: what is not of any
@@ -43,7 +44,19 @@ ACCOUNTS: dict[str, tuple[list[str], dict[str, list[str]]]] = {
     ),
     "opslib-sink": (
         [],
-        {name: ["find", "insert", "update"] for name in ("tweets", "trends", "rollup_marks")},
+        {
+            **{name: ["find", "insert", "update"] for name in ("tweets", "trends", "rollup_marks")},
+            **{name: ["find"] for name in ("forgotten", "forgotten_authors")},
+        },
+    ),
+    "opslib-forget": (
+        [],
+        {
+            **{name: ["find", "remove"] for name in ("tweets", "clouds")},
+            **{name: ["find", "insert", "update"] for name in ("forgotten", "forgotten_authors", "rechecks")},
+            "rollup_marks": ["insert", "update"],
+            "audit": ["find", "insert"],
+        },
     ),
     "opslib-speed": (
         [],
@@ -124,13 +137,9 @@ def scraped(port: int) -> dict[str, float]:
 
 
 def distribution(name: str) -> Path:
-    """Return the folder of the unpacked distribution *name*, building and unpacking it once."""
-    opslib = [sys.executable, "-m", "opslib", "dist"]
-    archive = Path(
-        subprocess.run([*opslib, "path", name], check=True, capture_output=True, text=True).stdout.strip()
-    )
-    if not archive.exists():
-        subprocess.run([*opslib, "build", name], check=True, stdout=sys.stderr)
+    """Return the folder of the unpacked distribution *name* of the lock, building and unpacking it once."""
+    build = [sys.executable, "-m", "opslib", "dist", "build", name]
+    archive = Path(subprocess.run(build, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
     # Beside the archives, and bound to this very archive: a rebuilt one is unpacked anew.
     unpacked = archive.parent.parent / "unpacked"
     unpacked.mkdir(exist_ok=True)
@@ -153,11 +162,14 @@ class Service:
 
     start_seconds = START_SECONDS
 
-    def __init__(self, name: str, folder: Path, command: list[str], port: int) -> None:
+    def __init__(
+        self, name: str, folder: Path, command: list[str], port: int, metrics_port: int | None = None
+    ) -> None:
         self.name = name
         self.folder = folder
         self.command = command
         self.port = port
+        self.metrics_port = metrics_port
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -239,7 +251,7 @@ def _logback(folder: Path) -> str:
 def zookeeper(folder: Path, certificate: Certificate) -> tuple[Service, int]:
     """Describe a ZooKeeper with a TLS port for the doctor; return it with the plain port for Kafka."""
     folder.mkdir(parents=True)
-    secure, plain = free_port(), free_port()
+    secure, plain, metrics = free_port(), free_port(), free_port()
     config = _properties(
         folder / "zoo.cfg",
         {
@@ -255,11 +267,17 @@ def zookeeper(folder: Path, certificate: Certificate) -> tuple[Service, int]:
             "authProvider.x509": "org.apache.zookeeper.server.auth.X509AuthenticationProvider",
             "4lw.commands.whitelist": "srvr,ruok",
             "admin.enableServer": "false",
+            # As the role zookeeper has it.
+            "metricsProvider.className": "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider",
+            "metricsProvider.httpHost": "127.0.0.1",
+            "metricsProvider.httpPort": metrics,
+            "metricsProvider.exportJvmInfo": "true",
         },
     )
     jars = f"{distribution('zookeeper')}/lib/*"
     main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
-    return Service("zookeeper", folder, _java(_logback(folder), "-cp", jars, main, config), secure), plain
+    command = _java(_logback(folder), "-cp", jars, main, config)
+    return Service("zookeeper", folder, command, secure, metrics), plain
 
 
 def kafka(folder: Path, certificate: Certificate, zookeeper_port: int) -> Service:
@@ -290,8 +308,15 @@ def kafka(folder: Path, certificate: Certificate, zookeeper_port: int) -> Servic
             "group.min.session.timeout.ms": 1000,
         },
     )
-    jars = f"{distribution('kafka')}/libs/*"
-    return Service("kafka", folder, _java(_logback(folder), "-cp", jars, "kafka.Kafka", config), port)
+    libs = distribution("kafka") / "libs"
+    metrics = free_port()
+    (agent,) = libs.glob("jmx_prometheus_javaagent-*.jar")
+    rules = folder / "metrics.yml"
+    rules.write_text(KAFKA_RULES.read_text().replace("{{ ansible_managed }}", ""))
+    # As the role kafka has it.
+    agent_option = f"-javaagent:{agent}=127.0.0.1:{metrics}:{rules}"
+    command = _java(_logback(folder), agent_option, "-cp", f"{libs}/*", "kafka.Kafka", config)
+    return Service("kafka", folder, command, port, metrics)
 
 
 def mongodb(folder: Path, certificate: Certificate) -> Service:
