@@ -59,12 +59,11 @@ class Layout:
         return {placed.word: placed.tweets for placed in self.placed}
 
 
-def place(
-    counts: Mapping[str, int], width: int, height: int, seed: int, own: Collection[str] = ()
-) -> Layout:
+def place(counts: Mapping[str, int], width: int, height: int, seed: int, own: Collection[str] = ()) -> Layout:
     """Place *counts*, given the most frequent first; the same call gives the same layout.
 
-    *own* are those of them that the topics themselves are made of. If they do not all fit at sizes that are easy to read, they are drawn smaller.
+    *own* are those of them that the topics themselves are made of. If they do not all fit at sizes that are
+    easy to read, they are drawn smaller.
     """
     unwritable = tuple(word for word in counts if not runs(word))
     counts = {word: tweets for word, tweets in counts.items() if runs(word)}

@@ -18,7 +18,7 @@ _INTEGER_OR_NULL = {"bsonType": ["int", "long", "null"]}
 _TEXT = {"bsonType": "string"}
 _TEXT_OR_NULL = {"bsonType": ["string", "null"]}
 _DATE = {"bsonType": "date"}
-_OBJECT = {"bsonType": "object"}
+_BYTES = {"bsonType": "binData"}
 
 
 def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -89,8 +89,35 @@ TRENDS = Collection(
 
 CLOUDS = Collection(
     "clouds",
-    _object({"rendered_at": _DATE, "counts": _OBJECT}),
-    (IndexModel([("rendered_at", DESCENDING)]),),
+    _object(
+        {
+            "_id": _TEXT,
+            "kind": {"enum": ["words", "topics"]},
+            "woeid": _INTEGER,
+            "place": _TEXT,
+            "timezone": _TEXT,
+            "since": _DATE,
+            "until": _DATE,
+            "rendered_at": _DATE,
+            "tweets": _INTEGER,
+            "topics": _array(_object({"name": _TEXT, "rank": _INTEGER}, {"tweet_count": _INTEGER_OR_NULL})),
+            "words": _array(_object({"word": _TEXT, "tweets": _INTEGER})),
+            "left_out": _array(_TEXT),
+            "svg": _BYTES,
+            "svg_dark": _BYTES,
+            "png": _BYTES,
+            "seed": _INTEGER,
+            "version": _INTEGER,
+        },
+        {"outdated_at": _DATE},
+    ),
+    # A place's newest, and its course; those that a forgotten tweet was in; those to be rendered anew.
+    (
+        IndexModel([("woeid", ASCENDING), ("kind", ASCENDING), ("until", DESCENDING)]),
+        IndexModel([("until", ASCENDING)]),
+        IndexModel([("outdated_at", ASCENDING)], sparse=True),
+    ),
+    expires="until",
 )
 
 WORD_COUNTS = Collection(

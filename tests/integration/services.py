@@ -40,6 +40,13 @@ ACCOUNTS: dict[str, tuple[list[str], dict[str, list[str]]]] = {
         [],
         {name: ["find", "insert", "update"] for name in ("tweets", "trends", "rollup_marks")},
     ),
+    "opslib-report": (
+        [],
+        {
+            **{name: ["find"] for name in ("tweets", "trends", "word_counts", "forgotten")},
+            "clouds": ["find", "insert", "update", "remove"],
+        },
+    ),
     "opslib-stats": ([], {"ops_stats": ["find", "insert"], CLUSTER: ["serverStatus"]}),
     "opslib-doctor": (
         ["clusterMonitor"],
