@@ -86,7 +86,7 @@ def _sizes(
     counts: Mapping[str, int], width: int, height: int, smallest: int, filled: float
 ) -> dict[str, float]:
     """Return the size of each word: its height grows with the root of its count, so its area with it."""
-    most = max(counts.values())
+    most = max(counts.values()) or 1
     shares = {word: math.sqrt(number / most) for word, number in counts.items()}
     unit = {word: length(word, 100) / 100 for word in counts}
     widest = next(iter(counts))
