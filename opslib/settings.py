@@ -143,12 +143,25 @@ class Sink(_Section):
     metrics_port: MetricsPort = None  # of the sink without a number; number N has this plus N
 
 
+class Speed(_Section):
+    """The speed layer; docs/speed.md has what each number means for what is shown."""
+
+    group_id: str = Field(default="trendlake-speed", min_length=1)
+    state_directory: Path = Path("/var/lib/opslib/speed")
+    every_seconds: float = Field(default=10, ge=0.1, le=600)  # between two looks at what is due
+    lateness_seconds: int = Field(default=900, ge=0, le=86_400)
+    minimum_authors: int = Field(default=5, ge=1)
+    baseline_minutes: int = Field(default=60, ge=1, le=1440)
+    half_life: float = Field(default=0.25, gt=0, le=10)  # in lengths of the window
+    metrics_port: MetricsPort = None
+
+
 class Stats(_Section):
     """The recorder of statistics, the third reader of Kafka."""
 
     enabled: bool = True  # whether somebody records, so that the doctor expects it
     group_id: str = Field(default="trendlake-stats", min_length=1)
-    other_groups: list[str] = ["trendlake-speed"]  # whose lag is told beside the sink's and its own
+    other_groups: list[str] = []  # whose lag is told beside the sink's, the speed layer's and its own
     grace_seconds: float = Field(default=10, ge=0, le=600)  # how late a minute's last messages may come
     metrics_port: MetricsPort = None
 
@@ -159,6 +172,7 @@ class Store(_Section):
     tweets_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
     word_counts_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
     clouds_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
+    trending_days: Optional[float] = Field(default=7, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
 
     ops_stats_days: float = Field(default=90, gt=0, le=20_000)
 
@@ -168,6 +182,7 @@ class Store(_Section):
             "tweets": self.tweets_days,
             "word_counts": self.word_counts_days,
             "clouds": self.clouds_days,
+            "trending": self.trending_days,
             "ops_stats": self.ops_stats_days,
         }
 
@@ -186,9 +201,8 @@ class Report(_Section):
 
     hours: float = Field(default=6, gt=0, le=31 * 24)  # how far back the tweets of a moment's topics go
     wait_minutes: float = Field(default=10, gt=0)  # what collecting takes after a snapshot of trends
-    catch_up_hours: float = Field(
-        default=24, gt=0
-    )  # how far back missing clouds are rendered after an outage
+    # How far back clouds are rendered that are missing, after an outage or because a tweet was forgotten.
+    catch_up_hours: float = Field(default=7 * 24, gt=0)
     at_once: int = Field(default=20, ge=1)  # moments a place and run at most, so that no place waits for long
     timezone: str = "UTC"  # of places that timezones does not name
     timezones: dict[int, str] = Field(default={})  # WOEID to name, such as America/Sao_Paulo
@@ -209,12 +223,31 @@ def _zone(name: str) -> ZoneInfo:
         raise ValueError(f"{name!r} is no time zone such as America/Sao_Paulo") from error
 
 
+class Web(_Section):
+    """The page: where it keeps its users, and how long they stay logged in without looking at it."""
+
+    url: str = Field(default="https://127.0.0.1", pattern="^https://")  # where the doctor asks it
+    state: Path = Path("/var/lib/opslib-web")
+    session_hours: float = Field(default=12, gt=0, le=24 * 14)
+    metrics_port: MetricsPort = None
+
+
 class X(_Section):
     """How to reach the X API, or the local one that stands in for it, and where its cost is counted."""
 
     base_url: str = Field(default="https://api.x.com", pattern="^https?://")
     timeout: float = Field(default=30, gt=0)
     budget_file: Path = Path("/var/lib/nifi/x-budget.sqlite")
+
+
+class Recheck(_Section):
+    """The recheck of stored tweets against X, and what it may spend on it."""
+
+    usd_day: float = Field(default=0.5, ge=0)  # a post returned costs 0.005 USD
+    usd_month: Optional[float] = Field(default=None, ge=0)  # noqa: UP045 - read on Python 3.9
+    budget_file: Path = Path("/var/lib/opslib/recheck/budget.sqlite")
+    # With more of a page gone than this, it is X that is ill and not the posts.
+    most_gone: float = Field(default=0.5, gt=0, le=1)
 
 
 class Settings(BaseSettings):
@@ -229,11 +262,14 @@ class Settings(BaseSettings):
     zookeeper: Zookeeper = Zookeeper()
     nifi: Nifi = Nifi()
     sink: Sink = Sink()
+    speed: Speed = Speed()
     stats: Stats = Stats()
     store: Store = Store()
     cloud: Cloud = Cloud()
     report: Report = Report()
+    web: Web = Web()
     x: X = X()
+    recheck: Recheck = Recheck()
 
     @classmethod
     def settings_customise_sources(

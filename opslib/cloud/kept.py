@@ -16,12 +16,12 @@ from bson.codec_options import CodecOptions
 from pymongo.write_concern import WriteConcern
 
 from opslib.cloud import VERSION
-from opslib.cloud.report import KINDS, Place, at_moment, places, snapshot_at
+from opslib.cloud.report import KINDS, Place, at_moment, places
 from opslib.message import stamp
-from opslib.store.rollups import SETTLE, server_time
+from opslib.store.rollups import SETTLE, now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from pymongo.database import Database
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 SEED = 1
 _TRIES = 3
-_MILLISECOND = timedelta(milliseconds=1)
+_LATE = timedelta(days=1)  # for so long tweets may come late
 
 
 @dataclass(frozen=True)
@@ -60,34 +60,13 @@ def key(woeid: int, until: datetime, kind: Kind) -> str:
 def update(database: Database[Document], settings: Settings) -> Iterator[list[Document]]:
     """Render what is missing or no longer right, and yield the documents of each moment once they are kept.
 
-    Of each place the newest moment comes first. What :func:`outdate` marked is rendered whatever its age.
+    Of each place the newest moment comes first. Whoever forgets tweets deletes the clouds that counted them
+    (:mod:`opslib.store.forget`), so that they are missing here.
     """
     database = timed(database)
-    known = places(database, settings.report.timezones, settings.report.timezone)
-    marked = list(database["clouds"].find({"outdated_at": {"$exists": True}}, {"woeid": 1, "until": 1}))
-    by_id = {place.woeid: place for place in known}
-    for woeid, until in sorted({(one["woeid"], one["until"]) for one in marked}):
-        # The one of before; when the next one came the clouds of this one ended.
-        snapshot = snapshot_at(database, woeid, until - _MILLISECOND)
-        if snapshot is None:
-            database["clouds"].delete_many({"woeid": woeid, "until": until})
-        else:
-            yield _rendered(database, settings, Moment(by_id[woeid], snapshot, until))
-    for place in known:
+    for place in places(database, settings.report.timezones, settings.report.timezone):
         for moment in _missing(database, settings, place)[: settings.report.at_once]:
             yield _rendered(database, settings, moment)
-
-
-def outdate(database: Database[Document], moments: Iterable[datetime]) -> int:
-    """Mark the clouds that cover one of *moments*, those of tweets' ``collected_at``; return how many.
-
-    The next :func:`update` renders them anew. To be called after the tweets are gone.
-    """
-    covers = [{"since": {"$lte": moment}, "until": {"$gt": moment}} for moment in set(moments)]
-    if not covers:
-        return 0
-    mark = {"$currentDate": {"outdated_at": True}}
-    return timed(database)["clouds"].update_many({"$or": covers}, mark).modified_count
 
 
 def _missing(database: Database[Document], settings: Settings, place: Place) -> list[Moment]:
@@ -96,15 +75,15 @@ def _missing(database: Database[Document], settings: Settings, place: Place) -> 
     A snapshot's clouds are those of the moment by when its tweets have been collected: some minutes after it,
     or when the next one comes.
     """
-    now = server_time(database)
-    oldest = now - timedelta(hours=settings.report.catch_up_hours)
+    at = now(database)
+    oldest = at - timedelta(hours=settings.report.catch_up_hours)
     snapshots = list(
         database["trends"]
-        .find({"woeid": place.woeid, "collected_at": {"$gt": oldest, "$lte": now}})
+        .find({"woeid": place.woeid, "collected_at": {"$gt": oldest, "$lte": at}})
         .sort("collected_at", -1)
     )
     wait = timedelta(minutes=settings.report.wait_minutes)
-    ends = [now + wait, *(snapshot["collected_at"] for snapshot in snapshots)]
+    ends = [at + wait, *(snapshot["collected_at"] for snapshot in snapshots)]
     moments = [
         Moment(place, snapshot, min(snapshot["collected_at"] + wait, end))
         for snapshot, end in zip(snapshots, ends)
@@ -114,7 +93,7 @@ def _missing(database: Database[Document], settings: Settings, place: Place) -> 
     return [
         moment
         for moment in moments
-        if moment.until + 2 * SETTLE <= now
+        if moment.until + 2 * SETTLE <= at
         and not all(key(place.woeid, moment.until, kind) in right for kind in KINDS)
     ]
 
@@ -130,16 +109,17 @@ def _right(database: Database[Document], woeid: int, oldest: datetime) -> set[st
             {"since": 1, "until": 1, "rendered_at": 1},
         )
     )
-    if not kept:
+    fresh = [cloud for cloud in kept if cloud["until"] > max(one["until"] for one in kept) - _LATE]
+    if not fresh:
         return set()
     minutes = list(
         database["word_counts"].find(
             {
                 "unit": "minute",
-                "at": {"$gt": min(cloud["since"] for cloud in kept)},
+                "at": {"$gt": min(cloud["since"] for cloud in fresh)},
                 "woeid": woeid,
                 "topic": None,
-                "computed_at": {"$gt": min(cloud["rendered_at"] for cloud in kept)},
+                "computed_at": {"$gt": min(cloud["rendered_at"] for cloud in fresh)},
             },
             {"at": 1, "computed_at": 1},
         )
@@ -158,17 +138,16 @@ def _right(database: Database[Document], woeid: int, oldest: datetime) -> set[st
 def _rendered(database: Database[Document], settings: Settings, moment: Moment) -> list[Document]:
     """Render both clouds of a moment and keep them."""
     for _ in range(_TRIES):
-        began = server_time(database)
+        began = now(database)
         reports = at_moment(database, moment.place, moment.snapshot, moment.until, settings.report.hours)
         documents = [document(report, settings, began) for report in reports.values()]
         for one in documents:
             database["clouds"].replace_one({"_id": one["_id"]}, one, upsert=True)
-        # What was forgotten since may have been counted, and its mark on these clouds replaced.
+        # What was forgotten since may have been counted, before the clouds that hold it were looked for.
         if database["forgotten"].find_one({"at": {"$gte": began}}, {"_id": 1}) is None:
-            break
-    else:
-        outdate(database, [moment.until - _MILLISECOND])
-    return documents
+            return documents
+    database["clouds"].delete_many({"_id": {"$in": [one["_id"] for one in documents]}})
+    return []
 
 
 def document(report: Report, settings: Settings, rendered_at: datetime) -> Document:

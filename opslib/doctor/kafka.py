@@ -100,10 +100,20 @@ def _some(names: list[str]) -> str:
 
 def check_sink(settings: Settings, report: Report) -> None:
     """Report how many messages wait for the sink, and whether any has waited for too long."""
-    group = settings.sink.group_id
+    check_group(
+        settings,
+        report,
+        settings.sink.group_id,
+        [message.TWEETS, message.TRENDS],
+        "journalctl -u 'opslib-sink@*'; start more instances if it is merely slow",
+    )
+
+
+def check_group(settings: Settings, report: Report, group: str, topics: list[str], advice: str) -> None:
+    """Report how many messages of *topics* wait for *group*, and whether any has waited for too long."""
     try:
         with _admin(settings) as admin:
-            partitions = _partitions(admin)
+            partitions = _partitions(admin, topics)
             committed = admin.list_group_offsets({group: None})[group]
             ends = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
             fresh_since = int((time.time() - _BEHIND_SECONDS) * 1000)
@@ -122,16 +132,15 @@ def check_sink(settings: Settings, report: Report) -> None:
     if late:
         report.failed(
             f"{late} of {lag} waiting messages are older than {_BEHIND_SECONDS // 60} minutes",
-            "journalctl -u 'opslib-sink@*'; start more instances if it is merely slow",
+            advice,
         )
     else:
         report.ok(f"{group} is up to date, {lag} messages wait")
 
 
-def _partitions(admin: Any) -> list[TopicPartition]:
-    topics = admin.describe_topics([message.TWEETS, message.TRENDS])
+def _partitions(admin: Any, topics: list[str]) -> list[TopicPartition]:
     return [
         TopicPartition(topic["name"], partition["partition_index"])
-        for topic in topics
+        for topic in admin.describe_topics(topics)
         for partition in topic["partitions"]
     ]

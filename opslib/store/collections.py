@@ -19,6 +19,7 @@ _TEXT = {"bsonType": "string"}
 _TEXT_OR_NULL = {"bsonType": ["string", "null"]}
 _DATE = {"bsonType": "date"}
 _BYTES = {"bsonType": "binData"}
+_OBJECT = {"bsonType": "object"}
 
 
 def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -108,14 +109,12 @@ CLOUDS = Collection(
             "png": _BYTES,
             "seed": _INTEGER,
             "version": _INTEGER,
-        },
-        {"outdated_at": _DATE},
+        }
     ),
-    # A place's newest, and its course; those that a forgotten tweet was in; those to be rendered anew.
+    # A place's newest, and its course; those that a forgotten tweet was in.
     (
         IndexModel([("woeid", ASCENDING), ("kind", ASCENDING), ("until", DESCENDING)]),
         IndexModel([("until", ASCENDING)]),
-        IndexModel([("outdated_at", ASCENDING)], sparse=True),
     ),
     expires="until",
 )
@@ -140,9 +139,77 @@ WORD_COUNTS = Collection(
     expires="at",
 )
 
+_NUMBER = {"bsonType": ["double", "int", "long"]}
+
+TRENDING = Collection(
+    "trending",
+    _object(
+        {
+            "_id": _TEXT,
+            "minutes": {"enum": [1, 5, 60]},
+            "ends_at": _DATE,
+            "computed_at": _DATE,
+            "tweets": _INTEGER,
+            "authors": _INTEGER,
+            "items": _array(
+                _object(
+                    {
+                        "kind": {"enum": ["word", "hashtag", "topic"]},
+                        "name": _TEXT,
+                        "authors": _INTEGER,
+                        "tweets": _INTEGER,
+                        "expected": _NUMBER,
+                        "score": _NUMBER,
+                    }
+                )
+            ),
+        }
+    ),
+    (
+        IndexModel([("minutes", ASCENDING), ("ends_at", DESCENDING)]),
+        IndexModel([("ends_at", ASCENDING)]),
+    ),
+    expires="ends_at",
+)
+
 ROLLUP_MARKS = Collection("rollup_marks", _object({"touched_at": _DATE}))
 
-ALL = (TWEETS, TRENDS, CLOUDS, WORD_COUNTS, ROLLUP_MARKS)
+FORGOTTEN = Collection(
+    "forgotten",
+    _object({"_id": {"bsonType": "long"}, "at": _DATE, "reason": _TEXT}, {"author": _TEXT}),
+    (IndexModel([("at", ASCENDING)]),),  # what was added since the last look
+)
+
+FORGOTTEN_AUTHORS = Collection(
+    "forgotten_authors",
+    _object({"_id": _TEXT, "at": _DATE, "reason": _TEXT}, {"names": _array(_TEXT)}),
+    (IndexModel([("at", ASCENDING)]), IndexModel([("names", ASCENDING)])),
+)
+
+# Only ever added to: no account of a job may change or remove a line.
+AUDIT = Collection(
+    "audit",
+    _object(
+        {
+            "at": _DATE,
+            "who": _TEXT,
+            "why": _TEXT,
+            "reasons": _array(_TEXT),
+            "tweets": _array({"bsonType": "long"}),
+            "authors": _array(_TEXT),
+            "taken": _OBJECT,
+        }
+    ),
+    (IndexModel([("at", DESCENDING)]),),
+)
+
+# How far the recheck of stored tweets against X has come.
+RECHECKS = Collection("rechecks", _object({"_id": _TEXT, "after": _INTEGER}))
+
+ALL = (
+    *(TWEETS, TRENDS, CLOUDS, WORD_COUNTS, TRENDING, ROLLUP_MARKS),
+    *(FORGOTTEN, FORGOTTEN_AUTHORS, AUDIT, RECHECKS),
+)
 
 
 @dataclass(frozen=True)

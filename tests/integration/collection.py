@@ -45,9 +45,13 @@ class X:
         found: dict[str, Any] = self._session.get(f"{self.url}/_control/ledger", timeout=30).json()
         return found
 
-    def add(self, *lines: str) -> None:
+    def add(self, *lines: str) -> list[str]:
+        """Write tweets; return their ids."""
         body = "".join(lines).encode()
-        self._session.post(f"{self.url}/_control/tweets", data=body, timeout=30).raise_for_status()
+        answer = self._session.post(f"{self.url}/_control/tweets", data=body, timeout=30)
+        answer.raise_for_status()
+        added: list[str] = answer.json()["added"]
+        return added
 
     def faults(self, **settings: Any) -> None:
         self._session.put(f"{self.url}/_control/faults", json=settings, timeout=30).raise_for_status()
@@ -88,6 +92,8 @@ class Collector:
         parameters = {
             "x_base_url": x.url,
             "x_token": {"secret": TOKEN},
+            "mode": "search",
+            "stream_margin": "100",
             "places": "23424768:Brazil",
             "topics_per_place": str(TOPICS),
             "trends_interval": "10 sec",

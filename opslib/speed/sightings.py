@@ -1,0 +1,66 @@
+"""From a tweet's message to a sighting: who named what, and when. It is all that windows are made of.
+
+A sighting belongs to the moment when its tweet was *written*, not when it was collected: a search brings the
+tweets of many minutes at one moment, so by collection every turn of the collector would look like a burst of
+its topics; and a tweet that is collected again for another topic is still in the same windows. What a tweet
+cannot be is younger than its collection, nor that than now; a clock that is wrong may not push windows into
+the future.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from opslib import message
+from opslib.words import words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+STEP = 10  # seconds by which windows advance; the panes that they are made of are as long
+
+
+@dataclass
+class Sighting:
+    """One tweet as windows see it."""
+
+    tweet: int
+    author: str  # the tweet's own id where the author is not known
+    pane: int  # the tweet was written in the STEP seconds from pane * STEP on (Unix time)
+    entries: list[str]  # words and hashtags as opslib.words.words_of has them, without pairs
+    topics: list[str] = field(default_factory=list)  # what it was collected for, each once
+
+
+def read(value: bytes | None, now: float) -> tuple[Sighting, float]:
+    """Return the sighting in a message of ``tweets.raw``, and when it was collected (Unix time).
+
+    *now* is the latest that either can be. What is no tweet raises ``BadMessage`` or, as with all that
+    strangers write, another ``ValueError``, ``TypeError``, ``KeyError`` or ``AttributeError``.
+    """
+    content = message.decode_tweet(value)
+    document = message.tweet_document(content)
+    collected = min(document["collected_at"].timestamp(), now)
+    created = document["created_at"]
+    written = min(created.timestamp(), collected) if created else collected
+    tweet = document["_id"]
+    sighting = Sighting(
+        tweet=tweet,
+        author=_author(content) or f"tweet {tweet}",
+        pane=int(written // STEP),
+        # Pairs are left out: they would double what is held, and the authors of an expression cannot be
+        # taken from those of its two words, as the clouds take their tweets.
+        entries=[entry for entry in words_of(document) if " " not in entry],
+        topics=joined([], (topic["name"] for topic in document["topics"])),
+    )
+    return sighting, collected
+
+
+def joined(known: list[str], more: Iterable[str]) -> list[str]:
+    """Return the names of both, each once, the known ones first."""
+    return list(dict.fromkeys([*known, *more]))
+
+
+def _author(content: dict[str, Any]) -> str | None:
+    author = content.get("author_id") or (content.get("author") or {}).get("id")
+    return str(author) if author else None

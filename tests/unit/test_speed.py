@@ -1,0 +1,335 @@
+"""The speed layer without Kafka: windows, score, lateness, repeats, forgetting, its state after a kill."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from recount import Recount, differences
+
+from opslib import message, metrics
+from opslib.speed import sightings
+from opslib.speed.aggregator import Aggregator
+from opslib.speed.publish import document
+from opslib.speed.score import Rules, scores
+
+if TYPE_CHECKING:
+    from opslib.speed.windows import Window
+
+NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone.utc)
+BEGIN = int(NOON.timestamp())
+WORDS = ("festa", "Festa", "festas", "gol", "#carnaval", "#Carnaval", "samba", "bloco na rua")
+
+
+def tweet(
+    number: int,
+    text: str,
+    *,
+    written: float = 0,
+    delay: float = 1,
+    author: str | None = "7",
+    topic: str = "Rio",
+) -> bytes:
+    """Return a message of a tweet written some seconds past noon and collected *delay* seconds later."""
+    at = NOON + dt.timedelta(seconds=written)
+    data = {
+        "id": str(1_800_000_000_000_000_000 + number),
+        "text": text,
+        "lang": "pt",
+        "created_at": message.stamp(at),
+    }
+    if author:
+        data["author_id"] = author
+    collected_at = at + dt.timedelta(seconds=delay)
+    return message.encode(message.tweet_message(data, None, topic, 1, topic, collected_at))
+
+
+class Store:
+    """Stands for Quix Streams' state: values are JSON, and what was not committed is gone after a kill."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+        self.committed: dict[str, str] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return json.loads(self.kept[key]) if key in self.kept else default
+
+    def set(self, key: str, value: Any) -> None:
+        self.kept[key] = json.dumps(value)
+
+    def delete(self, key: str) -> None:
+        self.kept.pop(key, None)
+
+    def commit(self) -> None:
+        self.committed = dict(self.kept)
+
+    def kill(self) -> None:
+        self.kept = dict(self.committed)
+
+
+@dataclass
+class Speed:
+    """The second step as the service drives it, with what it has written."""
+
+    rules: Rules = field(default_factory=Rules)
+    lateness: int = 900
+    store: Store = field(default_factory=Store)
+    trending: dict[str, dict[str, Any]] = field(default_factory=dict)
+    away: bool = False
+    writes: int = 0
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        self.metrics = metrics.Speed()
+        self.aggregator = Aggregator(self.rules, self.lateness, self.write, self.metrics)
+
+    def write(self, windows: list[Window]) -> bool:
+        if self.away:
+            return False
+        for window in windows:
+            made = document(window, NOON)
+            self.trending[made["_id"]] = made
+            self.writes += 1
+        return True
+
+    def read(self, partition: int, value: bytes) -> None:
+        sighting, collected = sightings.read(value, time.time())
+        self.aggregator.open(self.store)
+        self.aggregator.add(self.store, sighting, str(partition), collected)
+        self.aggregator.close(self.store)
+
+    def publish(
+        self, at: float | None = None, tweets: tuple[int, ...] = (), authors: tuple[str, ...] = ()
+    ) -> None:
+        self.aggregator.open(self.store)
+        if at is not None:
+            self.aggregator.pass_time(BEGIN + at)
+        self.aggregator.forget(self.store, tweets, authors)
+        self.aggregator.publish(self.store)
+        self.aggregator.close(self.store)
+
+    def publish_all(self, at: float) -> None:
+        """Look at the windows again and again until the oldest that changed has had its turn."""
+        for look in range(7):
+            self.publish(at + 10 * look)
+
+    def window(self, minutes: int, at: float) -> dict[str, Any]:
+        return self.trending[f"{minutes}:{message.stamp(NOON + dt.timedelta(seconds=at))}"]
+
+
+def assert_same(speed: Speed, recount: Recount, *, at_least: int = 1) -> None:
+    """Hold every window written against the recount."""
+    assert len(speed.trending) >= at_least
+    said: list[str] = []
+    for made in speed.trending.values():
+        said += differences(made, recount.window(made["minutes"], made["ends_at"]))
+    assert said == []
+
+
+def recounted(speed: Speed, records: list[tuple[int, bytes]], **more: Any) -> Recount:
+    rules = speed.rules
+    return Recount(records, speed.lateness, rules.minimum, rules.baseline_minutes, rules.half_life, **more)
+
+
+tweets = st.tuples(
+    st.integers(0, 2),  # partition
+    st.integers(0, 25),  # id: some come more than once
+    st.lists(st.sampled_from(WORDS), min_size=1, max_size=3),
+    st.integers(0, 400),  # seconds since the one before it
+    st.integers(0, 200),  # delay
+    st.sampled_from(["1", "2", "3", None]),
+    st.sampled_from(["Rio", "Samba"]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(tweets, min_size=1, max_size=40),
+    st.sets(st.integers(0, 40), max_size=6),
+    st.integers(1, 3),
+    st.sampled_from([0, 60, 120]),
+    st.sampled_from([0.1, 0.5]),
+)
+def test_windows_equal_a_recount_whatever_comes_and_whenever_it_is_killed(
+    drawn: list[Any], looks: set[int], minimum: int, lateness: int, half_life: float
+) -> None:
+    speed = Speed(Rules(minimum, 10, half_life), lateness)
+    records, ids, now = [], {}, 0
+    for number, (partition, id_, words, gap, delay, author, topic) in enumerate(drawn):
+        now += gap
+        # A tweet's copies meet in one partition, and were written at one moment by one author.
+        partition, text, written, author = ids.setdefault(
+            id_, (partition, " ".join(words), now - delay, author)
+        )
+        value = tweet(id_, text, written=written, delay=now - written, author=author, topic=topic)
+        records.append((partition, value))
+        speed.read(partition, value)
+        if number in looks:
+            speed.publish()
+            speed.store.commit()
+        if number - 1 in looks:
+            # Killed behind the commit: what was read since is read again.
+            speed.store.kill()
+            speed.start()
+            speed.read(partition, value)
+    speed.publish_all(now + 10)
+    recount = recounted(speed, records)
+    for minutes in (1, 5, 60) if recount.tweets else ():
+        ends = range(recount.since + 1, min(max(recount.by_pane) + 6 * minutes, int(BEGIN + now) // 10) + 1)
+        there = {
+            made["ends_at"].timestamp() for made in speed.trending.values() if made["minutes"] == minutes
+        }
+        assert there >= {10 * step for step in ends}
+    assert_same(speed, recount, at_least=0)
+
+
+def test_a_burst_scores_by_authors_and_not_by_tweets() -> None:
+    speed = Speed(Rules(minimum=3))
+    number = 0
+    for minute in range(20):  # before: two authors a minute say each of the words
+        for author in "ab":
+            number += 1
+            speed.read(0, tweet(number, "festa gol", written=60 * minute, author=author))
+    for author in range(12):  # a burst of twelve authors
+        number += 1
+        speed.read(0, tweet(number, "gol", written=1205 + author, author=f"fan {author}"))
+    for _ in range(40):  # one author, as often as it likes
+        number += 1
+        speed.read(0, tweet(number, "festa", written=1210, author="a"))
+    speed.publish(1260)
+    window = speed.window(1, 1260)
+    (gol,) = [item for item in window["items"] if item["kind"] == "word"]
+    assert (gol["name"], gol["authors"], gol["tweets"]) == ("gol", 12, 12)
+    assert gol["expected"] == pytest.approx(2.0, abs=0.2)
+    assert gol["score"] == pytest.approx((12 - gol["expected"]) ** 2 / gol["expected"])
+    assert (window["tweets"], window["authors"]) == (52, 13)
+
+
+def test_a_score_halves_and_is_forgotten_and_what_is_below_the_minimum_has_none() -> None:
+    counts = np.zeros((2, 60), dtype=np.int32)
+    counts[0, 40] = 9
+    counts[1, 40] = 4
+    rules = Rules(minimum=5, baseline_minutes=1, half_life=0.5)
+    expected, score = scores(counts, 1000, 6, 60 - (rules.memory(6) - 6), 0, rules)
+    assert expected[0, -20:].max() == 9  # what was there is expected to come again
+    faded = score[0, -20:] / 64  # the last twenty: step 40 is their first
+    assert faded[:12] == pytest.approx([0.5 ** (age / 3) if age < 10 else 0 for age in range(12)])
+    assert score[1].max() == 0
+
+
+def test_late_ones_revise_windows_and_later_ones_are_counted_and_not_used() -> None:
+    speed = Speed(Rules(minimum=1), lateness=60)
+    speed.read(0, tweet(1, "gol", written=5, author="a"))
+    speed.publish(100)
+    assert speed.window(1, 60)["authors"] == 1
+    late = [(0, tweet(1, "gol", written=5, author="a"))]
+    for number, delay in ((2, 64), (3, 66)):  # the pane ends at 10 and is open until 70
+        late.append((0, tweet(number, "gol", written=5, delay=delay, author=str(number))))
+        speed.read(*late[-1])
+    speed.publish_all(110)
+    assert speed.window(1, 60)["authors"] == 2
+    assert speed.metrics.late._value.get() == 1
+    recount = recounted(speed, late)
+    assert recount.late == 1
+    assert_same(speed, recount)
+
+
+def test_the_same_again_writes_nothing_and_another_topic_is_added() -> None:
+    speed = Speed(Rules(minimum=1))
+    messages = [tweet(n, f"gol {'festa' * (n % 2)}", written=n, author=str(n)) for n in range(30)]
+    for value in messages:
+        speed.read(0, value)
+    speed.publish_all(100)
+    before, writes = copy.deepcopy(speed.trending), speed.writes
+    for value in messages:
+        speed.read(0, value)
+    speed.publish(160)
+    assert {key: speed.trending[key] for key in before} == before
+    assert speed.writes - writes <= 3, "windows that had not changed were written again"
+    assert speed.metrics.repeated._value.get() == 30
+    for n in (3, 5, 7):
+        speed.read(0, tweet(n, "gol festa", written=n, delay=90, author=str(n), topic="Maracanã"))
+    speed.publish_all(170)
+    assert ("topic", "Maracanã") in [(i["kind"], i["name"]) for i in speed.window(5, 60)["items"]]
+
+
+def test_who_is_forgotten_leaves_open_and_closed_windows() -> None:
+    speed = Speed(Rules(minimum=1))
+    records = [(0, tweet(n, "gol #carnaval", written=5 * n, author=str(n % 4))) for n in range(200)]
+    for record in records:
+        speed.read(*record)
+    speed.publish_all(1005)
+    gone = 1_800_000_000_000_000_000 + 17
+    speed.publish(1200, tweets=(gone, 5), authors=("2",))
+    speed.publish_all(1210)
+    assert_same(speed, recounted(speed, records, forgotten=frozenset({gone, "2"})), at_least=300)
+    assert str(gone) not in json.dumps(speed.store.kept)
+
+
+def test_while_mongodb_is_away_nothing_is_lost() -> None:
+    speed = Speed(Rules(minimum=1, baseline_minutes=10), lateness=60)
+    records = [(0, tweet(n, "gol festa", written=20 * n, author=str(n % 9))) for n in range(400)]
+    for number, record in enumerate(records):
+        speed.read(*record)
+        speed.away = 100 < number < 300
+        if number % 10 == 0:
+            speed.publish()
+    speed.publish_all(8030)
+    assert_same(speed, recounted(speed, records), at_least=2000)
+
+
+def test_what_no_window_depends_on_any_more_is_dropped_and_changes_nothing() -> None:
+    speed = Speed(Rules(minimum=2, baseline_minutes=5, half_life=0.1), lateness=60)
+    records = [(n % 2, tweet(n, f"gol w{n % 50}", written=10 * n, author=str(n % 7))) for n in range(3000)]
+    for number, record in enumerate(records):
+        speed.read(*record)
+        if number % 60 == 0:
+            speed.publish()
+    speed.publish_all(30_010)
+    held = len(speed.aggregator)
+    assert held < 1200
+    assert len(speed.store.kept) < 2 * held + 100
+    recount = recounted(speed, records)
+    late = [made for made in speed.trending.values() if made["ends_at"] > NOON + dt.timedelta(seconds=29_000)]
+    assert len(late) > 100
+    assert [
+        said for made in late for said in differences(made, recount.window(made["minutes"], made["ends_at"]))
+    ] == []
+
+
+def test_a_clock_that_is_wrong_pushes_nothing_into_the_future() -> None:
+    ahead = dt.datetime.now(dt.timezone.utc) + dt.timedelta(days=900)
+    value = message.encode(
+        {"id": "1", "text": "gol", "created_at": message.stamp(ahead), "collected_at": message.stamp(ahead)}
+    )
+    now = time.time()
+    sighting, collected = sightings.read(value, now)
+    assert collected == now
+    assert sighting.pane == int(now // 10)
+    assert sighting.author == "tweet 1"
+
+
+def test_another_instance_that_was_at_work_is_noticed() -> None:
+    store = Store()
+    first, second = Speed(Rules(minimum=1), store=store), Speed(Rules(minimum=1), store=store)
+    records = [(0, tweet(n, "gol", written=n, author=str(n))) for n in range(30)]
+    for number, record in enumerate(records):
+        (first if number % 10 < 5 else second).read(*record)
+    for speed in (first, second):
+        speed.publish_all(100)
+        assert_same(speed, recounted(speed, records))
