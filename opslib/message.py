@@ -84,6 +84,11 @@ def moment_of_id(tweet_id: int) -> datetime | None:
     return _SNOWFLAKE_EPOCH + timedelta(milliseconds=tweet_id >> 22)
 
 
+def id_at(moment: datetime) -> int:
+    """Return the smallest id that a tweet of that moment can have."""
+    return round((moment - _SNOWFLAKE_EPOCH) / timedelta(milliseconds=1)) << 22
+
+
 def tweet_message(
     data: Mapping[str, Any],
     includes: Mapping[str, Any] | None,
@@ -221,6 +226,12 @@ def _author(message: Mapping[str, Any]) -> Json | None:
     if author is None:
         return {"id": message["author_id"]} if message.get("author_id") else None
     return {name: author[name] for name in ("id", "username", "name") if name in author}
+
+
+def retweeted_name(text: str) -> str | None:
+    """Return whom the text of a retweet names (casefolded, without ``@``); ``None`` if it is none."""
+    prefix = _RETWEET.match(text)
+    return prefix.group()[len("RT @") : -len(": ")].casefold() if prefix else None
 
 
 def _full_text(message: Mapping[str, Any]) -> tuple[str, Json | None]:

@@ -12,9 +12,10 @@ import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as UnreadableVariable
 
@@ -160,7 +161,7 @@ class Stats(_Section):
 
     enabled: bool = True  # whether somebody records, so that the doctor expects it
     group_id: str = Field(default="trendlake-stats", min_length=1)
-    other_groups: list[str] = ["trendlake-speed"]  # whose lag is told beside the sink's and its own
+    other_groups: list[str] = []  # whose lag is told beside the sink's, the speed layer's and its own
     grace_seconds: float = Field(default=10, ge=0, le=600)  # how late a minute's last messages may come
     metrics_port: MetricsPort = None
 
@@ -170,6 +171,7 @@ class Store(_Section):
 
     tweets_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
     word_counts_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
+    clouds_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
     trending_days: Optional[float] = Field(default=7, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
 
     ops_stats_days: float = Field(default=90, gt=0, le=20_000)
@@ -179,6 +181,7 @@ class Store(_Section):
         return {
             "tweets": self.tweets_days,
             "word_counts": self.word_counts_days,
+            "clouds": self.clouds_days,
             "trending": self.trending_days,
             "ops_stats": self.ops_stats_days,
         }
@@ -193,12 +196,58 @@ class Cloud(_Section):
     hours: float = Field(default=24, gt=0)
 
 
+class Report(_Section):
+    """The clouds of what was trending, which are rendered by the clock and kept."""
+
+    hours: float = Field(default=6, gt=0, le=31 * 24)  # how far back the tweets of a moment's topics go
+    wait_minutes: float = Field(default=10, gt=0)  # what collecting takes after a snapshot of trends
+    # How far back clouds are rendered that are missing, after an outage or because a tweet was forgotten.
+    catch_up_hours: float = Field(default=7 * 24, gt=0)
+    at_once: int = Field(default=20, ge=1)  # moments a place and run at most, so that no place waits for long
+    timezone: str = "UTC"  # of places that timezones does not name
+    timezones: dict[int, str] = Field(default={})  # WOEID to name, such as America/Sao_Paulo
+
+    @field_validator("timezone", "timezones")
+    @classmethod
+    def known(cls, value: Any) -> Any:
+        """Refuse what is no IANA name."""
+        for name in value.values() if isinstance(value, dict) else (value,):
+            _zone(name)
+        return value
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+        raise ValueError(f"{name!r} is no time zone such as America/Sao_Paulo") from error
+
+
+class Web(_Section):
+    """The page: where it keeps its users, and how long they stay logged in without looking at it."""
+
+    url: str = Field(default="https://127.0.0.1", pattern="^https://")  # where the doctor asks it
+    state: Path = Path("/var/lib/opslib-web")
+    session_hours: float = Field(default=12, gt=0, le=24 * 14)
+    metrics_port: MetricsPort = None
+
+
 class X(_Section):
     """How to reach the X API, or the local one that stands in for it, and where its cost is counted."""
 
     base_url: str = Field(default="https://api.x.com", pattern="^https?://")
     timeout: float = Field(default=30, gt=0)
     budget_file: Path = Path("/var/lib/nifi/x-budget.sqlite")
+
+
+class Recheck(_Section):
+    """The recheck of stored tweets against X, and what it may spend on it."""
+
+    usd_day: float = Field(default=0.5, ge=0)  # a post returned costs 0.005 USD
+    usd_month: Optional[float] = Field(default=None, ge=0)  # noqa: UP045 - read on Python 3.9
+    budget_file: Path = Path("/var/lib/opslib/recheck/budget.sqlite")
+    # With more of a page gone than this, it is X that is ill and not the posts.
+    most_gone: float = Field(default=0.5, gt=0, le=1)
 
 
 class Settings(BaseSettings):
@@ -217,7 +266,10 @@ class Settings(BaseSettings):
     stats: Stats = Stats()
     store: Store = Store()
     cloud: Cloud = Cloud()
+    report: Report = Report()
+    web: Web = Web()
     x: X = X()
+    recheck: Recheck = Recheck()
 
     @classmethod
     def settings_customise_sources(

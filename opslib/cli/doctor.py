@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opslib.cli._options import with_settings
-from opslib.doctor import certificates, endpoints, host, kafka, mongodb, nifi, speed, zookeeper
+from opslib.doctor import certificates, endpoints, host, kafka, mongodb, nifi, speed, web, zookeeper
 from opslib.doctor.findings import Check, Finding, Report, run
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ CHECKS: dict[str, Check] = {
     "kafka": _if_configured("kafka", kafka.check),
     "mongodb": _if_configured("mongodb", mongodb.check),
     "nifi": _if_configured("nifi", nifi.check),
+    "web": _if_configured("web", web.check),
     "sink": _if_configured("kafka", kafka.check_sink),
     "speed": _if_configured("speed", speed.check),
     "stats": _if_configured("mongodb", mongodb.check_stats),

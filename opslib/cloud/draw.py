@@ -10,13 +10,12 @@ from xml.sax.saxutils import escape
 from PIL import Image
 
 from opslib.cloud.fonts import box, faces, families, length, picture, runs
-from opslib.cloud.layout import BACKGROUND
+from opslib.cloud.theme import LIGHT
 
 if TYPE_CHECKING:
     from opslib.cloud.layout import Layout, Placed
+    from opslib.cloud.theme import Theme
 
-_TITLE_COLOUR = "#1d1f2b"
-_CAPTION_COLOUR = "#55606e"
 _FALLBACK = "'Noto Sans', 'DejaVu Sans', Verdana, sans-serif"
 
 
@@ -26,6 +25,7 @@ class Head:
 
     title: str
     caption: str
+    unit: str = "tweet"  # what a number counts, in the singular
 
 
 @dataclass(frozen=True)
@@ -49,38 +49,38 @@ def words_size(width: int, height: int) -> tuple[int, int]:
     return max(50, width - 2 * frame.edge), max(50, height - frame.top - frame.edge)
 
 
-def png(layout: Layout, head: Head, width: int, height: int) -> bytes:
+def png(layout: Layout, head: Head, width: int, height: int, theme: Theme = LIGHT) -> bytes:
     """Return the picture as PNG."""
     frame = _Frame.of(width)
-    image = Image.new("RGB", (width, height), BACKGROUND)
-    for text, size, y, colour in _head_lines(head, frame, width):
+    image = Image.new("RGB", (width, height), theme.background)
+    for text, size, y, colour in _head_lines(head, frame, width, theme):
         left, top, _, _ = box(text, size)
         drawn = picture(text, size, colour)
         image.paste(drawn, (frame.edge + left, y + top), drawn)
     for item in layout.placed:
-        drawn = picture(item.word, item.size, item.colour, upright=item.upright)
+        drawn = picture(item.word, item.size, theme.colour(item.tone), upright=item.upright)
         image.paste(drawn, (frame.edge + item.x, frame.top + item.y), drawn)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
-def svg(layout: Layout, head: Head, width: int, height: int) -> str:
+def svg(layout: Layout, head: Head, width: int, height: int, theme: Theme = LIGHT) -> str:
     """Return the picture as SVG: each word is text, and tells its number of tweets when pointed at.
 
     What it needs of its fonts is in it.
     """
     frame = _Frame.of(width)
-    head_lines = _head_lines(head, frame, width)
+    head_lines = _head_lines(head, frame, width, theme)
     texts = [*(line[0] for line in head_lines), *(item.word for item in layout.placed)]
     view = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {view} role="img" aria-labelledby="title caption"',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {view} role="img"',
         'font-weight="bold">',
-        f'<title id="title">{escape(head.title)}</title>',
-        f'<desc id="caption">{escape(head.caption)}</desc>',
+        f"<title>{escape(head.title)}</title>",
+        f"<desc>{escape(head.caption)}</desc>",
         f"<style>{faces(texts)}</style>",
-        f'<rect width="100%" height="100%" fill="{BACKGROUND}"/>',
+        f'<rect width="100%" height="100%" fill="{theme.background}"/>',
     ]
     for text, size, y, colour in head_lines:
         lines.append(
@@ -88,7 +88,7 @@ def svg(layout: Layout, head: Head, width: int, height: int) -> str:
             f'font-family="{_family(text)}">{escape(text)}</text>'
         )
     lines.append(f'<g transform="translate({frame.edge} {frame.top})">')
-    lines += [_word(item) for item in layout.placed]
+    lines += [_word(item, head.unit, theme) for item in layout.placed]
     lines += ["</g>", "</svg>", ""]
     return "\n".join(lines)
 
@@ -97,11 +97,11 @@ def _family(text: str) -> str:
     return ", ".join([*(f"'{name}'" for name in families([text]).values()), _FALLBACK])
 
 
-def _head_lines(head: Head, frame: _Frame, width: int) -> list[tuple[str, int, int, str]]:
+def _head_lines(head: Head, frame: _Frame, width: int, theme: Theme) -> list[tuple[str, int, int, str]]:
     """Return text, size, base line and colour of each line of the head; what is too long is made smaller."""
     lines = [
-        (head.title, frame.title, frame.edge + frame.title, _TITLE_COLOUR),
-        (head.caption, frame.caption, frame.edge + frame.title + round(1.6 * frame.caption), _CAPTION_COLOUR),
+        (head.title, frame.title, frame.edge + frame.title, theme.title),
+        (head.caption, frame.caption, frame.edge + frame.title + round(1.6 * frame.caption), theme.caption),
     ]
     room = width - 2 * frame.edge
     # A title may hold what no font has; the words below are what the picture is for.
@@ -112,7 +112,7 @@ def _head_lines(head: Head, frame: _Frame, width: int) -> list[tuple[str, int, i
     ]
 
 
-def _word(item: Placed) -> str:
+def _word(item: Placed, unit: str, theme: Theme) -> str:
     """Return a word where the PNG has it; the length is given for browsers with another font."""
     left, top, right, _ = box(item.word, item.size)
     if item.upright:
@@ -122,7 +122,12 @@ def _word(item: Placed) -> str:
     reach = length(item.word, item.size)
     word = escape(item.word)
     return (
-        f'<text {where} font-size="{item.size}" fill="{item.colour}" textLength="{reach:.1f}" '
+        f'<text {where} font-size="{item.size}" fill="{theme.colour(item.tone)}" textLength="{reach:.1f}" '
         f'font-family="{_family(item.word)}" lengthAdjust="spacingAndGlyphs">{word}'
-        f"<title>{word}: {item.tweets} tweet{'' if item.tweets == 1 else 's'}</title></text>"
+        f"<title>{word}: {told(item.tweets, unit)}</title></text>"
     )
+
+
+def told(number: int, unit: str) -> str:
+    """Return *number* with its unit, as in ``1,234 tweets``."""
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"

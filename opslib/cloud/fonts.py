@@ -179,13 +179,14 @@ def faces(texts: list[str]) -> str:
     names = families(texts)
     rules = []
     for path, characters in needed.items():
-        font = base64.b64encode(_subset(path, characters)).decode()
+        font = base64.b64encode(_subset(path, frozenset(characters))).decode()
         source = f"url(data:font/woff2;base64,{font}) format('woff2')"
         rules.append(f"@font-face{{font-family:'{names[path]}';font-weight:bold;src:{source}}}")
     return "\n".join(rules)
 
 
-def _subset(path: Path, characters: set[str]) -> bytes:
+@lru_cache(maxsize=50)  # the light and the dark picture need the same
+def _subset(path: Path, characters: frozenset[str]) -> bytes:
     """Return the font with no other characters, joined and ordered as the whole font does it."""
     options: Any = subset.Options(flavor="woff2", layout_features=["*"])
     options.drop_tables += ["FFTM"]  # FontForge's own, which draws nothing

@@ -15,15 +15,11 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from opslib.cloud.fonts import box, length, picture, runs, turns
+from opslib.cloud.theme import TONES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-# Blue is for hashtags. All of them have a contrast of 4.5 and more against the background, and stay apart
-# for eyes that confuse red and green.
-HASHTAG_COLOUR = "#0b5fa5"
-WORD_COLOURS = ("#2b2d42", "#a8480a", "#00705a", "#8a3a74", "#55606e")
-BACKGROUND = "#fbfaf7"
 # Sizes of letters as parts of the picture's width: easily read, still read, and the largest word's.
 _READABLE = 10 / 1600
 _SMALLEST = 5 / 1600
@@ -44,7 +40,7 @@ class Placed:
     y: int
     size: int
     upright: bool  # turned by 90 degrees
-    colour: str
+    tone: int | str  # what opslib.cloud.theme has a colour for
 
 
 @dataclass(frozen=True)
@@ -63,10 +59,11 @@ class Layout:
         return {placed.word: placed.tweets for placed in self.placed}
 
 
-def place(counts: Mapping[str, int], width: int, height: int, seed: int) -> Layout:
+def place(counts: Mapping[str, int], width: int, height: int, seed: int, own: Collection[str] = ()) -> Layout:
     """Place *counts*, given the most frequent first; the same call gives the same layout.
 
-    If they do not all fit at sizes that are easy to read, they are drawn smaller.
+    *own* are those of them that the topics themselves are made of. If they do not all fit at sizes that are
+    easy to read, they are drawn smaller.
     """
     unwritable = tuple(word for word in counts if not runs(word))
     counts = {word: tweets for word, tweets in counts.items() if runs(word)}
@@ -76,7 +73,7 @@ def place(counts: Mapping[str, int], width: int, height: int, seed: int) -> Layo
     for filled, floor in ((_FILLED, _READABLE), (_FILLED * 0.7, _READABLE), (_FILLED * 0.7, _SMALLEST)):
         smallest = max(4, round(width * floor))
         sizes = _sizes(counts, width, height, smallest, filled)
-        attempt = _attempt(counts, sizes, smallest, _Grid(width, height, random.Random(seed)))  # noqa: S311
+        attempt = _attempt(counts, sizes, smallest, _Grid(width, height, random.Random(seed)), own)  # noqa: S311
         if best is None or len(attempt.placed) > len(best.placed):
             best = attempt
         if not best.left_out:
@@ -89,7 +86,7 @@ def _sizes(
     counts: Mapping[str, int], width: int, height: int, smallest: int, filled: float
 ) -> dict[str, float]:
     """Return the size of each word: its height grows with the root of its count, so its area with it."""
-    most = max(counts.values())
+    most = max(counts.values()) or 1
     shares = {word: math.sqrt(number / most) for word, number in counts.items()}
     unit = {word: length(word, 100) / 100 for word in counts}
     widest = next(iter(counts))
@@ -102,7 +99,13 @@ def _sizes(
     return {word: max(smallest, low * share) for word, share in shares.items()}
 
 
-def _attempt(counts: Mapping[str, int], sizes: Mapping[str, float], smallest: int, grid: _Grid) -> Layout:
+def _attempt(
+    counts: Mapping[str, int],
+    sizes: Mapping[str, float],
+    smallest: int,
+    grid: _Grid,
+    own: Collection[str],
+) -> Layout:
     placed: list[Placed] = []
     left_out: list[str] = []
     limit = math.inf
@@ -114,7 +117,7 @@ def _attempt(counts: Mapping[str, int], sizes: Mapping[str, float], smallest: in
         x, y, size, upright = found
         # A word in fewer tweets is never larger than one in more.
         limit = size
-        placed.append(Placed(word, tweets, x, y, size, upright, grid.colour(word)))
+        placed.append(Placed(word, tweets, x, y, size, upright, "own" if word in own else grid.tone(word)))
     return Layout(grid.width, grid.height, tuple(placed), tuple(left_out))
 
 
@@ -138,9 +141,9 @@ class _Grid:
         self._away = away.astype(np.float32)
         self._hopeless: list[tuple[int, int]] = []  # boxes for which there is no place any more
 
-    def colour(self, word: str) -> str:
-        """Return the colour of a word."""
-        return HASHTAG_COLOUR if word.startswith("#") else self._chance.choice(WORD_COLOURS)
+    def tone(self, word: str) -> int | str:
+        """Return what decides about the colour of a word."""
+        return "tag" if word.startswith("#") else self._chance.randrange(TONES)
 
     def put(self, word: str, size: float, smallest: int, *, turn: bool) -> tuple[int, int, int, bool] | None:
         """Take the best place for *word*, smaller if need be; ``None`` if there is none."""

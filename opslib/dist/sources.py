@@ -66,6 +66,8 @@ SOURCES = {
                 "com.fasterxml.jackson.core:jackson-databind:2.15.2",
                 "commons-cli:commons-cli:1.5.0",
                 "ch.qos.logback:logback-classic:1.3.15",
+                # What metricsProvider.className names: metrics for Prometheus.
+                "org.apache.zookeeper:zookeeper-prometheus-metrics:3.9.4",
             ),
         ),
         Source(
@@ -77,6 +79,8 @@ SOURCES = {
                 "org.apache.kafka:kafka-tools:3.9.2",
                 "org.slf4j:slf4j-reload4j:1.7.36",
             ),
+            # Kafka has JMX alone; this agent shows Prometheus what JMX has.
+            alone=("io.prometheus.jmx:jmx_prometheus_javaagent:1.0.1:jar",),
         ),
         Source(
             "nifi",

@@ -32,6 +32,8 @@ def _check_presented(endpoint: endpoints.Endpoint, report: Report, warning_days:
     title = f"{endpoint.component} on {endpoint}"
     try:
         context = tls.client_context(endpoint.certificate, endpoint.key)
+        if endpoint.public:
+            context.load_default_certs()
         with tls.connect(endpoint.host, endpoint.port, context, _TIMEOUT) as connection:
             days = tls.presented_days(connection)
     except tls.HandshakeRefusedError as error:

@@ -19,6 +19,7 @@ class Endpoint:
     port: int
     certificate: str | None = None
     key: str | None = None
+    public: bool = False  # may have a certificate that is signed by an authority all systems know
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -52,6 +53,12 @@ def nifi(settings: Settings) -> list[Endpoint]:
     return [Endpoint("nifi", url.hostname or "", url.port or 443, "nifi_cert", "nifi_key")]
 
 
+def web(settings: Settings) -> list[Endpoint]:
+    """Return the page's port."""
+    url = urlsplit(settings.web.url)
+    return [Endpoint("web", url.hostname or "", url.port or 443, public=True)]
+
+
 def with_tls(settings: Settings) -> list[Endpoint]:
     """Return the endpoints of all configured components that speak TLS."""
     found: list[Endpoint] = []
@@ -63,6 +70,8 @@ def with_tls(settings: Settings) -> list[Endpoint]:
         found += mongodb(settings)
     if configured(settings, "nifi") and settings.nifi.url.startswith("https:"):
         found += nifi(settings)
+    if configured(settings, "web"):
+        found += web(settings)
     return found
 
 

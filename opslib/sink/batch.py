@@ -55,6 +55,13 @@ class Batch:
     dead: list[DeadLetter] = field(default_factory=list)
     next_offsets: dict[Partition, int] = field(default_factory=dict)
     size: int = 0
+    forgotten: int = 0
+
+    def forget(self, ids: set[Any]) -> None:
+        """Leave out the tweets of these ids: they are to be forgotten."""
+        for key in ids:
+            self.forgotten += len(self.tweets.records.pop(key))
+            del self.tweets.by_id[key]
 
     def refuse(self, documents: Documents, refused: Mapping[Any, str]) -> None:
         """Turn the records of documents that MongoDB will never take into dead letters."""

@@ -42,12 +42,19 @@ class _Totals:
     """What was done since the start, told to the journal now and then."""
 
     def __init__(self) -> None:
-        self._counts = dict.fromkeys(("messages", "new", "updated", "unchanged", "dead"), 0)
+        self._counts = dict.fromkeys(("messages", "new", "updated", "unchanged", "dead", "forgotten"), 0)
         self._told = dict(self._counts)
         self._told_at = time.monotonic()
 
     def add(self, batch: Batch, outcome: Outcome) -> None:
-        done = (batch.size, outcome.inserted, outcome.updated, outcome.unchanged, len(batch.dead))
+        done = (
+            batch.size,
+            outcome.inserted,
+            outcome.updated,
+            outcome.unchanged,
+            len(batch.dead),
+            batch.forgotten,
+        )
         for name, number in zip(self._counts, done):
             self._counts[name] += number
 
@@ -168,6 +175,7 @@ class Service:
         for what in ("inserted", "updated", "unchanged"):
             self._figures.documents.labels(what).inc(getattr(outcome, what))
         self._figures.dead_letters.inc(len(written.dead))
+        self._figures.forgotten.inc(written.forgotten)
         for topic, number in self._consumer.assignment() & set(written.next_offsets):
             end = self._consumer.highwater(TopicPartition(topic, number))
             if end is not None:

@@ -17,6 +17,7 @@ from opslib.settings import SettingsError
 from opslib.store import rollups
 from opslib.store.collections import ROLLUP_MARKS, TRENDS, TWEETS
 from opslib.store.failures import wrong_settings
+from opslib.store.forget import Forgotten
 from opslib.store.write import Outcome, safely, write_once, write_tweets
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Writer:
         self._tweets = safely(database[TWEETS.name])
         self._trends = safely(database[TRENDS.name])
         self._marks = safely(database[ROLLUP_MARKS.name])
+        self._forgotten = Forgotten(database)
         self._send_dead = send_dead
         self._abandon = threading.Event()
         self.away_since: float | None = None
@@ -78,6 +80,9 @@ class Writer:
         total = Outcome()
         # The whole attempt is bounded, so a server that answers nothing is noticed.
         with pymongo.timeout(ATTEMPT_SECONDS):
+            if batch.tweets.by_id:
+                # In each attempt anew: whoever forgets waits for no longer than one.
+                batch.forget(self._forgotten.of(batch.tweets.by_id))
             if batch.tweets.by_id:
                 outcome = write_tweets(self._tweets, batch.tweets.by_id, self._mark)
                 batch.refuse(batch.tweets, outcome.refused)

@@ -9,9 +9,12 @@ from kafka import TopicPartition  # type: ignore[import-untyped]
 from kafka.admin import OffsetSpec  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from opslib.stats.minutes import Partition
+
+    # By partition: the first offset that it still has, and the one behind its last message.
+    Bounds = dict[Partition, tuple[int, int]]
 
 
 def committed(admin: Any, group: str) -> dict[Partition, int]:
@@ -20,34 +23,22 @@ def committed(admin: Any, group: str) -> dict[Partition, int]:
     return {tuple(partition): place.offset for partition, place in found.items() if place.offset >= 0}
 
 
-def lags(admin: Any, groups: Iterable[str], topics: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    """Return the messages that wait, by group and topic; *topics* have the number of their partitions.
+def bounds(admin: Any, topics: Mapping[str, int]) -> Bounds:
+    """Return what the *topics*, given with the number of their partitions, hold."""
+    partitions = [TopicPartition(topic, number) for topic, count in topics.items() for number in range(count)]
+    begins = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
+    ends = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+    return {tuple(partition): (begins[partition].offset, ends[partition].offset) for partition in partitions}
+
+
+def waiting(done: Mapping[Partition, int], held: Bounds) -> dict[str, int]:
+    """Return by topic how many messages lie between what a group has *done* and the end of what is *held*.
 
     A group that never committed anything in a topic does not read it, and has no figure there.
     """
-    partitions = [TopicPartition(topic, number) for topic, count in topics.items() for number in range(count)]
-    ends = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
-    begins = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
-    return {
-        group: waiting(
-            committed(admin, group),
-            {
-                tuple(partition): (begins[partition].offset, ends[partition].offset)
-                for partition in partitions
-            },
-        )
-        for group in groups
-    }
-
-
-def waiting(done: Mapping[Partition, int], bounds: Mapping[Partition, tuple[int, int]]) -> dict[str, int]:
-    """Return by topic how many messages lie between what is *done* and the end.
-
-    *bounds* are the first offset that a partition still has and the one behind its last message.
-    """
     topics = {topic for topic, _ in done}
     lag: Counter[str] = Counter()
-    for partition, (begin, end) in bounds.items():
+    for partition, (begin, end) in held.items():
         if partition[0] in topics:
             lag[partition[0]] += max(0, end - max(done.get(partition, 0), begin))
     return dict(lag)

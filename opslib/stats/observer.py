@@ -12,13 +12,14 @@ from kafka.admin import KafkaAdminClient  # type: ignore[import-untyped]
 from kafka.errors import KafkaError  # type: ignore[import-untyped]
 from pymongo.errors import PyMongoError
 
-from opslib.stats.lag import committed, lags
+from opslib.stats.lag import bounds, committed, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from opslib.metrics import Stats as Figures
     from opslib.settings import Settings
+    from opslib.stats.lag import Bounds
     from opslib.stats.stored import Stored
 
 _LOG = logging.getLogger(__name__)
@@ -78,8 +79,8 @@ class Observer:
     def groups(self) -> tuple[str, ...]:
         """Return the groups whose lag is told, each once."""
         settings = self._settings
-        named = (settings.sink.group_id, *settings.stats.other_groups, settings.stats.group_id)
-        return tuple(dict.fromkeys(named))
+        ours = (settings.sink.group_id, settings.speed.group_id, settings.stats.group_id)
+        return tuple(dict.fromkeys((*ours, *settings.stats.other_groups)))
 
     def _run(self) -> None:
         last = 0.0
@@ -121,11 +122,17 @@ class Observer:
         self._stored.told({**everything, **done}, time.time())
 
     def _ask_lags(self) -> None:
-        found = lags(self._kafka(), self.groups, self._topics)
+        found: dict[str, dict[str, int]] = {}
+        held = bounds(self._kafka(), self._topics)
+        for group in self.groups:
+            # One that may not be looked at hides no other.
+            self._try(f"the offsets of {group}", partial(self._ask_lag, group, held, found), KafkaError)
         self.lag = (time.time(), found)
-        for group, topics in found.items():
-            for topic, messages in topics.items():
-                self._figures.group_lag.labels(group, topic).set(messages)
+
+    def _ask_lag(self, group: str, held: Bounds, found: dict[str, dict[str, int]]) -> None:
+        found[group] = waiting(committed(self._kafka(), group), held)
+        for topic, messages in found[group].items():
+            self._figures.group_lag.labels(group, topic).set(messages)
 
     def _ask_mongodb(self, host: str) -> None:
         if host not in self._members:

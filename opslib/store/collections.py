@@ -18,6 +18,7 @@ _INTEGER_OR_NULL = {"bsonType": ["int", "long", "null"]}
 _TEXT = {"bsonType": "string"}
 _TEXT_OR_NULL = {"bsonType": ["string", "null"]}
 _DATE = {"bsonType": "date"}
+_BYTES = {"bsonType": "binData"}
 _OBJECT = {"bsonType": "object"}
 
 
@@ -89,8 +90,33 @@ TRENDS = Collection(
 
 CLOUDS = Collection(
     "clouds",
-    _object({"rendered_at": _DATE, "counts": _OBJECT}),
-    (IndexModel([("rendered_at", DESCENDING)]),),
+    _object(
+        {
+            "_id": _TEXT,
+            "kind": {"enum": ["words", "topics"]},
+            "woeid": _INTEGER,
+            "place": _TEXT,
+            "timezone": _TEXT,
+            "since": _DATE,
+            "until": _DATE,
+            "rendered_at": _DATE,
+            "tweets": _INTEGER,
+            "topics": _array(_object({"name": _TEXT, "rank": _INTEGER}, {"tweet_count": _INTEGER_OR_NULL})),
+            "words": _array(_object({"word": _TEXT, "tweets": _INTEGER})),
+            "left_out": _array(_TEXT),
+            "svg": _BYTES,
+            "svg_dark": _BYTES,
+            "png": _BYTES,
+            "seed": _INTEGER,
+            "version": _INTEGER,
+        }
+    ),
+    # A place's newest, and its course; those that a forgotten tweet was in.
+    (
+        IndexModel([("woeid", ASCENDING), ("kind", ASCENDING), ("until", DESCENDING)]),
+        IndexModel([("until", ASCENDING)]),
+    ),
+    expires="until",
 )
 
 WORD_COUNTS = Collection(
@@ -148,7 +174,42 @@ TRENDING = Collection(
 
 ROLLUP_MARKS = Collection("rollup_marks", _object({"touched_at": _DATE}))
 
-ALL = (TWEETS, TRENDS, CLOUDS, WORD_COUNTS, TRENDING, ROLLUP_MARKS)
+FORGOTTEN = Collection(
+    "forgotten",
+    _object({"_id": {"bsonType": "long"}, "at": _DATE, "reason": _TEXT}, {"author": _TEXT}),
+    (IndexModel([("at", ASCENDING)]),),  # what was added since the last look
+)
+
+FORGOTTEN_AUTHORS = Collection(
+    "forgotten_authors",
+    _object({"_id": _TEXT, "at": _DATE, "reason": _TEXT}, {"names": _array(_TEXT)}),
+    (IndexModel([("at", ASCENDING)]), IndexModel([("names", ASCENDING)])),
+)
+
+# Only ever added to: no account of a job may change or remove a line.
+AUDIT = Collection(
+    "audit",
+    _object(
+        {
+            "at": _DATE,
+            "who": _TEXT,
+            "why": _TEXT,
+            "reasons": _array(_TEXT),
+            "tweets": _array({"bsonType": "long"}),
+            "authors": _array(_TEXT),
+            "taken": _OBJECT,
+        }
+    ),
+    (IndexModel([("at", DESCENDING)]),),
+)
+
+# How far the recheck of stored tweets against X has come.
+RECHECKS = Collection("rechecks", _object({"_id": _TEXT, "after": _INTEGER}))
+
+ALL = (
+    *(TWEETS, TRENDS, CLOUDS, WORD_COUNTS, TRENDING, ROLLUP_MARKS),
+    *(FORGOTTEN, FORGOTTEN_AUTHORS, AUDIT, RECHECKS),
+)
 
 
 @dataclass(frozen=True)

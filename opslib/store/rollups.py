@@ -96,7 +96,7 @@ def refresh(
     for unit in _LENGTHS:
         marked = sorted(found["_id"]["at"] for found in marks.find({"_id.unit": unit}))
         if keep is not None:
-            oldest = _now(database) - keep
+            oldest = now(database) - keep
             gone = [at for at in marked if at + _LENGTHS[unit] <= oldest]
             marks.delete_many({"_id": {"$in": [{"unit": unit, "at": at} for at in gone]}})
             marked = marked[len(gone) :]
@@ -157,7 +157,7 @@ def buckets(since: datetime, until: datetime) -> dict[str, list[datetime]]:
 
 def _refreshed(database: Database[Document], unit: str, ats: Sequence[datetime], settle: timedelta) -> int:
     """Count the buckets of one unit that begin at *ats*; return how many of them could be."""
-    began = _now(database)
+    began = now(database)
     marks = database[ROLLUP_MARKS.name]
     try:
         _count(database, unit, ats)
@@ -270,6 +270,7 @@ def _spans(ats: Sequence[datetime]) -> list[tuple[datetime, datetime]]:
     return spans
 
 
-def _now(database: Database[Document]) -> datetime:
+def now(database: Database[Document]) -> datetime:
+    """Return the server's own moment."""
     moment: datetime = database.command("hello", codec_options=CodecOptions(tz_aware=True))["localTime"]
     return moment

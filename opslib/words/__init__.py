@@ -6,12 +6,13 @@ import html
 import unicodedata
 from collections import Counter
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 import regex
 
 from opslib.words.extract import HASHTAG, LETTER, LINK, MENTION, hashtags
-from opslib.words.languages import bare, lemma, stop_words
+from opslib.words.languages import bare, stop_words
+from opslib.words.lemmas import lemma
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,6 +35,10 @@ _ADDRESS = regex.compile(r"https?://\S*", regex.IGNORECASE)
 _CHUNK = regex.compile(r"\S++")
 _RETWEET = regex.compile(r"RT @\w{1,20}: ?")
 _THREE_OR_MORE = regex.compile(r"(\w)\1{2,}")
+# The spelling of a word, what it is counted as, and both as they are stored.
+_Entry = tuple[str, str, str]
+_Chunk = tuple[tuple[_Entry, ...], Optional[_Entry], Optional[_Entry]]
+_NOTHING: _Chunk = ((), None, None)
 _A_WORD = regex.compile(LETTER)
 _A_LETTER = regex.compile(r"\p{L}")
 _LAUGHTER = regex.compile(
@@ -54,23 +59,25 @@ def words_of(tweet: Mapping[str, Any]) -> list[str]:
     """
     text = _plain(tweet["text"])
     tags = _tags(text, tweet.get("entities")) if "#" in text or "\uff03" in text else []
-    text = _without_names(text, {tag.casefold() for tag in tags})
     lang = tweet.get("lang")
     found = {fold(f"#{tag}"): f"#{tag}" for tag in reversed(tags)}
+    named = frozenset(tag.casefold() for tag in tags)
     pairs: dict[str, str] = {}
-    end, before = -1, None
-    for match in _TOKEN.finditer(text):
-        entry = _entry(match.group(), lang)
-        start = match.start()
-        if entry is not None:
-            spelling, key, stored = entry
+    before: _Entry | None = None
+    # No rule looks across a space, but for pairs: and what stands between two spaces comes again and again.
+    for chunk in text.split(" "):
+        if "://" in chunk:  # most are links, and no two the same
+            entries, first, last = _NOTHING if _ADDRESS.fullmatch(chunk) else _chunk(chunk, lang, named)
+        elif "#" in chunk or "\uff03" in chunk:
+            entries, first, last = _NOTHING if _tag(chunk) in named else _chunk(chunk, lang, named)
+        else:
+            entries, first, last = _known_chunk(chunk, lang)
+        if first and before and first[1] != before[1]:
+            pairs.setdefault(f"{before[1]} {first[1]}", _pair(before, first))
+        for _, key, stored in entries:
             found.setdefault(key, stored)
-            if before is not None and start == end + 1 and text[end] == " " and match.group(1):
-                pair = f"{before[1]} {key}"
-                if pair not in pairs and before[1] != key:
-                    pairs[pair] = f"{before[0]} {spelling}"
-        end, before = match.end(), entry if match.group(1) else None
-    return [*found.values(), *(_stored(spelling, key) for key, spelling in pairs.items())]
+        before = last
+    return [*found.values(), *pairs.values()]
 
 
 def count(tweets: Iterable[Iterable[str]]) -> dict[str, int]:
@@ -135,7 +142,7 @@ def _join(totals: Counter[str]) -> None:
         del totals[key]
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=50_000)
 def fold(word: str) -> str:
     """Return what *word* is counted as: without case, and without accents unless it is a hashtag.
 
@@ -171,7 +178,47 @@ def _tags(text: str, entities: Mapping[str, Any] | None) -> list[str]:
     return [unicodedata.normalize("NFC", tag) for tag in tags if isinstance(tag, str) and tag]
 
 
-def _without_names(text: str, tags: set[str]) -> str:
+@lru_cache(maxsize=20_000)
+def _tag(chunk: str) -> str | None:
+    """Return the hashtag that *chunk* is, for comparison, or ``None`` if there is anything else in it."""
+    tag = HASHTAG.fullmatch(chunk)
+    return tag.group(1).casefold() if tag else None
+
+
+@lru_cache(maxsize=50_000)
+def _known_chunk(chunk: str, lang: str | None) -> _Chunk:
+    """Return what :func:`_chunk` does for one that holds no hashtag."""
+    return _chunk(chunk, lang, frozenset())
+
+
+def _chunk(chunk: str, lang: str | None, tags: frozenset[str]) -> _Chunk:
+    """Return what is counted of a part of a text that holds no space.
+
+    With it goes the word that it begins with, and the one that it ends with: these can be half of a pair.
+    """
+    chunk = _without_names(chunk, tags)
+    entries: list[_Entry] = []
+    first = last = None
+    for match in _TOKEN.finditer(chunk):
+        entry = _entry(match.group(), lang)
+        if entry is None:
+            continue
+        entries.append(entry)
+        if match.group(1):
+            first = entry if match.start() == 0 else first
+            last = entry if match.end() == len(chunk) else None
+    return tuple(entries), first, last
+
+
+def _pair(first: _Entry, second: _Entry) -> str:
+    """Return the entry of two words that stand side by side."""
+    spelling = f"{first[0]} {second[0]}"
+    if first[0] == first[2] and second[0] == second[2]:
+        return spelling
+    return f"{spelling}{SEPARATOR}{first[1]} {second[1]}"
+
+
+def _without_names(text: str, tags: frozenset[str]) -> str:
     """Return *text* without links, mentions and *tags*; what they parted does not stand side by side."""
     if "://" in text:
         text = _ADDRESS.sub("\n", text)
@@ -191,8 +238,8 @@ def _without_links(chunk: regex.Match[str]) -> str:
     return LINK.sub("\n", text) if "." in text[1:-1] and len(text) <= _LONGEST_LINK else text
 
 
-@lru_cache(maxsize=100_000)
-def _entry(token: str, lang: str | None) -> tuple[str, str, str] | None:
+@lru_cache(maxsize=50_000)
+def _entry(token: str, lang: str | None) -> _Entry | None:
     """Return spelling, key and entry of *token*; nothing for what is not counted, such as a stop word."""
     if not _A_WORD.match(token):
         key = fold(token)

@@ -1,4 +1,4 @@
-"""What is known of single languages: their stop words and their lemmas."""
+"""What is known of single languages: their stop words, and what hangs on a word by an apostrophe."""
 
 from __future__ import annotations
 
@@ -9,21 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 
 import regex
-import simplemma
 
 # Lists of our own: the usual ones lack what people type and hold words that mean something.
 CURATED = ("en", "es", "pt")
-# Where inflections are grouped; simplemma knows more languages, which nobody here has looked at.
-LEMMATISED = frozenset({"en", "es", "fr", "hi", "pt"})
 # What these lists lack: Hindi is also typed in Latin letters and mixed with English, Arabic in dialects.
 _ALSO = {"hi": ("hi", "en"), "ar": ("ar",)}
 _FOLDER = Path(__file__).parent / "stopwords"
-# Most of these have become nouns: estado, partido, mercado, salida.
-_PARTICIPLES = frozenset({"es", "pt"})
-_PARTICIPLE = regex.compile("[ai]d[ao]s?$", regex.IGNORECASE)
 _ELISION = regex.compile(r"^(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu|quelqu)'", regex.IGNORECASE)
-# Shorter words are too often something else than what the tables hold.
-_SHORTEST = 4
 
 
 @lru_cache(maxsize=100)
@@ -51,20 +43,6 @@ def bare(word: str, lang: str | None) -> str:
     if lang == "en":
         return word[:-2] if word[-2:].lower() == "'s" and _folded(word) not in stop_words(lang) else word
     return word
-
-
-def lemma(word: str, lang: str | None) -> str:
-    """Return the form a dictionary would have *word* under, or *word* where that is not known."""
-    if lang not in LEMMATISED or len(word) < _SHORTEST or not word.isalpha():
-        return word
-    if lang in _PARTICIPLES and _PARTICIPLE.search(word):
-        return word
-    found: str = simplemma.lemmatize(word.lower(), lang)
-    # The tables have many a noun under a verb (festa: festar) and irregular forms under something that nobody
-    # expects (better: good); inflections are mostly longer than what they come from, and begin like it.
-    if len(found) > len(word) or found[:2].casefold() != word[:2].casefold() or " " in found:
-        return word
-    return found
 
 
 @lru_cache(maxsize=1)

@@ -1,15 +1,19 @@
 """How fast tweets come from X through NiFi into Kafka, beside kafka-python alone. Not part of the test runs.
 
-    .venv/bin/python tests/bench/extraction.py [--search 20000] [--publish 60]
+    .venv/bin/python tests/bench/extraction.py [--stream 60] [--latency 60] [--search 20000] [--publish 60]
 
 A real NiFi with the project's processors, and a broker over mutual TLS. A *tweet* is a message of about 1 KB.
 
+- ``stream``: the project's flow follows the local X API's stream, to which 2,500 tweets a second are written.
+- ``latency``: the same at 60 a second: from the moment that a tweet was written, which its id tells, to its
+  arrival at a consumer of the topic.
 - ``search``: the project's flow collects tweets of the local X API by search, a page of 100 after another.
 - ``publish``: a processor of this benchmark makes messages up inside NiFi, as fast as it can, and the
   project's PublishToKafka publishes them: what the part between X and Kafka carries.
 
-A rate is that of a consumer's first to last message, the slowest 10 s of it beside. Then kafka-python alone
-publishes the very same messages with the same settings in this process. Prints JSON, one figure a line.
+A rate is that of a consumer's first to last message, the slowest 10 s of it beside. After each part
+kafka-python alone publishes the very same messages with the same settings in this process. Prints JSON, one
+figure a line.
 """
 
 from __future__ import annotations
@@ -33,8 +37,10 @@ sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests/integration")]
 from collection import FLOW, TOPICS, Collector, X  # noqa: E402
 from conftest import Servers, running  # noqa: E402
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition  # noqa: E402
+from nifi import QUICK  # noqa: E402
 
 from opslib import message  # noqa: E402
+from opslib.message import moment_of_id  # noqa: E402
 
 EMIT = PROJECT / "tests/bench/EmitTweets.py"
 # What PublishToKafka gives its producer.
@@ -108,6 +114,67 @@ def write_tweets(path: Path, number: int) -> Path:
             tweet = {"text": f"{n} {text} #tema{n % TOPICS:02}", "author_id": str(1000 + n % 5000)}
             file.write(json.dumps(tweet) + "\n")
     return path
+
+
+def by_stream(servers: Servers, collector: Collector, folder: Path, rate: float, seconds: float) -> Reader:
+    """Follow a stream of *rate* tweets a second for so long; return what was read."""
+    # Enough for the start as well.
+    number = int(rate * (seconds + 60))
+    tweets = write_tweets(folder / "tweets.ndjson", number)
+    replay = ("--replay", str(rate), "--keep", str(number), "--no-limits")
+    x = X(folder, *replay, "--tweets", str(tweets), strict=False)
+    reader = Reader(servers)
+    try:
+        collector.deploy(x, folder / f"budget-{rate:g}.sqlite", trends_interval="1 hour", mode="stream")
+        reader.read(1, 120)
+        reader.read(10**9, seconds)
+    finally:
+        reader.close()
+        x.stop()
+    return reader
+
+
+def throughput(servers: Servers, collector: Collector, folder: Path, rate: float, seconds: float) -> None:
+    """Report what comes of a stream that is as fast as it has to be."""
+    reader = by_stream(servers, collector, folder, rate, seconds)
+    figures = {"offered_per_second": rate, **reader.figures(), "load": round(os.getloadavg()[0], 1)}
+    report("stream", figures)
+    alone(servers, reader.values)
+
+
+def latency(servers: Servers, collector: Collector, folder: Path, seconds: float) -> None:
+    """Report how long tweets are under way at 60 a second."""
+    reader = by_stream(servers, collector, folder, 60, seconds)
+    # What was written before the connect is no part of it.
+    late = [
+        at - written
+        for at, value in zip(reader.at, reader.values)
+        if (written := moment_of_id(int(json.loads(value)["id"])).timestamp()) > reader.at[0]
+    ]
+    report("latency", {**quantiles(late), "load": round(os.getloadavg()[0], 1)})
+    sent: dict[bytes, float] = {}
+    peer = Reader(servers)
+    reading = threading.Thread(target=peer.read, args=(len(late), seconds + 60))
+    reading.start()
+    producer = KafkaProducer(**servers.operator, **PUBLISHER)
+    for value in reader.values[-len(late) :]:
+        sent[value] = time.time()
+        producer.send(message.TWEETS, value, key=message.key_of(json.loads(value)))
+        time.sleep(1 / 60)
+    producer.close()
+    reading.join()
+    peer.close()
+    report("kafka-python alone", quantiles([at - sent[value] for at, value in zip(peer.at, peer.values)]))
+
+
+def quantiles(seconds: list[float]) -> dict[str, Any]:
+    """Return number and quantiles, in milliseconds."""
+    ordered = sorted(seconds)
+    told = {f"p{q}_ms": ordered[min(len(ordered) - 1, len(ordered) * q // 100)] for q in (50, 95, 99)}
+    return {
+        "messages": len(ordered),
+        **{k: round(v * 1000) for k, v in {**told, "max_ms": ordered[-1]}.items()},
+    }
 
 
 def by_search(servers: Servers, collector: Collector, folder: Path, number: int) -> list[bytes]:
@@ -197,6 +264,9 @@ def alone(servers: Servers, values: list[bytes]) -> None:
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--stream", type=float, default=60, help="seconds of following the stream (60)")
+    parser.add_argument("--rate", type=float, default=2500, help="tweets a second that it is offered (2500)")
+    parser.add_argument("--latency", type=float, default=60, help="seconds at 60 tweets a second (60)")
     parser.add_argument("--search", type=int, default=20_000, help="tweets collected by search (20000)")
     parser.add_argument("--publish", type=float, default=60, help="seconds of publishing (60)")
     options = parser.parse_args()
@@ -206,9 +276,15 @@ def main() -> None:
         folder = Path(name)
         with running(folder / "servers") as servers:
             collector = Collector(servers, folder)
+            # As it is deployed, with the compiler that is for longer runs.
+            collector.nifi.command.remove(QUICK)
             shutil.copy(EMIT, folder / "nifi/data/python/extensions")
             collector.nifi.start()
             try:
+                if options.stream:
+                    throughput(servers, collector, folder, options.rate, options.stream)
+                if options.latency:
+                    latency(servers, collector, folder, options.latency)
                 if options.search:
                     values = by_search(servers, collector, folder, options.search)
                     alone(servers, values)

@@ -18,6 +18,7 @@ from collection import Collector
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
 from kafka.errors import KafkaError
+from page import Page
 
 from opslib import message
 from opslib.store.collections import initialise
@@ -74,6 +75,17 @@ def running(folder: Path) -> Iterator[Servers]:
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     with running(tmp_path_factory.mktemp("servers")) as servers:
         yield servers
+
+
+@pytest.fixture(scope="session")
+def page(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """One page on one seeded lake for all tests of it."""
+    page = Page(servers, tmp_path_factory.mktemp("page"))
+    try:
+        with page.serving("--port", "0") as page.url:
+            yield page
+    finally:
+        page.close()
 
 
 @pytest.fixture(scope="session")

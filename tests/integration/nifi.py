@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 
 ROLE = Path(__file__).parents[2] / "roles" / "nifi"
 PASSWORD = "of the tests alone"
-# Java needs half a minute on two idle cores, and Python processors are looked through after that.
-START_SECONDS = 240
 IDENTITIES = ["CN=operator, O=Trendlake", "CN=opslib-doctor, O=Trendlake"]
+QUICK = "-XX:TieredStopAtLevel=1"
 ADMIN = "CN=opslib-flow, O=Trendlake"
 
 
 class Nifi(Service):
     """NiFi over HTTPS; the holder of the certificate ``opslib-flow`` administers it."""
+
+    # Java needs half a minute on two idle cores, and Python processors are looked through after that.
+    start_seconds = 240
 
     def __init__(self, folder: Path, authority: Authority, nars: list[Path] | None = None) -> None:
         port = free_port()
@@ -55,7 +57,11 @@ class Nifi(Service):
     def start(self) -> None:
         """Start NiFi and wait until its API answers its administrator."""
         super().start()
-        wait_until(lambda: f"NiFi answers, log:\n{self.log()[-3000:]}", self._answers, START_SECONDS)
+        wait_until(
+            lambda: f"NiFi answers, log:\n{self.log()[-3000:]}",
+            lambda: self.runs() and self._answers(),
+            self.start_seconds,
+        )
 
     def kill(self) -> None:
         """End NiFi and the processes of its processors at once, as systemd's KILL ends all of a unit."""
@@ -66,23 +72,30 @@ class Nifi(Service):
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")
 
-    def _answers(self) -> bool:
+    def get(self, path: str) -> tuple[int, str]:
+        """Return the status and the text that the API answers its administrator with."""
         tls = ssl.create_default_context(cafile=str(self.client.ca))
         tls.load_cert_chain(self.client.cert, self.client.key)
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=tls)
         try:
-            connection.request("GET", "/nifi-api/flow/about")
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except OSError:
-            return False
+            connection.request("GET", f"/nifi-api/{path}")
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
         finally:
             connection.close()
+
+    def _answers(self) -> bool:
+        try:
+            return self.get("flow/about")[0] == http.HTTPStatus.OK
+        except OSError:
+            return False
 
     def _command(self) -> list[str]:
         nifi = distribution("nifi")
         return [
             str(distribution("java") / "bin/java"),
-            *("-Xms512m", "-Xmx512m", "-XX:+UseSerialGC", "-Djava.awt.headless=true"),
+            # The quick compiler starts it in half the time: NiFi is killed and started again in these tests.
+            *("-Xms512m", "-Xmx512m", "-XX:+UseSerialGC", QUICK, "-Djava.awt.headless=true"),
             f"-Dnifi.properties.file.path={self._conf}/nifi.properties",
             *("-cp", f"{self._conf}:{nifi}/lib/*", "org.apache.nifi.NiFi"),
         ]

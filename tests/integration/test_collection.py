@@ -92,6 +92,8 @@ def test_nothing_is_lost_or_paid_for_twice_when_x_fails_and_nifi_is_killed(
         assert figures["paid_again"] <= KILLS * PAGE
         assert figures["charged_usd"] <= figures["counted_usd"], "X has charged more than was counted"
         assert lake.dead_letters() == []
+        status, shown = collector.nifi.get("flow/metrics/prometheus")
+        assert (status, "nifi_amount_items_queued" in shown) == (200, True), shown[:2000]
         told = lake.last_headers()
         assert {"x.budget.today.resources", "x.budget.today.usd"} <= set(told)
         assert int(told["x.budget.today.resources"]) > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
+import socket
 from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from conftest import Lake
 
 MINUTES, A_MINUTE, MORE = 30, 40, 10
+BUSY = 250  # so that a poll does not take all, and partitions are read apart
 LANGUAGES = ("pt", "en", None)
 SEED = 20_260_301
 NUMBERS = iter(range(1, 10**9))
@@ -106,7 +108,7 @@ def test_a_killed_recorder_records_each_minute_once_and_as_it_was(lake: Lake, re
     tweets: dict[int, Counter[str | None]] = {}
     dead: Counter[int] = Counter()
     for minute in range(recorder.first + 1, recorder.first + 1 + MINUTES):
-        moments = sorted(chance.uniform(0, MINUTE) for _ in range(chance.randrange(A_MINUTE)))
+        moments = sorted(chance.uniform(0, MINUTE) for _ in range(chance.randrange(BUSY)))
         for second in moments:
             lang = chance.choice(LANGUAGES)
             at = moment_of(minute) + timedelta(seconds=second)
@@ -183,6 +185,23 @@ def test_what_waits_costs_and_is_stored_is_told(lake: Lake, recorder: Recorder) 
     table = lake.opslib("stats").stdout
     assert f"  {lake.name} " in table
     assert "today    120 resources, 0.6 USD" in table
+
+
+def test_zookeeper_and_kafka_show_metrics_on_loopback_alone(lake: Lake) -> None:
+    lake.send(tweet(datetime.now(timezone.utc)))
+    zookeeper, kafka = lake.servers.zookeeper, lake.servers.kafka
+    assert services.scraped(zookeeper.metrics_port)["znode_count"] > 0
+    found = services.scraped(kafka.metrics_port)
+    assert found[f"kafka_topic_messagesinpersec_total topic={message.TWEETS}"] >= 1
+    assert found["kafka_replicamanager_underreplicatedpartitions"] == 0
+    assert found["kafka_kafkacontroller_activecontrollercount"] == 1
+    assert found["kafka_request_milliseconds quantile=0.99 request=Produce"] > 0
+    assert found["jvm_memory_used_bytes area=heap"] > 0
+    assert len(found) < 1500
+    for service in (zookeeper, kafka):
+        with socket.socket() as other:
+            # All of 127/8 is loopback: a server on 0.0.0.0 would answer here.
+            assert other.connect_ex(("127.0.0.2", service.metrics_port)) != 0
 
 
 def test_the_time_series_is_made_once_and_its_retention_kept(lake: Lake) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import yaml
 
+from opslib.settings import Settings
 from opslib.x.budget import PRICES, Budget, Limits
-from opslib.x.walk import Rules, Walker
+from opslib.x.client import BASE_URL
+from opslib.x.walk import Rules, allowance
 
 ROOT = Path(__file__).parents[2]
 DEFAULTS = yaml.safe_load((ROOT / "roles/nifi_flow/defaults/main.yml").read_text())
@@ -26,11 +28,20 @@ def test_the_page_says_what_a_day_at_the_defaults_costs(tmp_path: Path) -> None:
     # The turn's own trends are paid for when its share is worked out.
     with budget.call({"trend": topics}) as came:
         came({"trend": [str(n) for n in range(topics)]})
-    walker = Walker(None, budget, rules, lambda: MIDNIGHT)  # type: ignore[arg-type]
-    share = walker._allowance(topics)
+    share = allowance(budget, rules, topics, MIDNIGHT)
     usd_left = usd - trends * PRICES["trend"]
     said = (
         f"{turns} turns of {topics} trends are {trends} trends, {usd - usd_left:.2f} USD. The budget of "
         f"{usd} USD leaves {usd_left:.2f} USD, which is {posts:,} posts: {share} a turn."
     )
     assert said in " ".join((ROOT / "docs/collecting.md").read_text().split())
+
+
+def test_all_but_the_demo_collect_from_the_real_x() -> None:
+    assert DEFAULTS["nifi_flow_x_base_url"] == Settings().x.base_url == BASE_URL == "https://api.x.com"
+    elsewhere = {
+        path.relative_to(ROOT / "inventory").parts[0]
+        for path in (ROOT / "inventory").rglob("*.yml")
+        if "x_base_url" in path.read_text()
+    }
+    assert elsewhere == {"demo"}

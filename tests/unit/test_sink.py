@@ -86,6 +86,9 @@ class Database(dict[str, Any]):
     def with_options(self, **_: Any) -> Any:
         return self
 
+    def find(self, *_: Any) -> Any:
+        return iter(())  # nobody is to be forgotten
+
 
 def failing(*errors: Exception) -> Any:
     left = list(errors)

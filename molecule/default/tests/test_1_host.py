@@ -10,7 +10,16 @@ SERVICES = ["zookeeper", "kafka", "mongodb", "nifi"]
 
 
 @pytest.mark.parametrize(
-    "name", [*SERVICES, "opslib-sink@1", "opslib-rollup", "opslib-stats", "trendlake-firewall"]
+    "name",
+    [
+        *SERVICES,
+        "opslib-sink@1",
+        "opslib-rollup",
+        "opslib-stats",
+        "opslib-web",
+        "nginx",
+        "trendlake-firewall",
+    ],
 )
 def test_runs_now_and_at_boot(host, name):
     unit = host.service(name)
@@ -51,7 +60,7 @@ def test_keys_are_for_their_service_alone(host):
 
 
 def test_nothing_listens_to_the_network_beside_ssh_and_the_services(host):
-    known = {22, 2182, 9093, 27017, 8443}
+    known = {22, 443, 2182, 9093, 27017, 8443}
     for line in host.check_output("ss -Hltn").splitlines():
         address, _, port = line.split()[3].rpartition(":")
         if not address.startswith(("127.", "[::1]", "[::ffff:127.")):

@@ -113,12 +113,24 @@ def test_statistics_are_recorded(host, lake):
     assert "tweets a minute" in host.check_output("opslib stats --last 30m")
 
 
-@pytest.mark.parametrize(("port", "metric"), [(9311, "sink_messages_total"), (9330, "stats_tweets_total")])
+@pytest.mark.parametrize(
+    ("port", "metric"),
+    [
+        (9301, "znode_count"),
+        (9302, "kafka_replicamanager_underreplicatedpartitions"),
+        (9311, "trendlake_sink_messages_total"),
+        (9330, "trendlake_stats_tweets_total"),
+    ],
+)
 def test_metrics_are_served_on_loopback(host, port, metric):
     address = f"http://127.0.0.1:{port}/metrics"
     code = f"from urllib.request import urlopen; print(urlopen('{address}', timeout=9).read().decode())"
     shown = host.check_output(f'python3 -c "{code}"').splitlines()
-    assert [line for line in shown if line.startswith(f"trendlake_{metric} ")], shown
+    assert [line for line in shown if line.startswith(f"{metric} ")], shown
+
+
+def test_nifi_shows_metrics_to_who_may_see_its_flow(lake):
+    assert "nifi_" in using.nifi(lake, "flow/metrics/prometheus").text
 
 
 def test_the_token_of_the_flow_may_do_what_collecting_needs(host):

@@ -30,7 +30,7 @@ def _table(name: str, table: dict[str, Any]) -> str:
 def opslib_credentials(jobs: list[dict[str, Any]], tls: str) -> dict[str, dict[str, dict[str, str]]]:
     """Return the files of each job: links to its certificate, its account's name, variables with secrets."""
     # The certificate of the authority is the same beside each certificate.
-    authority = next((job["account"] for job in jobs if job.get("certificate_for")), "")
+    authority = next((job["account"] for job in jobs if "certificate_for" in job), "")
     files: dict[str, dict[str, dict[str, str]]] = {}
     for job in jobs:
         own = f"{tls}/{job['account']}"

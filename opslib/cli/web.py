@@ -1,0 +1,190 @@
+"""``opslib web``: the page people look at, and who may look at it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sqlite3
+import sys
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from opslib.cli._options import with_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from opslib.settings import Settings
+    from opslib.web.users import Users
+
+
+@click.group(invoke_without_command=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to try the page at.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Its port.")
+@click.option(
+    "--socket", "path", type=click.Path(path_type=Path), help="A Unix socket instead, for a server in front."
+)
+@with_settings
+@click.pass_context
+def command(context: click.Context, settings: Settings, host: str, port: int, path: Path | None) -> None:
+    """Serve the page: Now, History, Topics, Operations, and JSON under /api.
+
+    It reads MongoDB and writes nothing there. Who may open it is in users.sqlite below the setting web.state;
+    `opslib web user add NAME` makes the first user. TLS is the business of a server in front of it, such as
+    the nginx that the role web installs: by itself it listens on loopback, on a Unix socket, or on the
+    socket that systemd hands over.
+    """
+    context.obj = settings
+    if context.invoked_subcommand is not None:
+        return
+    from opslib.cli._journal import log_to_journal
+    from opslib.web import serve
+
+    log_to_journal()
+    try:
+        listening = serve.listen(path, host, port)
+    except OSError as error:
+        raise click.ClickException(
+            f"{path or f'{host}:{port}'} cannot be listened on: {error.strerror}"
+        ) from error
+    with listening, _state(settings):
+        name = listening.getsockname()
+        where = f"http://{host}:{name[1]}" if isinstance(name, tuple) else f"the socket {name}"
+        click.echo(f"the page is at {where}", err=True)
+        serve.run(settings, listening)
+
+
+@command.group()
+def user() -> None:
+    """Say who may open the page.
+
+    What is changed holds with the next request: nothing has to be restarted.
+    """
+
+
+@user.command()
+@click.argument("name")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option("--random", "chosen", is_flag=True, help="Make a random password, and print it.")
+@click.pass_obj
+def add(settings: Settings, name: str, password_stdin: bool, chosen: bool) -> None:
+    """Make a user. Their password is asked for."""
+    password = _password(password_stdin, chosen)
+    with _users(settings) as users:
+        users.add(name, password)
+    if chosen:
+        click.echo(password)
+    click.echo(f"{name} can log in", err=True)
+
+
+@user.command()
+@click.argument("name")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option("--random", "chosen", is_flag=True, help="Make a random password, and print it.")
+@click.pass_obj
+def password(settings: Settings, name: str, password_stdin: bool, chosen: bool) -> None:
+    """Give a user another password.
+
+    Their sessions end. A user who was disabled can log in again.
+    """
+    wanted = _password(password_stdin, chosen)
+    with _users(settings) as users:
+        users.set_password(name, wanted)
+    if chosen:
+        click.echo(wanted)
+    click.echo(f"{name} can log in with the new password", err=True)
+
+
+@user.command()
+@click.argument("name")
+@click.pass_obj
+def disable(settings: Settings, name: str) -> None:
+    """Let a user in no more; their sessions end at once."""
+    with _users(settings) as users:
+        users.disable(name)
+    click.echo(f"{name} cannot log in any more", err=True)
+
+
+@user.command("list")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_obj
+def list_users(settings: Settings, form: str) -> None:
+    """List the users, and how many sessions each has open."""
+    with _users(settings) as users:
+        found = users.all()
+    if form == "json":
+        rows = [
+            {
+                "name": known.name,
+                "enabled": known.enabled,
+                "created": _moment(known.created),
+                "last_login": _moment(known.last_login),
+                "sessions": known.sessions,
+            }
+            for known in found
+        ]
+        click.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    for known in found:
+        state = "enabled" if known.enabled else "disabled"
+        last = _moment(known.last_login) or "never"
+        click.echo(f"{known.name:20} {state:8} {known.sessions:3} sessions  last login {last}")
+    if not found:
+        click.echo("there are no users yet: opslib web user add NAME", err=True)
+
+
+def _password(from_stdin: bool, chosen: bool) -> str:
+    if from_stdin and chosen:
+        raise click.UsageError("--password-stdin and --random exclude each other")
+    if chosen:
+        return secrets.token_urlsafe(15)
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    return typed
+
+
+@contextmanager
+def _users(settings: Settings) -> Iterator[Users]:
+    from opslib.web.serve import users_of
+    from opslib.web.users import BadUser
+
+    with _state(settings):
+        _as_owner(settings.web.state)
+        users = users_of(settings)
+        try:
+            yield users
+        except BadUser as error:
+            raise click.ClickException(str(error)) from error
+        finally:
+            users.close()
+
+
+@contextmanager
+def _state(settings: Settings) -> Iterator[None]:
+    """Turn trouble with the file of the users into one line."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise click.ClickException(f"{settings.web.state}/users.sqlite: {error}") from error
+    except OSError as error:
+        where = error.filename or settings.web.state
+        raise click.ClickException(f"{where}: {error.strerror}") from error
+
+
+def _as_owner(folder: Path) -> None:
+    """Become the service's own user: a file that root made would be closed to the service."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.setgroups([])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)
+
+
+def _moment(at: float | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="seconds")

@@ -1,0 +1,65 @@
+"""A report as pictures: what stands above the words, and which words are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opslib.cloud.draw import Head, png, svg, told, words_size
+from opslib.cloud.layout import place
+from opslib.cloud.report import local, span
+from opslib.cloud.theme import LIGHT
+
+if TYPE_CHECKING:
+    from opslib.cloud.layout import Layout
+    from opslib.cloud.report import Report
+    from opslib.cloud.theme import Theme
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A report laid out, which can be drawn in either theme."""
+
+    layout: Layout
+    head: Head
+    width: int
+    height: int
+
+    def svg(self, theme: Theme = LIGHT) -> bytes:
+        """Return it as SVG."""
+        return svg(self.layout, self.head, self.width, self.height, theme).encode()
+
+    def png(self, theme: Theme = LIGHT) -> bytes:
+        """Return it as PNG."""
+        return png(self.layout, self.head, self.width, self.height, theme)
+
+
+def picture_of(report: Report, words: int, width: int, height: int, seed: int) -> Picture:
+    """Lay out the *words* most frequent of a report, all with 0, in so many pixels."""
+    chosen = dict(list(report.words.items())[: words or None])
+    own = report.own
+    layout = place(chosen, *words_size(width, height), seed, own & chosen.keys())
+    return Picture(layout, Head(_title(report), _caption(report, layout, own)), width, height)
+
+
+def _title(report: Report) -> str:
+    if report.kind == "topics":
+        return f"What is trending in {report.place.name}"
+    return f"What people say about what is trending in {report.place.name}"
+
+
+def _caption(report: Report, layout: Layout, own: frozenset[str]) -> str:
+    zone = report.place.zone
+    parts = [span(report.since, report.until, zone), told(len(report.topics), "topic")]
+    if report.kind == "topics":
+        parts[0] = local(report.until, zone)
+        unknown = sum(topic.tweet_count is None for topic in report.topics)
+        parts.append("each as large as X says it has tweets")
+        if unknown:
+            parts[-1] += f", {unknown} of them unknown to X and small"
+        return "  ·  ".join(parts)
+    parts.append(told(report.tweets, "tweet"))
+    parts.append(f"{len(layout.placed):,} of {len(report.words):,} words")
+    if own & layout.counts.keys():
+        parts.append("grey: the topics' own")
+    return "  ·  ".join(parts)

@@ -1,0 +1,238 @@
+"""What people said about what was trending at a place: at a moment, or over a span of time.
+
+At a moment the topics are those of the place's newest snapshot of trends, and the tweets those collected for
+them in the hours before. Over a span the topics are those of all its snapshots, and the tweets all that were
+collected for the place: these the roll-ups have counted already.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Literal
+from zoneinfo import ZoneInfo
+
+from opslib.store import rollups
+from opslib.words import fold, merge, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pymongo.database import Database
+
+    Document = dict[str, Any]
+
+Kind = Literal["words", "topics"]
+KINDS: tuple[Kind, ...] = ("words", "topics")
+# Joiners belong to words of Hindi and to emoji. Other characters without a picture, such as those that turn
+# the direction of what follows, have no place in a name that is drawn.
+_JOINERS = "\u200c\u200d"
+
+
+class NothingKnown(LookupError):  # noqa: N818 - it names a thing
+    """There is no place, snapshot or cloud as was asked for; the text says which."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place whose trends are collected."""
+
+    woeid: int
+    name: str
+    timezone: str = "UTC"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Return its time zone."""
+        return ZoneInfo(self.timezone)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """What was trending: its best rank, and the most tweets that X said it had, if it said so."""
+
+    name: str
+    rank: int
+    tweet_count: int | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """The counts behind a cloud, and what a reader must know to judge them.
+
+    ``words`` are all words with their number of tweets, or all topics with X's number, the most frequent
+    first; topics without a number have 0.
+    """
+
+    kind: Kind
+    place: Place
+    since: datetime
+    until: datetime
+    tweets: int
+    topics: tuple[Topic, ...]
+    words: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def own(self) -> frozenset[str]:
+        """Return those of the words that the topics' names are made of."""
+        if self.kind == "topics":
+            return frozenset()
+        return names_in(self.words, [topic.name for topic in self.topics])
+
+
+def places(database: Database[Document], timezones: Mapping[int, str], default: str = "UTC") -> list[Place]:
+    """Return the places that trends were collected for, by name."""
+    found = database["trends"].aggregate(
+        [
+            {"$sort": {"woeid": 1, "collected_at": -1}},
+            {"$group": {"_id": "$woeid", "place": {"$first": "$place"}}},
+            {"$sort": {"place": 1, "_id": 1}},
+        ]
+    )
+    return [Place(place["_id"], place["place"], timezones.get(place["_id"], default)) for place in found]
+
+
+def place_named(known: list[Place], name: str | None) -> Place:
+    """Return the place of that name or WOEID; without a name the only one there is."""
+    names = ", ".join(f"{place.name} ({place.woeid})" for place in known) or "none yet"
+    if name is None:
+        if len(known) == 1:
+            return known[0]
+        raise NothingKnown(f"name one of the places that trends were collected for: {names}")
+    for place in known:
+        if name.strip() == str(place.woeid) or name.strip().casefold() == place.name.casefold():
+            return place
+    raise NothingKnown(f"no trends were collected for {name!r}; places known: {names}")
+
+
+def snapshot_at(database: Database[Document], woeid: int, moment: datetime) -> Document | None:
+    """Return the newest snapshot of trends that a place had at *moment*."""
+    return database["trends"].find_one(
+        {"woeid": woeid, "collected_at": {"$lte": moment}}, sort=[("collected_at", -1)]
+    )
+
+
+def at_moment(
+    database: Database[Document], place: Place, snapshot: Document, until: datetime, hours: float
+) -> dict[Kind, Report]:
+    """Return both reports of the topics of *snapshot*: their tweets of the *hours* before *until*."""
+    topics = topics_of([snapshot])
+    since = until - timedelta(hours=hours)
+    match = {
+        "collected_at": {"$gte": since, "$lt": until},
+        "topics": {"$elemMatch": {"woeid": place.woeid, "name": {"$in": [topic.name for topic in topics]}}},
+    }
+    # A tweet collected for two of them counts once, so sums of their roll-ups would not do. One answer brings
+    # words and number of tweets, so that they agree while more tweets come in.
+    found = database["tweets"].aggregate(
+        [
+            {"$match": match},
+            {"$project": {"words": {"$concatArrays": [[{"$literal": ""}], "$words"]}}},
+            {"$unwind": "$words"},
+            {"$group": {"_id": "$words", "n": {"$sum": 1}}},
+        ],
+        allowDiskUse=True,
+    )
+    counts = {word["_id"]: word["n"] for word in found}
+    tweets = counts.pop("", 0)
+    return _both(place, since, until, tweets, topics, merge(counts))
+
+
+def over_span(
+    database: Database[Document], place: Place, since: datetime, until: datetime
+) -> dict[Kind, Report]:
+    """Return both reports of all that was trending from *since* to *until*; see :func:`rollups.counts`."""
+    before = snapshot_at(database, place.woeid, since)
+    snapshots = database["trends"].find({"woeid": place.woeid, "collected_at": {"$gte": since, "$lt": until}})
+    topics = topics_of([*([before] if before else []), *snapshots])
+    counted = rollups.counts(database, since, until, woeid=place.woeid)
+    return _both(place, since, until, counted.tweets, topics, merge(counted.words))
+
+
+def _both(
+    place: Place,
+    since: datetime,
+    until: datetime,
+    tweets: int,
+    topics: tuple[Topic, ...],
+    words: dict[str, int],
+) -> dict[Kind, Report]:
+    report = Report("words", place, since, until, tweets, topics, words)
+    volumes = {drawable(topic.name): topic.tweet_count or 0 for topic in sorted(topics, key=_by_volume)}
+    return {"words": report, "topics": replace(report, kind="topics", words=volumes)}
+
+
+def topics_of(snapshots: Iterable[Document]) -> tuple[Topic, ...]:
+    """Return the topics of some snapshots in the order of their ranks, each once."""
+    found: dict[str, Topic] = {}
+    for snapshot in snapshots:
+        for trend in snapshot["trends"]:
+            topic = Topic(trend["name"], trend["rank"], trend.get("tweet_count"))
+            known = found.get(topic.name, topic)
+            volume = max((t.tweet_count for t in (known, topic) if t.tweet_count is not None), default=None)
+            found[topic.name] = Topic(topic.name, min(known.rank, topic.rank), volume)
+    return tuple(sorted(found.values(), key=lambda topic: (topic.rank, topic.name)))
+
+
+def _by_volume(topic: Topic) -> tuple[int, int, str]:
+    return -(topic.tweet_count or 0), topic.rank, topic.name
+
+
+def names_in(words: Iterable[str], topics: Iterable[str]) -> frozenset[str]:
+    """Return those of *words* that names of *topics* are made of: nearly every tweet about them has these.
+
+    That is a name itself, with or without ``#``, each of its words, and expressions of these alone.
+    """
+    known: set[str] = set()
+    for name in topics:
+        known.update((fold(name), fold(name.lstrip("#"))))
+        known.update(fold(word) for word in name.split())
+        known.update(entry.rpartition("\t")[2] for entry in words_of({"text": name}) if " " not in entry)
+    plain = known | {name.lstrip("#") for name in known} | {f"#{name}" for name in known}
+    return frozenset(
+        word for word in words if fold(word) in plain or all(fold(part) in plain for part in word.split(" "))
+    )
+
+
+def drawable(name: str) -> str:
+    """Return a topic's name without characters that draw nothing, such as those that turn the direction."""
+    kept = "".join(c for c in name if unicodedata.category(c) not in ("Cc", "Cf", "Cs") or c in _JOINERS)
+    return " ".join(unicodedata.normalize("NFC", kept).split())
+
+
+def local(moment: datetime, zone: ZoneInfo) -> str:
+    """Return a moment as people at a place write it, with its offset from UTC: ``2026-03-01 12:00 UTC-3``."""
+    there = moment.astimezone(zone)
+    return f"{there:%Y-%m-%d %H:%M} {_offset(there)}"
+
+
+def span(since: datetime, until: datetime, zone: ZoneInfo) -> str:
+    """Return a span of time as people at a place write it; the day is said once if it is one."""
+    first, last = since.astimezone(zone), until.astimezone(zone)
+    same = (
+        "%H:%M" if first.date() == last.date() and first.utcoffset() == last.utcoffset() else "%Y-%m-%d %H:%M"
+    )
+    offset = "" if first.utcoffset() == last.utcoffset() else f" {_offset(first)}"
+    return f"{first:%Y-%m-%d %H:%M}{offset} to {last.strftime(same)} {_offset(last)}"
+
+
+def _offset(moment: datetime) -> str:
+    seconds = (moment.utcoffset() or timedelta()).total_seconds()
+    hours, minutes = divmod(round(abs(seconds) / 60), 60)
+    sign = "-" if seconds < 0 else "+"
+    return "UTC" if not seconds else f"UTC{sign}{hours}" + (f":{minutes:02}" if minutes else "")
+
+
+def moment_in(text: str, zone: ZoneInfo) -> datetime:
+    """Return the moment that *text* names in UTC; what has no offset is meant in *zone*.
+
+    ``ValueError`` if it names none. ``now``, ``2026-03-01``, ``2026-03-01 12:00`` and RFC 3339 are read.
+    """
+    if text.strip().lower() == "now":
+        return datetime.now(timezone.utc)
+    try:
+        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        raise ValueError(f"{text!r} is no time such as 2026-03-01T12:00") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(timezone.utc)

@@ -1,0 +1,50 @@
+"""Colours: one palette for light and one for dark surroundings.
+
+Every colour has a contrast of 4.5 at least against its background (WCAG 2's for text), and any two of a
+palette stay apart for eyes that lack one kind of cone. ``tests/unit/test_cloud_theme.py`` computes both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The colours of a picture."""
+
+    name: str
+    background: str
+    title: str
+    caption: str
+    tag: str  # hashtags
+    own: str  # the words that the topics themselves are made of: every tweet about them has them
+    words: tuple[str, ...]  # what everything else takes in turn; they mean nothing
+
+    def colour(self, tone: int | str) -> str:
+        """Return the colour of a word: of a kind of words by its name, of the others by their number."""
+        if tone == "tag":
+            return self.tag
+        return self.own if tone == "own" else self.words[int(tone) % len(self.words)]
+
+
+LIGHT = Theme(
+    "light",
+    background="#fbfaf7",
+    title="#1d1f2b",
+    caption="#55606e",
+    tag="#0b5fa5",
+    own="#6b7480",
+    words=("#23263b", "#c2410c", "#9513ec", "#5c2b0a"),
+)
+DARK = Theme(
+    "dark",
+    background="#14161c",
+    title="#f1f2f5",
+    caption="#a9b2bf",
+    tag="#5aa9f0",
+    own="#868f9c",
+    words=("#f4f1e8", "#f07b3c", "#b84dff", "#ffcc33"),
+)
+THEMES = (LIGHT, DARK)
+TONES = len(LIGHT.words)

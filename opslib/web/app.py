@@ -1,0 +1,97 @@
+"""The page as an ASGI application."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pymongo.errors import PyMongoError
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from opslib import __version__
+from opslib.metrics import Web
+from opslib.web import api, login, pages
+from opslib.web.gate import Gate
+from opslib.web.render import page
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from opslib.web.lake import Lake
+    from opslib.web.users import Users
+
+_LOG = logging.getLogger(__name__)
+_STATIC = Path(__file__).parent / "static"
+_KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+def create(lake: Lake, users: Users, key: bytes, metrics: Web | None = None) -> FastAPI:
+    """Return the application; *key* signs forms, and so has to outlive a restart."""
+    app = FastAPI(
+        title="Trendlake",
+        version=__version__,
+        description="What people are saying about what is trending. The page's session opens it.",
+        openapi_url="/api/openapi.json",
+        # Their pages fetch scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.lake = lake
+    app.state.users = users
+    app.state.metrics = metrics = metrics or Web()
+    app.include_router(login.router)
+    app.include_router(pages.router)
+    app.include_router(api.router)
+    app.add_api_route("/static/{name}", _static, include_in_schema=False, methods=["GET", "HEAD"])
+    app.add_exception_handler(HTTPException, _failed)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(PyMongoError, _away)
+    app.add_exception_handler(Exception, _broken)
+    app.add_middleware(Gate, users=users, key=key, metrics=metrics)
+    return app
+
+
+def _static(name: str) -> Response:
+    kind = _KINDS.get(Path(name).suffix)
+    # The names there are, not the name asked for: nothing else of the disk can be meant.
+    if kind is None or name not in {path.name for path in _STATIC.iterdir()}:
+        raise HTTPException(404)
+    return FileResponse(
+        _STATIC / name, media_type=kind, headers={"Cache-Control": "public, max-age=31536000, immutable"}
+    )
+
+
+def _error(request: Request, status: int, detail: Any, headers: Any = None) -> Response:
+    if request.url.path.startswith(("/api/", "/live/")):
+        return JSONResponse({"detail": detail}, status, headers)
+    answer = page(request, "error.html", status=status)
+    answer.status_code = status
+    answer.headers.update(headers or {})
+    return answer
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these
+    return _error(request, error.status_code, error.detail, error.headers)
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - it is registered for these
+    if request.url.path.startswith("/api/"):
+        detail = [{name: found[name] for name in ("loc", "msg", "type")} for found in error.errors()]
+        return JSONResponse({"detail": detail}, 422)
+    return _error(request, 400, "a parameter is wrong")
+
+
+def _away(request: Request, error: Exception) -> Response:
+    _LOG.warning("MongoDB did not answer %s: %s", request.url.path, str(error).split(", Timeout:")[0][:300])
+    return _error(request, 503, "MongoDB does not answer", {"Retry-After": "5"})
+
+
+def _broken(request: Request, error: Exception) -> Response:
+    del error  # Starlette raises it again, and uvicorn logs it
+    return _error(request, 500, "an error of this page")

@@ -1,0 +1,162 @@
+"""What every request passes: who it is from, whether it may come in, and the headers of each answer."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import secrets
+import time
+from contextlib import suppress
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+
+from opslib.web.viewer import Viewer
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from opslib.metrics import Web
+    from opslib.web.users import Users
+
+# The prefix keeps other hosts of the same domain from setting them, and browsers from sending them in clear.
+SESSION = "__Host-session"
+FORM = "__Host-form"
+# For everybody: to log in, to be styled while at it, and to be asked whether the page works.
+_OPEN = ("/login", "/preferences", "/health", "/robots.txt")
+_OPEN_BELOW = ("/static/",)
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "private, no-cache",
+    "Vary": "Cookie, Accept-Language",
+}
+
+
+class Gate:
+    """The ASGI middleware in front of everything."""
+
+    def __init__(self, app: ASGIApp, users: Users, key: bytes, metrics: Web) -> None:
+        self._app = app
+        self._users = users
+        self._key = key
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or pass it on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        headers = Headers(scope=scope)
+        cookies = _cookies(headers.get("cookie", ""))
+        session = cookies.get(SESSION, "")
+        form = cookies.get(FORM, "")
+        fresh = not form
+        form = form or secrets.token_urlsafe(16)
+        state = scope.setdefault("state", {})
+        state["viewer"] = Viewer.of(cookies, headers.get("accept-language", ""))
+        state["user"] = self._users.user_of(session) if session else None
+        state["session"] = session if state["user"] else ""
+        state["form_token"] = _form_token(self._key, form, state["session"])
+        status = 500
+
+        async def sent(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                answered = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    answered.setdefault(name, value)
+                if fresh and answered.get("content-type", "").startswith("text/html"):
+                    answered.append("set-cookie", cookie(FORM, form))
+            await send(message)
+
+        refused = _refusal(scope, headers, state)
+        try:
+            await (refused or self._app)(scope, receive, sent)
+        finally:
+            self._count(scope, status, time.perf_counter() - began, refused=refused is not None)
+
+    def _count(self, scope: Scope, status: int, seconds: float, *, refused: bool) -> None:
+        # Not the path, and not any method: anybody can make them up, and each would be a series.
+        route = "refused" if refused else str(getattr(scope.get("route"), "path", None) or "none")
+        method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"
+        self._metrics.requests.labels(route, method, str(status)).inc()
+        self._metrics.request_seconds.labels(route, method).observe(seconds)
+
+
+def cookie(name: str, value: str, seconds: int | None = None) -> str:
+    """Return a Set-Cookie that scripts cannot read, and that no other site's form sends along."""
+    age = "" if seconds is None else f"; Max-Age={seconds}"
+    return f"{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax{age}"
+
+
+def sent_by_own_form(request: Request, token: str) -> bool:
+    """Tell whether a form was made by this page for this session."""
+    return hmac.compare_digest(token.encode(), str(request.state.form_token).encode())
+
+
+def address_of(request: Request) -> str:
+    """Return the network a request is from, as attempts to log in are counted by.
+
+    Whoever has one IPv6 address has the other 2^64 of its network as well.
+    """
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host[:64]
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
+def _cookies(header: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for part in header[:8192].split(";"):
+        # One at a time: what the library cannot read is only itself left out.
+        with suppress(CookieError):
+            found.update({name: morsel.value for name, morsel in SimpleCookie(part.strip()).items()})
+    return found
+
+
+def _form_token(key: bytes, form: str, session: str) -> str:
+    return hmac.new(key, f"{form}|{session}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+
+
+def _refusal(scope: Scope, headers: Headers, state: dict[str, Any]) -> Response | None:
+    """Return the answer to a request that may not come in."""
+    path: str = scope["path"]
+    if scope["method"] not in ("GET", "HEAD", "OPTIONS") and not _from_here(headers):
+        return PlainTextResponse("This form was sent by another site.", 403)
+    if state["user"] or path in _OPEN or path.startswith(_OPEN_BELOW):
+        return None
+    if path.startswith(("/api/", "/live/")):
+        return JSONResponse({"detail": "log in first"}, 401)
+    wanted = path + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
+    return RedirectResponse(f"/login?next={quote(wanted, safe='/')}", 303)
+
+
+def _from_here(headers: Headers) -> bool:
+    """Tell by the headers that only browsers set whether a form is one of this page."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == headers.get("host")

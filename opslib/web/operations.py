@@ -1,0 +1,164 @@
+"""What Operations shows: figures and plots of what `opslib stats record` keeps in ``ops_stats``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Callable
+
+from opslib.web.plots import Plot, Series, binned, nice_ceiling, nice_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from zoneinfo import ZoneInfo
+
+    from opslib.web.lake import Document, Lake
+    from opslib.web.viewer import Viewer
+
+# A plot has about a hundred points, however long the time is.
+_STEPS = {1: 1, 6: 5, 24: 15, 168: 120}
+HOURS = tuple(_STEPS)
+_MOST_LANGUAGES = 5
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What was spent today and what is left, of one thing; ``share`` is what is spent of both."""
+
+    key: str
+    spent: float
+    left: float | None
+
+    @property
+    def share(self) -> float | None:
+        """Return the part that is spent; ``None`` without a limit."""
+        whole = self.spent + (self.left or 0)
+        return None if self.left is None else (self.spent / whole if whole else 0.0)
+
+
+def look(lake: Lake, viewer: Viewer, hours: int, zone: ZoneInfo) -> dict[str, Any]:
+    """Return figures and plots of the last *hours*, one of 1, 6, 24 and 168."""
+    step = timedelta(minutes=_STEPS[hours])
+    end = datetime.now(timezone.utc)
+    # Whole minutes, and the running one left out: it would look like a fall.
+    until = end.replace(second=0, microsecond=0)
+    draw = _Drawer(viewer, zone, until - timedelta(hours=hours), until, step, hours)
+    tweets = lake.stats("tweets", draw.since, draw.until)
+    lag = lake.stats("lag", draw.since, draw.until)
+    return {
+        "newest": tweets[-1]["at"] if tweets else None,
+        "figures": _figures(tweets, lag),
+        "plots": [
+            *([draw.rates(tweets)] if tweets else []),
+            *([draw.delay(tweets, "delay_collected"), draw.delay(tweets, "delay_stored")] if tweets else []),
+            *([draw.lag(lag)] if lag else []),
+            *([draw.dead_letters(tweets)] if tweets else []),
+        ],
+        "languages_of": _languages(tweets, viewer),
+        "budget": _budget(lake.newest_stats("budget")),
+    }
+
+
+def _figures(tweets: list[Document], lag: list[Document]) -> dict[str, float | None]:
+    recent = tweets[-5:]
+    waiting = sum((lag[-1].get("groups") or {}).values()) if lag else None
+    return {
+        "rate": sum(minute["tweets"] for minute in recent) / len(recent) if recent else None,
+        "total": sum(minute["tweets"] for minute in tweets) if tweets else None,
+        "lag": waiting,
+        "delay": _quantile(recent, "delay_stored"),
+        "dead_letters": sum(minute.get("dead_letters") or 0 for minute in tweets) if tweets else None,
+    }
+
+
+def _quantile(minutes: list[Document], name: str, quantile: str = "p95") -> float | None:
+    found = [value for minute in minutes if (value := (minute.get(name) or {}).get(quantile)) is not None]
+    return max(found, default=None)
+
+
+def _languages(tweets: list[Document], viewer: Viewer) -> list[tuple[str, int, float]]:
+    counts: Counter[str] = Counter()
+    for minute in tweets:
+        counts.update(minute.get("languages") or {})
+    total = sum(counts.values()) or 1
+    common = counts.most_common(_MOST_LANGUAGES)
+    shown = [(viewer.language_name(code), number) for code, number in common]
+    others = sum(counts.values()) - sum(number for _, number in common)
+    if others:
+        shown.append((viewer.text("language.others"), others))
+    return [(name, number, number / total) for name, number in shown]
+
+
+def _budget(newest: Document | None) -> list[Budget]:
+    if newest is None:
+        return []
+    today, left = newest.get("today") or {}, newest.get("left") or {}
+    return [
+        Budget(key, today[key], left.get(key)) for key in ("usd", "resources") if today.get(key) is not None
+    ]
+
+
+class _Drawer:
+    """Makes the plots of one look."""
+
+    def __init__(
+        self, viewer: Viewer, zone: ZoneInfo, since: datetime, until: datetime, step: timedelta, hours: int
+    ) -> None:
+        self._viewer = viewer
+        self._zone = zone
+        self._step = step
+        self._hours = hours
+        self.since = since
+        self.until = until
+
+    def rates(self, tweets: list[Document]) -> tuple[str, Plot]:
+        points = self._binned(((m["at"], m["tweets"]) for m in tweets), lambda found: sum(found) / len(found))
+        return "operations.rates", self._plot("operations.rates", [("tweets", points)], style="area")
+
+    def delay(self, tweets: list[Document], name: str) -> tuple[str, Plot]:
+        series = []
+        for quantile, title in (("p50", "operations.half"), ("p95", "operations.most")):
+            known = ((m["at"], (m.get(name) or {}).get(quantile)) for m in tweets)
+            series.append((title, self._binned(((at, v) for at, v in known if v is not None), max)))
+        title = f"operations.{name}"
+        return title, self._plot(title, series, self._viewer.duration, nice=nice_duration)
+
+    def lag(self, lag: list[Document]) -> tuple[str, Plot]:
+        groups = sorted({group for minute in lag for group in minute.get("groups") or {}})
+        series = []
+        for group in groups:
+            known = ((m["at"], (m.get("groups") or {}).get(group)) for m in lag)
+            series.append((group, self._binned(((at, v) for at, v in known if v is not None), max)))
+        return "operations.lag", self._plot("operations.lag", series, named=True)
+
+    def dead_letters(self, tweets: list[Document]) -> tuple[str, Plot]:
+        points = self._binned(((m["at"], m.get("dead_letters") or 0) for m in tweets), sum)
+        plot = self._plot("operations.dead_letters", [("operations.dead_letters", points)], style="bars")
+        return "operations.dead_letters", plot
+
+    def _binned(self, points: Iterable[tuple[datetime, float]], join: Callable[[list[float]], float]) -> Any:
+        return binned(points, self.since, self.until, self._step, join)
+
+    def _plot(
+        self,
+        title: str,
+        series: list[tuple[str, Any]],
+        number: Callable[[float], str] | None = None,
+        *,
+        style: str = "lines",
+        named: bool = False,
+        nice: Callable[[float], float] = nice_ceiling,
+    ) -> Plot:
+        pattern = "E HH:mm" if self._hours > 24 else "HH:mm"
+        return Plot(
+            self._viewer.text(title),
+            [Series(name if named else self._viewer.text(name), points) for name, points in series],
+            self.since,
+            self.until,
+            self._zone,
+            number or self._viewer.short,
+            lambda at: self._viewer.moment(at, self._zone, pattern),
+            style=style,
+            nice=nice,
+        )

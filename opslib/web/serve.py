@@ -1,0 +1,104 @@
+"""Running the page: on the socket that systemd hands over, on one of its own, or on a loopback port."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from opslib import metrics
+from opslib.settings import Settings, SettingsError, has_credential, secret
+from opslib.sink.notify import notify
+from opslib.web.app import create
+from opslib.web.lake import Lake
+from opslib.web.users import Users
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_LOG = logging.getLogger(__name__)
+_SERVER_SELECTION_MILLISECONDS = 3_000
+_FIRST_DESCRIPTOR = 3  # sd_listen_fds(3)
+# What is being answered when the page is to end is answered first, for so long.
+_GOODBYE_SECONDS = 10
+
+
+def users_of(settings: Settings) -> Users:
+    """Open the file with the users."""
+    return Users(settings.web.state / "users.sqlite", settings.web.session_hours * 3600)
+
+
+def listen(path: Path | None, host: str, port: int) -> socket.socket:
+    """Return the socket to serve on: that of systemd, or one at *path*, or else *host* and *port*."""
+    if os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS") == "1":
+        return socket.socket(fileno=_FIRST_DESCRIPTOR)
+    if path is None:
+        # Passwords and cookies are not to be seen on a network: TLS is the business of a server in front.
+        if host not in ("127.0.0.1", "::1", "localhost"):
+            raise SettingsError(f"--host {host}: without TLS the page is served on loopback alone")
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(path))
+    path.chmod(0o660)
+    return listening
+
+
+def run(settings: Settings, listening: socket.socket) -> None:
+    """Serve the page until SIGTERM or SIGINT."""
+    registry = CollectorRegistry()
+    figures = metrics.Web(registry)
+    shown = metrics.serve(registry, settings.web.metrics_port, "web.metrics_port")
+    client = settings.mongodb.client(
+        appname="opslib-web",
+        serverSelectionTimeoutMS=_SERVER_SELECTION_MILLISECONDS,
+        readPreference="primaryPreferred",
+    )
+    users = users_of(settings)
+    # Without a key of the host, forms that are open when the page restarts have to be sent twice.
+    key = secret("web_key").encode() if has_credential("web_key") else secrets.token_bytes(32)
+    app = create(Lake(client[settings.mongodb.database]), users, key, figures)
+    behind = listening.family == socket.AF_UNIX
+    config = uvicorn.Config(
+        app,
+        # On a Unix socket there is only the server in front, which says whom it asks for.
+        proxy_headers=behind,
+        forwarded_allow_ips="*" if behind else None,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=_GOODBYE_SECONDS,
+        lifespan="off",
+    )
+    # Once it has ended, uvicorn hands on the signal that ended it.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    try:
+        _Server(config).run(sockets=[listening])
+    finally:
+        users.close()
+        client.close()
+        if shown is not None:
+            shown.close()
+
+
+class _Server(uvicorn.Server):
+    """Tells systemd how it is."""
+
+    async def startup(self, sockets: Iterable[socket.socket] | None = None) -> None:
+        await super().startup(sockets=list(sockets or ()))
+        notify(READY="1", STATUS="serving")
+        _LOG.info("started")
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        notify(STOPPING="1")
+        await super().shutdown(sockets=sockets)
+        _LOG.info("stopped")

@@ -1,0 +1,128 @@
+"""How one reader sees the page: language, light or dark, and how numbers and moments are written for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone, tzinfo
+from typing import TYPE_CHECKING, Any
+
+from babel import Locale, negotiate_locale
+from babel.core import UnknownLocaleError
+from babel.dates import format_datetime, format_timedelta
+from babel.numbers import format_compact_decimal, format_decimal
+
+from opslib.web.strings import STRINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LANGUAGES = {"en": "English", "pt": "Português"}
+THEMES = ("auto", "light", "dark")
+_LOCALES = {"en": Locale("en"), "pt": Locale("pt", "BR")}
+_COLUMNS = {"en": 0, "pt": 1}
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """A reader's choices, made by cookies or else by their browser."""
+
+    language: str
+    theme: str
+    chose_theme: bool = False
+
+    @classmethod
+    def of(cls, cookies: Mapping[str, str], accept_language: str) -> Viewer:
+        """Return what a request's cookies and its ``Accept-Language`` ask for."""
+        language = cookies.get("language", "")
+        if language not in LANGUAGES:
+            wanted = [part.partition(";")[0].strip() for part in _by_weight(accept_language)]
+            found = negotiate_locale([name.split("-")[0].lower() for name in wanted], list(LANGUAGES))
+            language = found or "en"
+        theme = cookies.get("theme", "")
+        return cls(language, theme if theme in THEMES else "auto")
+
+    @property
+    def locale(self) -> Locale:
+        """Return Babel's locale."""
+        return _LOCALES[self.language]
+
+    @property
+    def html_lang(self) -> str:
+        """Return the language as HTML names it."""
+        return str(self.locale).replace("_", "-")
+
+    def text(self, key: str, **values: Any) -> str:
+        """Return the string *key* in the reader's language, with *values* put in.
+
+        A string with two forms, parted by ``|``, is chosen by the value ``n``.
+        """
+        text = STRINGS[key][_COLUMNS[self.language]]
+        if "|" in text:
+            one, many = text.split("|")
+            text = one if values.get("n") == 1 else many
+        shown = {
+            name: self.number(value) if isinstance(value, (int, float)) else value
+            for name, value in values.items()
+        }
+        return text.format(**shown)
+
+    def number(self, value: float) -> str:
+        """Return a number with at most two decimals, fewer where it is large."""
+        if abs(value) >= 100 or float(value).is_integer():
+            return str(format_decimal(round(value), locale=self.locale))
+        return str(format_decimal(round(value, 1 if abs(value) >= 10 else 2), locale=self.locale))
+
+    def short(self, value: float) -> str:
+        """Return a number that fits beside an axis, such as 12K."""
+        if abs(value) < 1000:
+            return self.number(value)
+        return str(format_compact_decimal(value, locale=self.locale, fraction_digits=1))
+
+    def duration(self, seconds: float) -> str:
+        """Return a length of time in the unit that suits it: 0.4 s, 12 min, 3 h."""
+        for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+            if seconds >= size:
+                return f"{self.number(round(seconds / size, 1))} {unit}"
+        return f"{self.number(round(seconds, 1))} s"
+
+    def money(self, dollars: float) -> str:
+        """Return US dollars to the cent."""
+        return f"US$ {format_decimal(round(dollars, 2), format='#,##0.00', locale=self.locale)}"
+
+    def moment(self, at: datetime, zone: tzinfo, pattern: str = "d MMM y, HH:mm") -> str:
+        """Return a moment on the clock of *zone*."""
+        return str(format_datetime(at, pattern, tzinfo=zone, locale=self.locale))
+
+    def span(self, since: datetime, until: datetime, zone: tzinfo) -> str:
+        """Return from when until when, naming a day that is the same once."""
+        same = since.astimezone(zone).date() == until.astimezone(zone).date()
+        end = self.moment(until, zone, "HH:mm ZZZZ" if same else "d MMM y, HH:mm ZZZZ")
+        return self.text("span.between", since=self.moment(since, zone), until=end)
+
+    def ago(self, at: datetime, now: datetime | None = None) -> str:
+        """Return how long ago a moment was."""
+        # Another host's clock may be ahead of this one's.
+        past = max(timedelta(seconds=1), (now or datetime.now(timezone.utc)) - at)
+        return str(format_timedelta(-past, add_direction=True, locale=self.locale))
+
+    def language_name(self, code: str) -> str:
+        """Return what a language is called, by the code that X gives it."""
+        if code in ("und", "zxx") or code.startswith("q"):
+            return self.text("language.unknown")
+        try:
+            name = Locale.parse({"in": "id", "iw": "he"}.get(code, code)).get_display_name(self.locale)
+        except (UnknownLocaleError, ValueError):
+            return code[:20]
+        return str(name or code)
+
+
+def _by_weight(header: str) -> list[str]:
+    """Return the parts of an ``Accept-Language``, the most wanted first."""
+
+    def weight(part: str) -> float:
+        try:
+            return -float(part.partition(";q=")[2] or 1)
+        except ValueError:
+            return 0.0
+
+    return sorted(header[:1000].split(","), key=weight)

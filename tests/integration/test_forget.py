@@ -1,0 +1,278 @@
+"""Forgetting with the real MongoDB and the real sink, and the recheck against the local X API."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import services
+from bson.int64 import Int64
+from pymongo.errors import OperationFailure
+from test_rollups import NO_WAIT, recounted, stored, write
+from unit.local_x import Ten, local_x, serving
+
+from opslib import message
+from opslib.store import rollups
+from opslib.store.documents import tweet_document
+from opslib.store.forget import Asked, Forgotten, Taken, Wanted, forget
+
+if TYPE_CHECKING:
+    from conftest import Lake
+
+NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone.utc)
+ASKED = Asked("a test", "to see it go")
+
+
+@dataclass
+class Account:
+    """The database as the account opslib-forget sees it."""
+
+    lake: Lake
+
+    def __enter__(self) -> Any:
+        servers = self.lake.servers
+        account = ("opslib-forget", services.PASSWORD)
+        self._client = services.mongodb_client(servers.mongodb.port, servers.authority.ca, account)
+        return self._client[self.lake.name]
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+
+def forgotten(lake: Lake, wanted: Wanted, **options: Any) -> Taken:
+    total = Taken()
+    with Account(lake) as database:
+        for part in forget(database, wanted, ASKED, **options):
+            total.add(part)
+    return total
+
+
+def tweet(number: int, author: str = "42", name: str | None = None, **fields: Any) -> dict[str, Any]:
+    """Return the message of one tweet, collected so many minutes past noon."""
+    data = {"id": str(number), "text": f"gol número {number}", "author_id": author, **fields}
+    collected_at = NOON + dt.timedelta(minutes=number % 50)
+    sent = message.tweet_message(data, None, "Gol", 23424768, "Gol", collected_at)
+    return {**sent, "author": {"id": author, "username": name}} if name else sent
+
+
+def by(author: str, number: int, **fields: Any) -> dict[str, Any]:
+    return tweet_document(tweet(number, author, f"name{author}", **fields))
+
+
+def retweet(number: int, original: int, text: str = "RT @somebody: o texto") -> dict[str, Any]:
+    reference = [{"type": "retweeted", "id": str(original)}]
+    return by("99", number, text=text, referenced_tweets=reference)
+
+
+def test_a_tweet_goes_with_its_retweets_and_roll_ups_equal_a_recount(lake: Lake) -> None:
+    chance = random.Random(4)  # noqa: S311 - not a secret
+    some = [
+        {
+            **by("42", number),
+            "words": chance.sample(["gol", "rio", "sol"], 2),
+            "words_version": 0,
+            "collected_at": NOON + dt.timedelta(minutes=chance.randrange(3000)),
+        }
+        for number in range(1, 60)
+    ]
+    quote = by("8", 70, referenced_tweets=[{"type": "quoted", "id": "5"}])
+    write(lake.database, *some, retweet(71, 5), retweet(72, 6), quote)
+    rollups.refresh(lake.database, settle=NO_WAIT)
+
+    dry = forgotten(lake, Wanted(dict.fromkeys((5, 17, 4711), "asked")), dry_run=True)
+    assert dry == Taken(noted=3, tweets=2, retweets=1)
+    assert lake.ids() >= {5, 17, 71}
+    assert lake.database.audit.count_documents({}) == lake.database.forgotten.count_documents({}) == 0
+
+    assert forgotten(lake, Wanted(dict.fromkeys((5, 17, 4711), "asked"))) == dry
+    assert lake.ids() == {*range(1, 60), 70, 72} - {5, 17}
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    assert stored(lake.database) == recounted(lake.database)
+    noted = {one["_id"]: one["reason"] for one in lake.database.forgotten.find()}
+    assert noted == dict.fromkeys((5, 17, 4711, 71), "asked")
+
+
+def test_doing_it_again_changes_nothing_and_writes_no_further_line(lake: Lake) -> None:
+    write(lake.database, by("7", 1), by("8", 2))
+    wanted = Wanted({2: "deleted"}, {"7": "asked"})
+    assert forgotten(lake, wanted) == Taken(noted=2, tweets=2)
+    before = {name: list(lake.database[name].find()) for name in ("audit", "forgotten", "forgotten_authors")}
+    assert forgotten(lake, wanted) == Taken()
+    assert before == {name: list(lake.database[name].find()) for name in before}
+    reasons = {one["_id"]: one["reason"] for one in lake.database.forgotten.find()}
+    assert reasons == {1: "asked", 2: "deleted"}
+
+
+def test_an_author_goes_with_retweets_that_only_name_them(lake: Lake) -> None:
+    write(
+        lake.database,
+        by("7", 1),
+        by("7", 2),
+        by("8", 3),
+        retweet(4, 2),
+        retweet(5, 4711, "RT @NAME7: nunca guardado"),
+        retweet(6, 4712, "RT @name77: outra pessoa"),
+    )
+    assert forgotten(lake, Wanted(authors={"7": "asked"})) == Taken(noted=1, tweets=2, retweets=2)
+    assert lake.ids() == {3, 6}
+    assert lake.database.forgotten_authors.find_one()["names"] == ["name7"]
+
+
+def test_the_audit_says_who_when_what_and_why_and_no_job_can_change_it(lake: Lake) -> None:
+    write(lake.database, by("7", 1))
+    forgotten(lake, Wanted({1: "protected"}))
+    asked, taken = lake.database.audit.find().sort("_id")
+    for line in (asked, taken):
+        assert (line["who"], line["why"], line["reasons"]) == ("a test", "to see it go", ["protected"])
+        assert line["tweets"] == [1]
+    assert taken["taken"] == {"tweets": 1, "retweets": 0}
+    with Account(lake) as database:
+        for change in (
+            lambda: database.audit.delete_many({}),
+            lambda: database.audit.update_many({}, {"$set": {"who": "nobody"}}),
+            lambda: database.tweets.insert_one({}),
+        ):
+            with pytest.raises(OperationFailure, match="not authorized"):
+                change()
+
+
+def test_only_pictures_whose_span_covers_it_go(lake: Lake) -> None:
+    write(lake.database, by("7", 1), by("7", 40))  # collected at 12:01 and 12:40
+    minute = dt.timedelta(minutes=1)
+    lake.database.command("collMod", "clouds", validator={})
+    for name, first, last in (
+        ("before", -60, 0),
+        ("of both", -60, 45),
+        ("between", 10, 30),
+        ("after", 41, 60),
+    ):
+        lake.database.clouds.insert_one(
+            {"_id": name, "since": NOON + first * minute, "until": NOON + last * minute}
+        )
+    assert forgotten(lake, Wanted({1: "asked", 40: "asked"})).clouds == 1
+    assert sorted(lake.database.clouds.distinct("_id")) == ["after", "before", "between"]
+
+
+def test_kafka_does_not_bring_it_back(lake: Lake) -> None:
+    of_author = tweet(3, "7", "sete")
+    retweets = tweet(4, text="RT @x: a", referenced_tweets=[{"type": "retweeted", "id": "1"}])
+    names = tweet(5, text="RT @Sete: nunca guardado")
+    lake.send(tweet(1), tweet(2), of_author)
+    lake.start_sink()
+    lake.wait_for_commit()
+    assert lake.ids() == {1, 2, 3}
+    lake.log_in("opslib-forget")
+    done = lake.opslib("forget", "1", "--author", "7", "--why", "a letter", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"noted": 2, "tweets": 2, "retweets": 0, "clouds": 0, "dry_run": False}
+    assert lake.ids() == {2}
+    assert "letter" in lake.database.audit.find_one()["why"]
+
+    lake.send(tweet(1), tweet(2), of_author, retweets, names, tweet(6))
+    lake.wait_for_commit()
+    assert lake.ids() == {2, 6}
+    assert lake.dead_letters() == []
+    services.wait_until("the sink tells what it left out", lambda: "forgotten=4" in lake.log(), 15)
+
+
+def test_what_the_sink_asks_is_answered_for_a_whole_batch(lake: Lake) -> None:
+    forgotten(lake, Wanted({1: "asked"}, {"7": "asked"}))
+    asked = Forgotten(lake.database)
+    assert asked.of({}) == set()
+    batch = {one["_id"]: one for one in (by("8", 1), by("7", 2), by("8", 3), retweet(4, 1), retweet(5, 3))}
+    assert asked.of(batch) == {1, 2, 4}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--why", "x"], "say what is to be forgotten"),
+        (["12x", "--why", "x"], "neither the id of a post nor a link"),
+        (["--author", "@name", "--why", "x"], "names change hands"),
+        (["1"], "--why"),
+    ],
+)
+def test_a_wrong_call_is_told_from_a_failure(lake: Lake, arguments: list[str], said: str) -> None:
+    done = lake.opslib("forget", *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_ids_and_links_are_read_from_a_file(lake: Lake) -> None:
+    write(lake.database, by("7", 1), by("7", 2), by("7", 3))
+    lake.log_in("opslib-forget")
+    file = lake.folder / "ids"
+    file.write_text("1\n\n# a comment\nhttps://x.com/name7/status/3?s=20  # a link\n")
+    done = lake.opslib("forget", "--from", str(file), "--why", "x", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("2 stored tweets, 0 retweets of them and 0 pictures would be taken out")
+    file.write_text("1\nx\n")
+    done = lake.opslib("forget", "--from", str(file), "--why", "x", "--dry-run")
+    assert done.returncode == 2
+    assert "line 2" in done.stderr
+
+
+def recheck(lake: Lake, url: str, *arguments: str, **settings: str) -> Any:
+    lake.log_in("opslib-forget")
+    lake.put("x_token", "right")
+    extra = {f"OPSLIB_RECHECK__{name.upper()}": value for name, value in settings.items()}
+    return lake.opslib(
+        "recheck", "--format", "json", *arguments,
+        OPSLIB_X__BASE_URL=url, OPSLIB_RECHECK__BUDGET_FILE=str(lake.folder / "budget"), **extra,
+    )  # fmt: skip
+
+
+def test_what_is_gone_from_x_is_forgotten_with_its_reason_and_the_rest_stays(lake: Lake) -> None:
+    with serving(local_x(Ten())) as x:
+        ids = sorted(map(int, x.ledger()["offered"]))
+        write(lake.database, *({**by("500", 1), "_id": Int64(id_)} for id_ in ids))
+        x.send("POST", "/_control/tweets/delete", {"ids": [str(ids[1])]})
+        x.send("POST", "/_control/tweets/protect", {"ids": [str(ids[2])]})
+        x.send("POST", "/_control/tweets/edit", {"id": str(ids[3]), "text": "mudou"})
+        x.faults(next=[{"route": "lookup", "fault": "503", "times": 1}])
+
+        dry = json.loads(recheck(lake, x.url, "--dry-run").stdout)
+        assert (dry["asked"], dry["there"], dry["unanswered"]) == (10, 7, 0)
+        assert dry["gone"] == {"deleted": 1, "protected": 1, "edited": 1}
+        assert len(lake.ids()) == 10
+
+        # A post read again on the same day is free, and those that are gone were never charged.
+        assert lake.database.rechecks.count_documents({}) == 0
+        done = recheck(lake, x.url)
+        found = json.loads(done.stdout)
+        assert found["gone"] == dry["gone"], done.stderr
+        assert found["spent_today_usd"] == x.ledger()["charged"]["usd"] == 0.04
+        assert lake.ids() == set(ids) - set(ids[1:4])
+        reasons = {one["_id"]: one["reason"] for one in lake.database.forgotten.find()}
+        assert reasons == {ids[1]: "deleted", ids[2]: "protected", ids[3]: "edited"}
+
+
+def test_a_recheck_goes_on_where_the_budget_ended_the_last_one(lake: Lake) -> None:
+    with serving(local_x(Ten())) as x:
+        ids = sorted(map(int, x.ledger()["offered"]))
+        write(lake.database, *({**by("500", 1), "_id": Int64(id_)} for id_ in ids))
+        first = json.loads(recheck(lake, x.url, usd_day="0.02").stdout)
+        assert first["asked"] == 4
+        assert "budget of money for a day" in first["stopped"]
+        assert sorted(x.ledger()["looked_up"]) == sorted(map(str, ids[:4]))
+        second = json.loads(recheck(lake, x.url, usd_day="1").stdout)
+        assert second["asked"] == 10
+        assert set(x.ledger()["looked_up"]) == set(map(str, ids))
+
+
+def test_x_is_not_believed_that_nearly_everything_is_gone(lake: Lake) -> None:
+    write(lake.database, *(by("500", number) for number in range(1, 40)))
+    with serving(local_x()) as x:
+        done = recheck(lake, x.url)
+        assert done.returncode == 1
+        assert "39 of 39 posts are gone" in done.stderr
+        assert len(lake.ids()) == 39
+        assert lake.database.forgotten.count_documents({}) == 0
+        x.faults(next=[{"route": "lookup", "fault": "429", "times": 1}])
+        limited = recheck(lake, x.url)
+        assert limited.returncode == 0, limited.stderr
+        assert "rate limit" in json.loads(limited.stdout)["stopped"]

@@ -1,0 +1,345 @@
+"""The page on a real MongoDB, served by itself as its user would start it, and read as its account may."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests  # noqa: TC002 - fixtures
+import schemathesis
+import seeded
+from hypothesis import HealthCheck, settings
+from page import PASSWORD, Page
+from pymongo.errors import OperationFailure
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+from seeded import BRAZIL, HOSTILE, RIO
+
+from opslib import message
+from opslib.store import rollups
+from opslib.words import merge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHECKS = [
+    schemathesis.checks.not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+    unsupported_method,
+]
+
+
+@pytest.fixture(scope="module")
+def session(page: Page) -> Iterator[requests.Session]:
+    session = page.session()
+    yield session
+    session.close()
+
+
+def get(page: Page, session: requests.Session, path: str, status: int = 200, **options: Any) -> Any:
+    answer = session.get(page.url + path, timeout=20, **options)
+    assert answer.status_code == status, answer.text[:2000]
+    return answer
+
+
+# ---- pages
+
+
+def test_now_shows_the_newest_cloud_and_what_is_rising(page: Page, session: requests.Session) -> None:
+    newest = page.database.clouds.find_one({"woeid": BRAZIL, "kind": "words"}, sort=[("until", -1)])
+    html = get(page, session, f"/?place={BRAZIL}").text
+    assert f"/clouds/{newest['_id']}/light.svg" in html
+    assert f"{newest['tweets']:,} tweets" in html
+    assert newest["words"][0]["word"] in html
+    assert "#Carnaval" in html
+    assert "63 people" in html
+    html = get(page, session, f"/?place={BRAZIL}&minutes=60&kind=topics").text
+    assert f"/clouds/{newest['_id'].replace(':words', ':topics')}/light.svg" in html
+    assert "723 people" in html
+
+
+def test_pages_are_in_the_readers_language_and_the_places_time(page: Page, session: requests.Session) -> None:
+    portuguese = {"Accept-Language": "pt-BR"}
+    newest = page.database.clouds.find_one({"woeid": BRAZIL, "kind": "words"}, sort=[("until", -1)])
+    local = newest["until"] - timedelta(hours=3)  # São Paulo has had no summer time since 2019
+    html = get(page, session, f"/?place={BRAZIL}", headers=portuguese).text
+    assert "O que dizem agora" in html
+    assert f"{local:%H:%M} GMT-03:00" in html
+
+
+def test_places_without_a_cloud_say_what_to_do(page: Page, session: requests.Session) -> None:
+    html = get(page, session, f"/?place={RIO}").text
+    assert "There is no cloud yet" in html
+    assert "opslib doctor" in html
+    get(page, session, "/?place=1", 404)
+
+
+def test_history_has_every_cloud_of_a_day_without_any_script(page: Page, session: requests.Session) -> None:
+    chosen = {"woeid": BRAZIL, "kind": "words"}
+    clouds = list(page.database.clouds.find(chosen, {"until": 1}, sort=[("until", 1)]))
+    seen = set()
+    path = f"/clouds/{clouds[-1]['_id']}"
+    for _ in range(len(clouds)):
+        html = get(page, session, path).text
+        seen |= set(re.findall(r'data-id="([^"]+)"', html))
+        before = re.search(r'rel="prev" href="([^"]+)"', html)
+        if before is None:
+            break
+        path = before.group(1)
+    assert seen == {cloud["_id"] for cloud in clouds}
+
+
+def test_history_finds_the_cloud_that_was_there_at_a_time(page: Page, session: requests.Session) -> None:
+    clouds = list(page.database.clouds.find({"woeid": BRAZIL, "kind": "words"}, {"until": 1}))
+    wanted = sorted(clouds, key=lambda cloud: cloud["until"])[-2]
+    local = wanted["until"] - timedelta(hours=3) + timedelta(minutes=5)
+    html = get(page, session, f"/history?place={BRAZIL}&day={local:%Y-%m-%d}&at={local:%H:%M}").text
+    assert f'data-cloud="{wanted["_id"]}"' in html
+    for wrong in ("day=2026-02-30", "day=x", "day=9999-12-31", "at=25:00", "day=2026-01-01&at=x"):
+        get(page, session, f"/history?{wrong}", 404)
+
+
+def test_a_topic_has_its_words_course_languages_and_tweets(page: Page, session: requests.Session) -> None:
+    name = page.database.tweets.find_one(
+        {"topics.woeid": BRAZIL, "collected_at": {"$gte": page.day_begins()}, "topics.name": re.compile("^#")}
+    )["topics"][0]["name"]
+    since, until = page.day_begins(), page.day_begins() + timedelta(days=1)
+    counts = rollups.counts(page.database, since, until, woeid=BRAZIL, topic=name)
+    assert counts.tweets
+    day = f"{since - timedelta(hours=3):%Y-%m-%d}"
+    html = get(page, session, "/topic", params={"name": name, "place": BRAZIL, "day": day}).text
+    assert f"{counts.tweets} tweet" in html
+    word = next(iter(merge(counts.words)))
+    assert word in html
+    assert 'class="area series-0"' in html
+    assert "Portuguese" in html
+    about = {"collected_at": {"$gte": since}, "topics": {"$elemMatch": {"name": name, "woeid": BRAZIL}},
+             "referenced_tweets.type": {"$ne": "retweeted"}}  # fmt: skip
+    newest = page.database.tweets.find_one(about, sort=[("collected_at", -1)])
+    assert f"https://x.com/{newest['author']['username']}/status/{newest['_id']}" in html
+    assert "View on X" in html
+    nothing = get(page, session, "/topic", params={"name": "#Nobody", "place": BRAZIL}).text
+    assert "Nothing was collected about this" in nothing
+
+
+def test_topics_are_listed_by_rank(page: Page, session: requests.Session) -> None:
+    snapshot = page.database.trends.find_one({"woeid": RIO}, sort=[("collected_at", -1)])
+    html = get(page, session, f"/topics?place={RIO}").text
+    places = [html.index(f"<bdi>{trend['name']}</bdi>") for trend in snapshot["trends"]]
+    assert places == sorted(places)
+
+
+def test_operations_show_figures_plots_and_the_budget(page: Page, session: requests.Session) -> None:
+    for hours in (1, 6, 24, 168):
+        html = get(page, session, f"/operations?hours={hours}").text
+        assert html.count('class="plot plot-wide"') == 5
+        assert "US$ 2.31, US$ 2.69 left" in html
+        assert "trendlake-speed" in html
+    get(page, session, "/operations?hours=2", 400)
+
+
+# ---- pictures and /api
+
+
+def test_pictures_are_kept_by_browsers_and_run_nothing(page: Page, session: requests.Session) -> None:
+    cloud = page.database.clouds.find_one({"kind": "words"})
+    variants = {
+        "light.svg": ("svg", "image/svg+xml"),
+        "dark.svg": ("svg_dark", "image/svg+xml"),
+        "picture.png": ("png", "image/png"),
+    }
+    for name, (field, kind) in variants.items():
+        path = f"/clouds/{cloud['_id']}/{name}"
+        answer = get(page, session, path)
+        assert answer.content == cloud[field]
+        assert answer.headers["Content-Type"] == kind
+        assert "sandbox" in answer.headers["Content-Security-Policy"]
+        assert "script-src" not in answer.headers["Content-Security-Policy"]
+        again = get(page, session, path, 304, headers={"If-None-Match": answer.headers["ETag"]})
+        assert again.content == b""
+    get(page, session, f"/clouds/{cloud['_id']}/other.svg", 404)
+    get(page, session, "/clouds/nothing/light.svg", 404)
+
+
+def test_a_picture_that_was_drawn_anew_is_sent_again(page: Page, session: requests.Session) -> None:
+    cloud = page.database.clouds.find_one({"kind": "topics"})
+    path = f"/clouds/{cloud['_id']}/light.svg"
+    tag = get(page, session, path).headers["ETag"]
+    again = {"$set": {"rendered_at": cloud["rendered_at"] + timedelta(minutes=1), "svg": b"<svg/>"}}
+    page.database.clouds.with_options().update_one(
+        {"_id": cloud["_id"]}, again, bypass_document_validation=True
+    )
+    assert get(page, session, path, headers={"If-None-Match": tag}).content == b"<svg/>"
+
+
+def test_the_api_says_what_the_lake_holds(page: Page, session: requests.Session) -> None:
+    places = get(page, session, "/api/places").json()
+    assert {"woeid": BRAZIL, "name": "Brasil", "timezone": "America/Sao_Paulo"} in places
+    newest = get(page, session, f"/api/clouds/newest?woeid={BRAZIL}").json()
+    stored = page.database.clouds.find_one({"_id": newest["id"]})
+    assert newest["words"] == stored["words"]
+    assert get(page, session, newest["pictures"]["light"]).content == stored["svg"]
+    assert get(page, session, newest["url"])
+    assert get(page, session, f"/api/clouds/{newest['id']}").json() == newest
+    listed = get(
+        page, session, f"/api/clouds?woeid={BRAZIL}&since={message.stamp(page.until - timedelta(hours=9))}"
+    )
+    assert newest["id"] in [cloud["id"] for cloud in listed.json()]
+    window = get(page, session, "/api/trending?minutes=5").json()
+    assert window["items"][0] == {"kind": "topic", "name": "#Carnaval", "authors": 63, "tweets": 65,
+                                  "expected": 1.0, "score": 3844.0}  # fmt: skip
+    topics = get(page, session, f"/api/topics?woeid={BRAZIL}").json()
+    assert [topic["rank"] for topic in topics["topics"]] == list(range(1, len(topics["topics"]) + 1))
+    since, until = page.until - timedelta(hours=5), page.until
+    words = get(page, session, "/api/words", params={
+        "since": message.stamp(since), "until": message.stamp(until), "woeid": BRAZIL, "limit": 5,
+    }).json()  # fmt: skip
+    counts = rollups.counts(page.database, since, until, woeid=BRAZIL)
+    assert words["tweets"] == counts.tweets
+    assert [(w["word"], w["tweets"]) for w in words["words"]] == list(merge(counts.words).items())[:5]
+    records = get(page, session, "/api/stats?kind=lag").json()["records"]
+    assert set(records[0]) == {"at", "groups"}
+    get(page, session, "/api/stats?since=2026-01-01T00:00:00Z", 422)
+    get(page, session, "/api/clouds/none", 404)
+
+
+def test_the_api_keeps_to_its_description(page: Page, session: requests.Session) -> None:
+    cookie = "; ".join(f"{name}={value}" for name, value in session.cookies.items())
+    headers = {"Cookie": cookie}
+    schema = schemathesis.openapi.from_url(f"{page.url}/api/openapi.json", headers=headers)
+    operations = [found.ok() for found in schema.get_all_operations()]
+    assert len(operations) == 8
+    for operation in operations:
+
+        @settings(max_examples=25, deadline=None, derandomize=True, database=None,
+                  suppress_health_check=list(HealthCheck))  # fmt: skip
+        def check(case: Any) -> None:
+            case.call_and_validate(base_url=page.url, headers=headers, checks=CHECKS)
+
+        operation_check = schema_given(operation)(check)
+        operation_check()
+
+
+def schema_given(operation: Any) -> Any:
+    from hypothesis import given
+
+    return given(case=operation.as_strategy())
+
+
+# ---- hostile strings, rights, and MongoDB away
+
+
+@pytest.mark.parametrize("number", range(len(HOSTILE)))
+def test_strings_from_tweets_stay_strings(page: Page, session: requests.Session, number: int) -> None:
+    params = {"name": HOSTILE[number][:500], "place": BRAZIL}
+    for path, options in (("/", {}), ("/topics", {}), ("/topic", {"params": params}),
+                          ("/topic", {"params": {"name": HOSTILE[0], "place": BRAZIL}})):  # fmt: skip
+        html = get(page, session, path, **options).text
+        assert "<script>document" not in html
+        assert not re.search(r"<img[^>]*onerror", html)
+        assert 'href="javascript:' not in html
+        # Whole in tweets, which are not to be changed, and nowhere else where it can be read.
+        read = re.sub(r'<p class="text".*?</p>|<[^>]*>', "", html, flags=re.DOTALL)
+        assert "\u202e" not in read
+
+
+def test_the_pages_account_can_only_read(page: Page) -> None:
+    reader = page.reader()
+    assert reader.clouds.find_one({})
+    assert reader.ops_stats.find_one({})
+    for name in ("clouds", "tweets", "trending", "users"):
+        with pytest.raises(OperationFailure, match="not authorized"):
+            reader[name].insert_one({"_id": "x"})
+    with pytest.raises(OperationFailure, match="not authorized"):
+        reader.rollup_marks.find_one({})
+    reader.client.close()
+
+
+def test_without_mongodb_the_page_says_so_and_goes_on_when_it_is_back(
+    page: Page, session: requests.Session
+) -> None:
+    with page.servers.mongodb_away():
+        answer = session.get(f"{page.url}/", timeout=30)
+        assert answer.status_code == 503
+        assert "The lake does not answer" in answer.text
+        assert session.get(f"{page.url}/api/trending", timeout=30).json() == {
+            "detail": "MongoDB does not answer"
+        }
+        assert session.get(f"{page.url}/health", timeout=30).status_code == 503
+        assert session.get(f"{page.url}/login", timeout=30, allow_redirects=False).status_code == 303
+    get(page, session, "/")
+    assert get(page, session, "/health").json() == {"status": "ok"}
+
+
+# ---- users
+
+
+def test_users_are_managed_while_the_page_runs(page: Page) -> None:
+    made = page.opslib("web", "user", "add", "rita", "--random")
+    assert made.returncode == 0
+    password = made.stdout.strip()
+    session = page.session("rita", password)
+    get(page, session, "/")
+    listed = json.loads(page.opslib("web", "user", "list", "--format", "json").stdout)
+    assert {user["name"]: user["sessions"] for user in listed}["rita"] == 1
+    assert page.opslib("web", "user", "disable", "rita").returncode == 0
+    assert session.get(f"{page.url}/", timeout=20, allow_redirects=False).status_code == 303
+    changed = page.opslib("web", "user", "password", "rita", "--password-stdin", stdin="another password\n")
+    assert changed.returncode == 0
+    get(page, page.session("rita", "another password"), "/")
+    for arguments, code in ((("add", "rita", "--random"), 1), (("disable", "nobody"), 1),
+                            (("add", "x", "--random", "--password-stdin"), 2)):  # fmt: skip
+        failed = page.opslib("web", "user", *arguments)
+        assert (failed.returncode, failed.stderr.count("Traceback")) == (code, 0)
+
+
+def test_it_serves_on_a_socket_that_its_group_may_use(page: Page) -> None:
+    path = page.folder / "socket"
+    with page.serving("--socket", str(path)):
+        mode = path.stat().st_mode & 0o777
+        command = [
+            "curl",
+            "-s",
+            "--unix-socket",
+            str(path),
+            "-H",
+            "X-Forwarded-For: 1.2.3.4",
+            "http://x/health",
+        ]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(answer.stdout) == {"status": "ok"}
+    assert mode == 0o660
+
+
+def test_it_is_not_served_to_the_network_without_tls(page: Page) -> None:
+    failed = page.opslib("web", "--host", "192.0.2.1", "--port", "0")
+    assert failed.returncode == 2
+    assert "loopback" in failed.stderr
+
+
+def test_the_right_password_is_limited_after_many_wrong_ones(page: Page) -> None:
+    page.opslib("web", "user", "add", "lia", "--password-stdin", stdin=f"{PASSWORD}\n")
+    statuses = {page.log_in("lia", "wrong password").status_code for _ in range(10)}
+    assert statuses == {401}
+    assert page.log_in("lia", PASSWORD).status_code == 429
+    page.opslib("web", "user", "password", "lia", "--password-stdin", stdin="another password\n")
+    assert page.log_in("lia", "another password").status_code == 303
+
+
+def test_a_new_cloud_is_seen_at_once(page: Page, session: requests.Session) -> None:
+    cloud_id = seeded.cloud(page.database, page.until + timedelta(minutes=1), {"#Novo": 9, "agora": 4}, 9)
+    html = get(page, session, f"/live/now?place={BRAZIL}").text
+    assert f'data-cloud="{cloud_id}"' in html
+    page.database.clouds.delete_many({"until": page.until + timedelta(minutes=1)})

@@ -1,0 +1,260 @@
+"""The page in Debian's Chromium, as people use it: by mouse and keyboard, with and without scripts."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+import seeded
+from axe_playwright_python.sync_playwright import Axe
+from page import PASSWORD, USER, Page
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from playwright.sync_api import Page as Tab
+from seeded import BRAZIL, HOSTILE, RIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+def paths(page: Page) -> dict[str, str]:
+    topic = page.database.trends.find_one({"woeid": BRAZIL}, sort=[("collected_at", -1)])["trends"][0]["name"]
+    return {
+        "now": "/",
+        "empty": f"/?place={RIO}",
+        "history": "/history",
+        "topics": "/topics",
+        "topic": f"/topic?name={quote(topic)}",
+        "hostile": f"/topic?place={BRAZIL}&name={quote(HOSTILE[0])}",
+        "operations": "/operations",
+        "missing": "/nothing",
+    }
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        # Its sandbox cannot be had by root, who the tests run as.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def state(browser: Browser, page: Page) -> Any:
+    """Log in once, by the form, and keep the cookies for the other tests."""
+    context = browser.new_context(**DESKTOP)
+    tab = context.new_page()
+    tab.goto(page.url + "/operations")
+    expect(tab.get_by_label("User name")).to_be_focused()
+    tab.keyboard.type(USER)
+    tab.keyboard.press("Tab")
+    tab.keyboard.type(PASSWORD)
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_role("heading", name="How it is running")).to_be_visible()
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def tab(browser: Browser, state: Any) -> Iterator[Tab]:
+    context = browser.new_context(**DESKTOP, storage_state=state)
+    yield watched(context)
+    context.close()
+
+
+def watched(context: BrowserContext) -> Tab:
+    """Return a tab in which a script that fails, or that the policy stops, fails the test."""
+    tab = context.new_page()
+
+    def fail(text: str) -> None:
+        raise AssertionError(text)
+
+    tab.on("pageerror", lambda error: fail(str(error)))
+    tab.on("console", lambda said: fail(said.text) if "Content Security Policy" in said.text else None)
+    return tab
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("device", ["desktop", "phone"])
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
+    browser: Browser, state: Any, page: Page, device: str, scheme: str
+) -> None:
+    options = DESKTOP if device == "desktop" else PHONE
+    context = browser.new_context(**options, storage_state=state, color_scheme=scheme)
+    tab = watched(context)
+    for name, path in paths(page).items():
+        tab.goto(page.url + path)
+        tab.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true })")
+        found = Axe().run(tab)
+        assert found.violations_count == 0, f"{name}: {found.generate_report()}"
+        wide = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, name
+    context.close()
+    context = browser.new_context(**options, color_scheme=scheme)
+    tab = watched(context)
+    tab.goto(page.url + "/login")
+    assert Axe().run(tab).violations_count == 0
+    context.close()
+
+
+def test_now_follows_what_is_new_without_being_loaded_again(tab: Tab, page: Page) -> None:
+    tab.clock.install()
+    tab.goto(f"{page.url}/?place={BRAZIL}")
+    expect(tab.locator(".live")).to_contain_text("Live")
+    tab.evaluate("window.stillTheSame = true")
+    tab.locator(".rising").get_by_role("link", name="#Carnaval").focus()
+    later = page.until + timedelta(minutes=7)
+    cloud_id = seeded.cloud(page.database, later, {"#Novo": 9, "agora": 4}, 9)
+    seeded.trending(page.database, later, first="#Novidade")
+    tab.clock.run_for(11_000)
+    expect(tab.locator(f"[data-cloud='{cloud_id}']")).to_be_visible()
+    expect(tab.locator(".rising")).to_contain_text("#Novidade")
+    expect(tab.locator(".counts")).to_have_attribute("open", "")
+    assert tab.evaluate("window.stillTheSame") is True
+    assert tab.evaluate("document.activeElement.closest('.rising') !== null")
+    page.database.clouds.delete_many({"until": later})
+    page.database.trending.delete_many({"ends_at": {"$gt": page.until}})
+
+
+def test_a_lost_connection_is_told_and_found_again(tab: Tab, page: Page) -> None:
+    tab.clock.install()
+    tab.goto(f"{page.url}/?place={BRAZIL}")
+    expect(tab.locator(".live")).to_contain_text("Live")
+    tab.context.set_offline(True)
+    tab.clock.run_for(11_000)
+    expect(tab.locator(".live")).to_contain_text("No connection")
+    tab.context.set_offline(False)
+    tab.clock.run_for(11_000)
+    expect(tab.locator(".live")).to_contain_text("Live")
+
+
+def test_the_slider_goes_through_the_day_by_keyboard(tab: Tab, page: Page) -> None:
+    clouds = list(page.database.clouds.find({"woeid": BRAZIL, "kind": "words"}, {"until": 1}))
+    newest = max(clouds, key=lambda cloud: cloud["until"])
+    tab.goto(f"{page.url}/clouds/{newest['_id']}")
+    before = tab.locator("a[rel=prev]").get_attribute("href")
+    if int(tab.get_by_role("slider").get_attribute("max") or 0) == 0:
+        tab.goto(page.url + str(before))  # shortly after midnight there is one of today
+    shown = tab.locator(".cloud").get_attribute("data-cloud")
+    slider = tab.get_by_role("slider", name="Time of day")
+    slider.focus()
+    tab.keyboard.press("ArrowLeft")
+    expect(tab.locator(".cloud")).not_to_have_attribute("data-cloud", str(shown))
+    now = tab.locator(".cloud").get_attribute("data-cloud")
+    expect(tab.locator(".moments [aria-current]")).to_have_attribute("data-id", str(now))
+    time = tab.locator(".moments [aria-current]").inner_text()
+    expect(slider).to_have_attribute("aria-valuetext", time)
+    assert tab.url.endswith(f"/clouds/{now}")
+    tab.keyboard.press("End")
+    expect(tab.locator(".cloud")).to_have_attribute("data-cloud", str(shown))
+    tab.reload()
+    expect(tab.locator(".cloud")).to_have_attribute("data-cloud", str(shown))
+
+
+def test_the_language_and_the_colours_can_be_chosen(tab: Tab, page: Page) -> None:
+    tab.goto(page.url + "/topics")
+    tab.locator(".menu summary").click()
+    tab.get_by_role("button", name="Português").click()
+    expect(tab.get_by_role("heading", level=1)).to_contain_text("Assuntos do momento")
+    assert tab.locator("html").get_attribute("lang") == "pt-BR"
+    light = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    tab.locator(".menu summary").click()
+    tab.get_by_role("button", name="Escuro").click()
+    expect(tab.locator("html")).to_have_attribute("data-theme", "dark")
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    tab.goto(page.url + "/")
+    assert str(tab.locator(".cloud img").get_attribute("src")).endswith("dark.svg")
+
+
+def test_the_picture_is_that_of_the_scheme_and_can_be_seen(browser: Browser, state: Any, page: Page) -> None:
+    for scheme, name in (("light", "light.svg"), ("dark", "dark.svg")):
+        context = browser.new_context(**DESKTOP, storage_state=state, color_scheme=scheme)
+        tab = watched(context)
+        tab.goto(page.url + "/")
+        image = tab.locator(".cloud img")
+        assert image.evaluate("(image) => image.currentSrc").endswith(name)
+        assert image.evaluate("(image) => image.complete && image.naturalWidth > 100")
+        context.close()
+
+
+def test_everything_needed_is_there_without_scripts(browser: Browser, page: Page) -> None:
+    context = browser.new_context(**PHONE, java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(page.url + "/")
+    tab.get_by_label("User name").fill(USER)
+    tab.get_by_label("Password").fill(PASSWORD)
+    tab.get_by_role("button", name="Log in").click()
+    expect(tab.get_by_role("link", name="Refresh")).to_be_visible()
+    tab.get_by_label("Place").select_option(label="Rio de Janeiro")
+    tab.get_by_role("button", name="Show").click()
+    expect(tab.locator("main")).to_contain_text("There is no cloud yet")
+    tab.get_by_role("link", name="History").click()
+    expect(tab.get_by_role("slider")).to_be_hidden()
+    tab.locator(".moments a").first.click()
+    expect(tab.locator(".cloud")).to_be_visible()
+    tab.locator(".menu summary").click()
+    tab.get_by_role("button", name="Log out").click()
+    expect(tab.get_by_role("button", name="Log in")).to_be_visible()
+    context.close()
+
+
+def test_tweets_and_topics_cannot_run_anything(tab: Tab, page: Page) -> None:
+    asked: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.on("dialog", lambda dialog: pytest.fail(dialog.message))
+    for path in (paths(page)["hostile"], f"/?place={BRAZIL}", f"/topics?place={BRAZIL}"):
+        tab.goto(page.url + path)
+        assert "owned" not in tab.title() or "<script>" in tab.title()
+        assert (
+            tab.evaluate("document.querySelectorAll('main script, main [onerror], img[src=x]').length") == 0
+        )
+    expect(tab.locator(".topics")).to_be_visible()
+    # Each tweet has its links, and none that is not one of X's or the web's.
+    tab.goto(page.url + paths(page)["hostile"])
+    links = tab.locator(".tweet a").evaluate_all("(links) => links.map((link) => link.protocol)")
+    assert set(links) == {"https:"}
+    assert all(url.startswith(page.url) for url in asked)
+
+
+def test_a_picture_opened_by_itself_runs_nothing_and_tells_counts(tab: Tab, page: Page) -> None:
+    cloud = page.database.clouds.find_one({"kind": "words"})
+    harmful = cloud["svg"].replace(
+        b"</svg>",
+        b"<script>document.documentElement.id='owned'</script><image href='https://x.invalid/'/></svg>",
+    )
+    page.database.clouds.update_one(
+        {"_id": cloud["_id"]}, {"$set": {"svg": harmful}}, bypass_document_validation=True
+    )
+    asked: list[str] = []
+    context = tab.context
+    alone = context.new_page()
+    alone.on("request", lambda request: asked.append(request.url))
+    alone.goto(f"{page.url}/clouds/{cloud['_id']}/light.svg")
+    assert alone.evaluate("document.documentElement.id") != "owned"
+    assert [url for url in asked if not url.startswith(page.url)] in ([], ["https://x.invalid/"])
+    assert alone.locator("text title").first.text_content()
+    page.database.clouds.update_one(
+        {"_id": cloud["_id"]}, {"$set": {"svg": cloud["svg"]}}, bypass_document_validation=True
+    )
+
+
+def test_guessing_a_password_is_limited(browser: Browser, page: Page) -> None:
+    page.opslib("web", "user", "add", "eva", "--password-stdin", stdin=f"{PASSWORD}\n")
+    context = browser.new_context(**DESKTOP, locale="pt-BR")
+    tab = watched(context)
+    tab.goto(page.url + "/login")
+    for number in range(11):
+        tab.get_by_label("Usuário").fill("eva")
+        tab.get_by_label("Senha").fill("wrong password" if number < 10 else PASSWORD)
+        tab.get_by_role("button", name="Entrar").click()
+        problem = "O usuário ou a senha está errada." if number < 10 else "Tentativas demais."
+        expect(tab.get_by_role("alert")).to_contain_text(problem)
+    context.close()

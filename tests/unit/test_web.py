@@ -1,0 +1,457 @@
+"""The page without its server: strings, moments, plots, tweets, users, and what the gate lets through."""
+
+from __future__ import annotations
+
+import re
+import string
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+from zoneinfo import ZoneInfo
+
+import argon2
+import pytest
+from starlette.testclient import TestClient
+
+from opslib.metrics import Web
+from opslib.web.app import create
+from opslib.web.gate import FORM, SESSION
+from opslib.web.plots import Plot, Series, binned, nice_ceiling, nice_duration, time_ticks
+from opslib.web.render import plain
+from opslib.web.strings import STRINGS
+from opslib.web.tweets import parts, shown
+from opslib.web.users import (
+    ATTEMPT_SECONDS,
+    ATTEMPTS_OF_ADDRESS,
+    ATTEMPTS_OF_USER,
+    BadUser,
+    TooManyAttempts,
+    Users,
+)
+from opslib.web.viewer import Viewer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WEB = Path(__file__).resolve().parents[2] / "opslib" / "web"
+SAO_PAULO = ZoneInfo("America/Sao_Paulo")
+NOON = datetime(2026, 3, 1, 15, 0, tzinfo=timezone.utc)
+PASSWORD = "correct horse battery"
+
+
+# ---- strings and moments
+
+
+def test_every_string_is_there_in_both_languages_with_the_same_values() -> None:
+    for key, texts in STRINGS.items():
+        fields = [{name for _, name, _, _ in string.Formatter().parse(text) if name} for text in texts]
+        assert all(text.strip() for text in texts), key
+        assert fields[0] == fields[1], key
+        assert texts[0].count("|") == texts[1].count("|"), key
+
+
+def test_every_string_is_used_and_every_used_string_is_there() -> None:
+    sources = [*WEB.glob("templates/*.html"), *WEB.glob("*.py")]
+    code = "\n".join(path.read_text() for path in sources if path.name != "strings.py")
+    used = set(re.findall(r"\bt\(\s*'([a-z._0-9]+)'\s*[,)]", code))
+    used |= set(re.findall(r"\btext\(\s*\"([a-z._0-9]+)\"\s*[,)]", code))
+    assert used - set(STRINGS) == set()
+    # What is put together of a beginning and a value, and what is handed on by name.
+    begun = (*re.findall(r"'([a-z._]+\.)' ~", code), "kind.", "operations.hours.")
+    used |= {k for call in re.findall(r"\bt\(([^)]*)\)", code) for k in re.findall(r"'([a-z._]+)'", call)}
+    named = set(re.findall(r"['\"]([a-z_]+(?:\.[a-z_]+)+)['\"]", code))
+    unused = [k for k in STRINGS if k not in used and k not in named and not k.startswith(begun)]
+    assert unused == []
+
+
+@pytest.mark.parametrize(
+    ("cookies", "header", "language"),
+    [
+        ({}, "", "en"),
+        ({}, "pt-BR,pt;q=0.9,en;q=0.8", "pt"),
+        ({}, "fr, en;q=0.5, pt;q=0.9", "pt"),
+        ({}, "de", "en"),
+        ({}, "pt;q=nonsense,;;", "pt"),
+        ({"language": "en"}, "pt-BR", "en"),
+        ({"language": "<b>"}, "pt", "pt"),
+    ],
+)
+def test_the_language_is_the_chosen_one_or_the_browsers(
+    cookies: dict[str, str], header: str, language: str
+) -> None:
+    assert Viewer.of(cookies, header).language == language
+
+
+def test_numbers_and_moments_are_written_for_the_reader() -> None:
+    english, portuguese = Viewer("en", "auto"), Viewer("pt", "auto")
+    assert english.number(1234567) == "1,234,567"
+    assert portuguese.number(1234567) == "1.234.567"
+    assert portuguese.number(16.5) == "16,5"
+    assert english.text("cloud.tweets", n=1) == "1 tweet"
+    assert portuguese.text("cloud.tweets", n=2000) == "2.000 tuítes"
+    assert english.moment(NOON, SAO_PAULO) == "1 Mar 2026, 12:00"
+    assert english.span(NOON, NOON + timedelta(hours=1), SAO_PAULO) == "1 Mar 2026, 12:00 to 13:00 GMT-03:00"
+    assert portuguese.ago(NOON, NOON + timedelta(minutes=3)) == "há 3 minutos"
+    assert english.ago(NOON, NOON - timedelta(minutes=3)) == "1 second ago"  # another host's clock is ahead
+    assert [english.duration(s) for s in (0.42, 90, 7200, 200_000)] == ["0.4 s", "1.5 min", "2 h", "2.3 d"]
+    assert portuguese.money(2.5) == "US$ 2,50"
+
+
+@pytest.mark.parametrize(
+    ("code", "name"), [("pt", "Portuguese"), ("in", "Indonesian"), ("und", "unknown"), ("qme", "unknown")]
+)
+def test_languages_have_names(code: str, name: str) -> None:
+    assert Viewer("en", "auto").language_name(code) == name
+
+
+def test_a_language_that_nobody_knows_is_shown_as_it_is() -> None:
+    assert Viewer("en", "auto").language_name("<script>") == "<script>"
+
+
+def test_names_do_not_turn_what_is_read() -> None:
+    assert plain("\u202emoc.elgoog\u2066") == "moc.elgoog"
+    assert plain("שלום עالم") == "שלום عالم"[0:5] + "עالم"
+
+
+# ---- plots
+
+
+def drawn(*series: Series, **options: Any) -> str:
+    plot = Plot(
+        "a <title> & more", series, NOON, NOON + timedelta(hours=6), SAO_PAULO, str, lambda at: f"{at:%H:%M}",
+        **options,
+    )  # fmt: skip
+    return str(plot.svg("wide"))
+
+
+def test_a_plot_is_xml_with_its_line_broken_where_nothing_is_known() -> None:
+    at = [NOON + timedelta(hours=n) for n in range(6)]
+    svg = drawn(Series("x", list(zip(at, [1.0, 2.0, None, 3.0, 4.0, None]))))
+    root = ET.fromstring(svg)  # noqa: S314
+    assert root.get("aria-label") == "a <title> & more"
+    assert [path.get("class") for path in root.iter("path")] == ["line series-0", "line series-0"]
+
+
+def test_small_ranks_are_at_the_top() -> None:
+    at = [NOON, NOON + timedelta(hours=1)]
+    root = ET.fromstring(drawn(Series("rank", list(zip(at, [1.0, 8.0]))), upside_down=True))  # noqa: S314
+    (path,) = root.iter("path")
+    first, second = [float(pair.split(" ")[1]) for pair in path.get("d", "")[1:].split("L")]
+    assert first < second
+
+
+def test_bars_of_nothing_are_not_drawn() -> None:
+    at = [NOON, NOON + timedelta(hours=1), NOON + timedelta(hours=2)]
+    root = ET.fromstring(drawn(Series("n", list(zip(at, [0.0, 5.0, None]))), style="bars"))  # noqa: S314
+    assert len(list(root.iter("rect"))) == 1
+
+
+def test_values_are_put_together_by_time() -> None:
+    points = [(NOON, 1.0), (NOON + timedelta(minutes=4), 2.0), (NOON + timedelta(minutes=11), 5.0)]
+    end = NOON + timedelta(minutes=15)
+    assert binned(points, NOON, end, timedelta(minutes=5)) == [
+        (NOON, 3.0),
+        (NOON + timedelta(minutes=5), None),
+        (NOON + timedelta(minutes=10), 5.0),
+    ]
+
+
+def test_axes_end_at_round_values() -> None:
+    assert [nice_ceiling(v) for v in (0, 0.3, 1, 7, 12, 130, 2001)] == [1, 0.5, 1, 10, 20, 200, 2500]
+    assert [nice_duration(v) for v in (0.3, 3, 50, 84, 4000)] == [0.5, 4, 60, 120, 7200]
+
+
+def test_ticks_are_round_hours_of_the_place_even_when_its_clock_changes() -> None:
+    new_york = ZoneInfo("America/New_York")
+    since = datetime(2026, 3, 8, 5, tzinfo=timezone.utc)  # midnight; at two it is three
+    ticks = time_ticks(since, since + timedelta(hours=23), new_york, 8)
+    assert [at.astimezone(new_york).hour for at in ticks] == [0, 3, 6, 9, 12, 15, 18, 21, 0]
+
+
+# ---- tweets
+
+
+def test_a_tweet_links_to_x_and_its_text_is_all_there() -> None:
+    text = "RT? não, @ana viu #Enem & $TEST em https://t.co/abc hoje <3"
+    tweet = shown(
+        {
+            "_id": 1900000000000000001,
+            "text": text,
+            "author": {"id": "7", "username": "bruna", "name": "Bruna"},
+            "entities": {"urls": [{"url": "https://t.co/abc", "display_url": "x.com/a"}]},
+        }
+    )
+    assert tweet.href == "https://x.com/bruna/status/1900000000000000001"
+    assert tweet.author_href == "https://x.com/bruna"
+    links = {part.text: part.href for part in tweet.parts if part.href}
+    assert links == {
+        "@ana": "https://x.com/ana",
+        "#Enem": "https://x.com/hashtag/Enem",
+        "$TEST": "https://x.com/search?q=%24TEST",
+        "x.com/a": "https://t.co/abc",
+    }
+    assert "".join(part.text for part in tweet.parts) == text.replace("https://t.co/abc", "x.com/a")
+
+
+@pytest.mark.parametrize("username", ["a/../b", "javascript:1", '"><b>', "a" * 21, None, 5])
+def test_a_username_that_is_none_leads_nowhere_else(username: Any) -> None:
+    tweet = shown({"_id": 12, "text": "x", "author": {"id": "7", "username": username}})
+    assert tweet.href == "https://x.com/i/status/12"
+    assert tweet.author_href == "https://x.com/i/user/7"
+
+
+def test_only_web_addresses_become_links() -> None:
+    text = "javascript:alert(1) data:text/html,x \u202ehttps://evil.example"
+    assert all(part.href is None or part.href.startswith("https://") for part in parts(text, None))
+    entities = {"urls": [{"url": "javascript:alert(1)", "display_url": "x"}, "no", {"url": 5}]}
+    assert "".join(part.text for part in parts(text, entities)) == text
+
+
+# ---- users
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def users(tmp_path: Path, clock: Clock) -> Iterator[Users]:
+    cheap = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    users = Users(tmp_path / "users.sqlite", 3600, clock, cheap)
+    yield users
+    users.close()
+
+
+def test_only_the_right_password_of_an_enabled_user_begins_a_session(users: Users) -> None:
+    users.add("ana", PASSWORD)
+    assert users.log_in("ana", "wrong password", "1.2.3.4") is None
+    assert users.log_in("bob", PASSWORD, "1.2.3.4") is None
+    token = users.log_in("ana", PASSWORD, "1.2.3.4")
+    assert token
+    assert users.user_of(token) == "ana"
+    assert users.user_of(token + "x") is None
+    users.log_out(token)
+    assert users.user_of(token) is None
+    with pytest.raises(BadUser, match="already"):
+        users.add("ana", PASSWORD)
+
+
+def test_the_file_has_neither_password_nor_token_and_is_the_services_alone(
+    users: Users, tmp_path: Path
+) -> None:
+    users.add("ana", PASSWORD)
+    token = users.log_in("ana", PASSWORD, "1.2.3.4")
+    assert token
+    content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert PASSWORD.encode() not in content
+    assert token.encode() not in content
+    assert (tmp_path / "users.sqlite").stat().st_mode & 0o077 == 0
+
+
+def test_sessions_end_unused_and_when_user_or_password_change(users: Users, clock: Clock) -> None:
+    users.add("ana", PASSWORD)
+    first = users.log_in("ana", PASSWORD, "a") or ""
+    for _ in range(4):
+        clock.now += 3000  # looked at often enough
+        assert users.user_of(first) == "ana"
+    clock.now += 3601
+    assert users.user_of(first) is None
+    second = users.log_in("ana", PASSWORD, "a") or ""
+    users.set_password("ana", "another password")
+    assert users.user_of(second) is None
+    third = users.log_in("ana", "another password", "a") or ""
+    users.disable("ana")
+    assert users.user_of(third) is None
+    assert users.log_in("ana", "another password", "a") is None
+    users.set_password("ana", PASSWORD)
+    assert users.log_in("ana", PASSWORD, "a")
+
+
+def test_a_session_that_is_always_used_ends_after_two_weeks(users: Users, clock: Clock) -> None:
+    users.add("ana", PASSWORD)
+    token = users.log_in("ana", PASSWORD, "a") or ""
+    for _ in range(14 * 24 * 2 - 1):
+        clock.now += 1800
+        assert users.user_of(token) == "ana"
+    clock.now += 1801
+    assert users.user_of(token) is None
+
+
+def test_attempts_are_limited_by_name_wherever_from(users: Users, clock: Clock) -> None:
+    users.add("ana", PASSWORD)
+    for number in range(ATTEMPTS_OF_USER):
+        assert users.log_in("ana", "wrong password", f"10.0.0.{number}") is None
+    with pytest.raises(TooManyAttempts) as limited:
+        users.log_in("ana", PASSWORD, "10.0.0.99")
+    assert 0 < limited.value.seconds <= ATTEMPT_SECONDS + 1
+    clock.now += limited.value.seconds
+    assert users.log_in("ana", PASSWORD, "10.0.0.99")
+
+
+def test_attempts_are_limited_by_address_whatever_the_name(users: Users) -> None:
+    users.add("ana", PASSWORD)
+    for number in range(ATTEMPTS_OF_ADDRESS):
+        assert users.log_in(f"user{number}", "wrong password", "10.0.0.1") is None
+    with pytest.raises(TooManyAttempts):
+        users.log_in("ana", PASSWORD, "10.0.0.1")
+    assert users.log_in("ana", PASSWORD, "10.0.0.2")
+
+
+@pytest.mark.parametrize(
+    ("name", "password"), [("", PASSWORD), (" ana", PASSWORD), ("a\nb", PASSWORD), ("ana", "short"),
+                           ("n" * 65, PASSWORD), ("ana", "x" * 1025)]
+)  # fmt: skip
+def test_users_have_a_printable_name_and_a_password_of_some_length(
+    users: Users, name: str, password: str
+) -> None:
+    with pytest.raises(BadUser):
+        users.add(name, password)
+
+
+# ---- the gate
+
+
+class NoLake:
+    """What is not asked while nobody is logged in."""
+
+
+@pytest.fixture
+def metrics() -> Web:
+    return Web()
+
+
+@pytest.fixture
+def client(users: Users, metrics: Web) -> TestClient:
+    users.add("ana", PASSWORD)
+    app = create(NoLake(), users, b"a key of the tests", metrics)  # type: ignore[arg-type]
+    return TestClient(app, base_url="https://page.test", follow_redirects=False)
+
+
+def token_in(html: str) -> str:
+    found = re.search(r'name="form_token" value="([0-9a-f]+)"', html)
+    assert found
+    return found.group(1)
+
+
+def log_in(client: TestClient, password: str = PASSWORD, next_page: str = "/", **headers: str) -> Any:
+    token = token_in(client.get("/login").text)
+    data = {"name": "ana", "password": password, "next": next_page, "form_token": token}
+    return client.post("/login", data=data, headers=headers)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/history", "/topics", "/topic?name=x", "/operations", "/clouds/x", "/clouds/x/light.svg"]
+)
+def test_nobody_sees_a_page_before_logging_in(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/login?next=/")
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/clouds?woeid=1", "/api/openapi.json", "/api/stats", "/live/now", "/api/none"]
+)
+def test_programs_are_told_to_log_in(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()) == (401, {"detail": "log in first"})
+
+
+def test_logging_in_and_out(client: TestClient) -> None:
+    answer = log_in(client, next_page="/history?day=2026-03-01")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/history?day=2026-03-01")
+    cookie = next(c for c in answer.headers.get_list("set-cookie") if c.startswith(SESSION))
+    assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
+    assert client.get("/login").status_code == 303  # is logged in
+    page = client.get("/nothing-here")
+    assert page.status_code == 404
+    assert client.post("/logout", data={"form_token": "wrong"}).status_code == 403
+    assert client.post("/logout", data={"form_token": token_in(page.text)}).status_code == 303
+    assert client.get("/operations").status_code == 303
+
+
+@pytest.mark.parametrize("elsewhere", ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/x"])
+def test_logging_in_leads_nowhere_else(client: TestClient, elsewhere: str) -> None:
+    assert log_in(client, next_page=elsewhere).headers["location"] == "/"
+
+
+def test_a_wrong_password_is_told_and_counted_and_then_limited(client: TestClient, metrics: Web) -> None:
+    for _ in range(ATTEMPTS_OF_USER):
+        answer = log_in(client, "wrong password")
+        assert answer.status_code == 401
+        assert "The name or the password is wrong." in answer.text
+    answer = log_in(client)
+    assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) > 0
+    assert metrics.logins.labels("limited")._value.get() == 1
+    assert metrics.logins.labels("refused")._value.get() == ATTEMPTS_OF_USER
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"},
+     {"Origin": "null"}],
+)  # fmt: skip
+def test_forms_of_other_sites_are_refused(client: TestClient, headers: dict[str, str]) -> None:
+    assert log_in(client, **headers).status_code == 403
+
+
+def test_a_form_needs_the_token_of_its_session(client: TestClient) -> None:
+    before = token_in(client.get("/login").text)
+    data = {"name": "ana", "password": PASSWORD, "form_token": "0" * 64}
+    assert client.post("/login", data=data).status_code == 403
+    log_in(client)
+    # The token of the form to log in is none of the session's.
+    assert client.post("/preferences", data={"theme": "dark", "form_token": before}).status_code == 403
+    client.cookies.delete(FORM)
+
+
+def test_choices_are_kept(client: TestClient) -> None:
+    token = token_in(client.get("/login").text)
+    answer = client.post("/preferences", data={"language": "pt", "next": "/login", "form_token": token})
+    assert answer.status_code == 303
+    client.post("/preferences", data={"theme": "dark", "form_token": token})
+    client.post("/preferences", data={"theme": "<b>", "language": "xx", "form_token": token})
+    page = client.get("/login").text
+    assert '<html lang="pt-BR" data-theme="dark">' in page
+    assert "Entrar" in page
+
+
+def test_every_answer_has_its_headers_and_runs_no_script_but_the_pages_own(client: TestClient) -> None:
+    for path in ("/login", "/", "/static/page.css", "/static/none.css", "/api/none"):
+        answer = client.get(path)
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    page = client.get("/login").text
+    assert not re.search(r"<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=", page)
+
+
+@pytest.mark.parametrize("name", ["../app.py", "%2e%2e/app.py", "..%2fapp.py", "page.css/..", "none.svg"])
+def test_static_files_are_those_there_are(client: TestClient, name: str) -> None:
+    assert client.get(f"/static/{name}").status_code in (303, 404)
+
+
+def test_cookies_that_make_no_sense_are_left_out(client: TestClient) -> None:
+    for header in ("a" * 9000, "x;;=;=;\x7f=1", f'{SESSION}="a\\"; language=pt'):
+        assert client.get("/login", headers={"Cookie": header}).status_code == 200
+
+
+def test_no_path_becomes_a_series_of_its_own(client: TestClient, metrics: Web) -> None:
+    log_in(client)
+    for path in ("/nothing", "/nothing-else", "/static/none.css"):
+        client.get(path)
+    client.request("MADEUP", "/nothing")
+    routes = {labels[0] for labels in metrics.requests._metrics}
+    assert routes <= {"none", "/login", "/static/{name}", "refused"}
+    assert {labels[1] for labels in metrics.requests._metrics} <= {"GET", "POST", "other"}
