@@ -87,7 +87,8 @@ class StreamTweets(FlowFileTransform):
             return FlowFileTransformResult("finished", contents=b"")
         state = dict(before)
         loop = self._came(state, flowfile)
-        step = self._follower.step(state, loop, WAIT_SECONDS) if loop else None
+        position = flowfile.getAttribute(POSITION) or ""
+        step = self._follower.step(state, loop, position, WAIT_SECONDS) if loop else None
         if state != before:
             # Before what has come leaves: that a part may be missing is known from here on.
             manager.setState(state, Scope.LOCAL)

@@ -69,7 +69,7 @@ class Lake:
         state = dict(self.state)
         if self.flowfile is not None:
             assert self.follower.arrived(state, self.flowfile)
-        step = self.follower.step(state, "the loop", 0.1)
+        step = self.follower.step(state, "the loop", self.flowfile or "", 0.1)
         self.state = state
         if kill:
             return []
@@ -344,6 +344,29 @@ def test_a_post_sent_twice_is_given_out_once(x: Client, tmp_path: Path) -> None:
         lake.turn_until(lambda: lake.has(*ids))
         lake.turn()
         assert lake.ids() == ids
+
+
+@pytest.mark.parametrize("how", ["rolled back", "state not written"])
+def test_what_a_turn_took_along_and_did_not_leave_is_searched_for(
+    x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    gap_at_once(monkeypatch)
+    monkeypatch.setattr("opslib.x.follow._LATE", timedelta(milliseconds=50))
+    with following(x, tmp_path) as lake:
+        lake.trends("#a")
+        lake.turn_until(lambda: lake.stream.connected and '"gap"' not in lake.state["topics"])
+        (lost,) = x.add("um #a")
+        before = (lake.flowfile, dict(lake.state))
+        while not lake.turn():
+            pass
+        assert lake.ids().pop() == lost
+        lake.kafka.clear()
+        lake.flowfile = before[0]
+        if how == "state not written":
+            lake.state = before[1]
+        time.sleep(0.2)
+        later = x.add("dois #a")
+        lake.turn_until(lambda: lake.has(lost, *later))
 
 
 def test_what_is_missing_of_a_topic_is_found_after_it_trends_no_more(
