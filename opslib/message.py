@@ -84,6 +84,11 @@ def moment_of_id(tweet_id: int) -> datetime | None:
     return _SNOWFLAKE_EPOCH + timedelta(milliseconds=tweet_id >> 22)
 
 
+def id_at(moment: datetime) -> int:
+    """Return the smallest id that a tweet of that moment can have."""
+    return round((moment - _SNOWFLAKE_EPOCH) / timedelta(milliseconds=1)) << 22
+
+
 def tweet_message(
     data: Mapping[str, Any],
     includes: Mapping[str, Any] | None,

@@ -12,9 +12,10 @@ import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as UnreadableVariable
 
@@ -170,6 +171,7 @@ class Store(_Section):
 
     tweets_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
     word_counts_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
+    clouds_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
     trending_days: Optional[float] = Field(default=7, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
 
     ops_stats_days: float = Field(default=90, gt=0, le=20_000)
@@ -179,6 +181,7 @@ class Store(_Section):
         return {
             "tweets": self.tweets_days,
             "word_counts": self.word_counts_days,
+            "clouds": self.clouds_days,
             "trending": self.trending_days,
             "ops_stats": self.ops_stats_days,
         }
@@ -191,6 +194,33 @@ class Cloud(_Section):
     height: int = Field(default=900, ge=200, le=8000)
     max_words: int = Field(default=200, ge=0)
     hours: float = Field(default=24, gt=0)
+
+
+class Report(_Section):
+    """The clouds of what was trending, which are rendered by the clock and kept."""
+
+    hours: float = Field(default=6, gt=0, le=31 * 24)  # how far back the tweets of a moment's topics go
+    wait_minutes: float = Field(default=10, gt=0)  # what collecting takes after a snapshot of trends
+    # How far back clouds are rendered that are missing, after an outage or because a tweet was forgotten.
+    catch_up_hours: float = Field(default=7 * 24, gt=0)
+    at_once: int = Field(default=20, ge=1)  # moments a place and run at most, so that no place waits for long
+    timezone: str = "UTC"  # of places that timezones does not name
+    timezones: dict[int, str] = Field(default={})  # WOEID to name, such as America/Sao_Paulo
+
+    @field_validator("timezone", "timezones")
+    @classmethod
+    def known(cls, value: Any) -> Any:
+        """Refuse what is no IANA name."""
+        for name in value.values() if isinstance(value, dict) else (value,):
+            _zone(name)
+        return value
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+        raise ValueError(f"{name!r} is no time zone such as America/Sao_Paulo") from error
 
 
 class Web(_Section):
@@ -236,6 +266,7 @@ class Settings(BaseSettings):
     stats: Stats = Stats()
     store: Store = Store()
     cloud: Cloud = Cloud()
+    report: Report = Report()
     web: Web = Web()
     x: X = X()
     recheck: Recheck = Recheck()

@@ -1,19 +1,17 @@
 """NiFi processor: recent tweets about each topic of the snapshots that come in, a page at a time."""
 
 import json
-from datetime import timedelta
 
 from nifiapi.componentstate import Scope
 from nifiapi.flowfiletransform import FlowFileTransform, FlowFileTransformResult
-from nifiapi.properties import PropertyDescriptor, StandardValidators, TimeUnit
 from nifiapi.relationship import Relationship
 
 from opslib.message import encode
 from opslib.x import nifi
-from opslib.x.budget import PRICES, Exhausted
-from opslib.x.client import EXPAND_AUTHORS, EXPAND_REFERENCED, Refused, XError
+from opslib.x.budget import Exhausted
+from opslib.x.client import Refused, XError
 from opslib.x.gate import Gate
-from opslib.x.walk import Busy, Position, Rules, Walker
+from opslib.x.walk import Busy, Position, Walker
 
 POSITION = "search.position"
 
@@ -37,63 +35,12 @@ class SearchTweets(FlowFileTransform):
         tags = ["x", "twitter", "search", "trendlake"]
         dependencies = []
 
-    PAGES = PropertyDescriptor(
-        name="Pages per Topic",
-        description="The most pages of a topic that are fetched a snapshot, the newest first.",
-        required=True,
-        default_value="10",
-        validators=[StandardValidators.POSITIVE_INTEGER_VALIDATOR],
-    )
-    RESULTS = PropertyDescriptor(
-        name="Tweets per Page",
-        description="How many tweets a page holds at most, 10 to 100. Each one returned is charged.",
-        required=True,
-        default_value="100",
-        validators=[StandardValidators.POSITIVE_INTEGER_VALIDATOR],
-    )
-    AUTHORS = PropertyDescriptor(
-        name="Authors",
-        description=(
-            "Whether each tweet comes with its author's name, which is one user more to be charged: "
-            f"{PRICES['user']:.3f} USD a tweet at X's prices of 2026, beside {PRICES['post']:.3f} for itself."
-        ),
-        required=True,
-        default_value="false",
-        allowable_values=["true", "false"],
-    )
-    REFERENCED = PropertyDescriptor(
-        name="Referenced Tweets",
-        description=(
-            "Whether tweets come with those that they retweet, quote or answer, each charged as a post: "
-            f"{PRICES['post']:.3f} USD each at X's prices of 2026, two a tweet at most. Without them X cuts "
-            "the text of long retweets."
-        ),
-        required=True,
-        default_value="false",
-        allowable_values=["true", "false"],
-    )
-    RETWEETS = PropertyDescriptor(
-        name="Retweets",
-        description="Whether retweets are collected; each one is charged like a tweet.",
-        required=True,
-        default_value="true",
-        allowable_values=["true", "false"],
-    )
-    INTERVAL = PropertyDescriptor(
-        name="Snapshot Interval",
-        description="How often a snapshot comes: the day's budget is shared out over the turns left.",
-        required=True,
-        default_value="30 min",
-        validators=[StandardValidators.TIME_PERIOD_VALIDATOR],
-    )
-
     def __init__(self, **kwargs):
         self._gate = Gate()
         self._x = None
 
     def getPropertyDescriptors(self):
-        own = [self.PAGES, self.RESULTS, self.AUTHORS, self.REFERENCED, self.RETWEETS, self.INTERVAL]
-        return nifi.PROPERTIES + own
+        return nifi.PROPERTIES + nifi.COLLECTING
 
     def getRelationships(self):
         return [
@@ -111,11 +58,13 @@ class SearchTweets(FlowFileTransform):
             self._x = None
 
     def transform(self, context, flowfile):
+        if nifi.mode_of(context) != "search":
+            return FlowFileTransformResult("finished", contents=b"")
         if self._gate.closed_for():
             return self._later(context)
         if self._x is None:
             # Properties stay while it runs; a connection for each page would cost more than the page.
-            self._x = nifi.client_of(context), nifi.budget_of(context), self._rules(context)
+            self._x = nifi.client_of(context), nifi.budget_of(context), nifi.rules_of(context)
         client, budget, rules = self._x
         try:
             return self._step(context, flowfile, Walker(client, budget, rules), budget)
@@ -186,15 +135,3 @@ class SearchTweets(FlowFileTransform):
                     **nifi.attributes_of(budget),
                 },
             )
-
-    def _rules(self, context):
-        wanted = lambda prop: nifi.value_of(context, prop) == "true"  # noqa: E731
-        expansions = [(self.AUTHORS, EXPAND_AUTHORS), (self.REFERENCED, EXPAND_REFERENCED)]
-        seconds = context.getProperty(self.INTERVAL).asTimePeriod(TimeUnit.SECONDS)
-        return Rules(
-            max_pages=int(nifi.value_of(context, self.PAGES)),
-            page_size=int(nifi.value_of(context, self.RESULTS)),
-            expansions=tuple(expansion for prop, expansion in expansions if wanted(prop)),
-            interval=timedelta(seconds=seconds),
-            retweets=wanted(self.RETWEETS),
-        )

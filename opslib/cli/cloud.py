@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opslib.cli._options import with_settings
+from opslib.cli._options import pictures, with_settings, write_file
 from opslib.cloud.counts import BadInput, Counted, Selection, from_database, from_lines, woeid_of
+from opslib.cloud.report import names_in
 
 if TYPE_CHECKING:
     from opslib.cloud.layout import Layout
@@ -33,13 +32,6 @@ class _Wanted:
     title: str | None
 
 
-def _picture(_context: click.Context, _option: click.Parameter, paths: tuple[Path, ...]) -> tuple[Path, ...]:
-    for path in paths:
-        if path.suffix.lower() not in (".png", ".svg"):
-            raise click.BadParameter(f"{path} is to end in .png or .svg")
-    return paths
-
-
 @click.command()
 @click.option("--input", "source", help="NDJSON of tweets, - for standard input; otherwise MongoDB is asked.")
 @click.option(
@@ -47,7 +39,7 @@ def _picture(_context: click.Context, _option: click.Parameter, paths: tuple[Pat
     "outputs",
     multiple=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    callback=_picture,
+    callback=pictures(".png", ".svg"),
     help="Picture to write, .png or .svg; can be given several times.",
 )
 @click.option(
@@ -64,6 +56,7 @@ def _picture(_context: click.Context, _option: click.Parameter, paths: tuple[Pat
 @click.option("--seed", default=1, show_default=True, help="Another seed places the words otherwise.")
 @click.option("--width", type=click.IntRange(200, 8000), help="Width in pixels.")
 @click.option("--height", type=click.IntRange(200, 8000), help="Height in pixels.")
+@click.option("--dark", is_flag=True, help="For dark surroundings.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @with_settings
 def command(settings: Settings, **options: Any) -> None:
@@ -83,10 +76,10 @@ def command(settings: Settings, **options: Any) -> None:
     chosen = dict(list(counted.words.items())[: most or None])
     if not chosen:
         raise click.ClickException(f"there is nothing to draw: {counted.tweets} tweets, no words")
-    layout = _drawn(counted, chosen, wanted, options["outputs"], (width, height), options["seed"])
+    layout = _drawn(counted, chosen, wanted, options, (width, height))
     drawn = layout.counts if layout else chosen
     if options["counts"]:
-        _write(options["counts"], (json.dumps(drawn, ensure_ascii=False, indent=1) + "\n").encode())
+        write_file(options["counts"], (json.dumps(drawn, ensure_ascii=False, indent=1) + "\n").encode())
     _report(counted, drawn, layout, options)
 
 
@@ -94,23 +87,24 @@ def _drawn(
     counted: Counted,
     chosen: dict[str, int],
     wanted: _Wanted,
-    outputs: tuple[Path, ...],
+    options: dict[str, Any],
     size: tuple[int, int],
-    seed: int,
 ) -> Layout | None:
     """Draw the pictures; without any there is nothing to lay out, and all words count as drawn."""
-    if not outputs:
+    if not options["outputs"]:
         return None
     from opslib.cloud.draw import Head, png, svg, words_size
     from opslib.cloud.layout import place
+    from opslib.cloud.theme import DARK, LIGHT
 
-    layout = place(chosen, *words_size(*size), seed)
+    theme = DARK if options["dark"] else LIGHT
+    layout = place(chosen, *words_size(*size), options["seed"], names_in(chosen, wanted.topics))
     head = Head(_title(wanted), _caption(counted, len(layout.placed)))
-    for path in outputs:
+    for path in options["outputs"]:
         if path.suffix.lower() == ".svg":
-            _write(path, svg(layout, head, *size).encode())
+            write_file(path, svg(layout, head, *size, theme).encode())
         else:
-            _write(path, png(layout, head, *size))
+            write_file(path, png(layout, head, *size, theme))
     return layout
 
 
@@ -183,16 +177,3 @@ def _report(counted: Counted, drawn: dict[str, int], layout: Layout | None, opti
     else:
         for word, tweets in drawn.items():
             click.echo(f"{tweets:7} {word}")
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file so that whoever looks at it sees the old one or the new one."""
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            file.write(content)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(file.name).chmod(0o666 & ~mask)
-        Path(file.name).replace(path)
-    except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror}") from error

@@ -75,10 +75,10 @@ def svg(layout: Layout, head: Head, width: int, height: int, theme: Theme = LIGH
     texts = [*(line[0] for line in head_lines), *(item.word for item in layout.placed)]
     view = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {view} role="img" aria-labelledby="title caption"',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {view} role="img"',
         'font-weight="bold">',
-        f'<title id="title">{escape(head.title)}</title>',
-        f'<desc id="caption">{escape(head.caption)}</desc>',
+        f"<title>{escape(head.title)}</title>",
+        f"<desc>{escape(head.caption)}</desc>",
         f"<style>{faces(texts)}</style>",
         f'<rect width="100%" height="100%" fill="{theme.background}"/>',
     ]

@@ -1,14 +1,14 @@
 """The clouds that are kept in the collection ``clouds``: the words, the topics, and how they were drawn.
 
 One document for each snapshot of a place and each kind. Rendering it again replaces it, so that nothing is
-rendered twice and a run that was cut short does no harm.
+kept twice and a run that was cut short does no harm.
 """
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from bson.binary import Binary
@@ -16,41 +16,38 @@ from bson.codec_options import CodecOptions
 from pymongo.write_concern import WriteConcern
 
 from opslib.cloud import VERSION
-from opslib.cloud.picture import picture_of
-from opslib.cloud.report import KINDS, NothingKnown, Place, Report, Topic, at_moment, places, snapshot_at
-from opslib.cloud.theme import DARK
+from opslib.cloud.report import KINDS, Place, at_moment, places
 from opslib.message import stamp
-from opslib.store.rollups import SETTLE
+from opslib.store.rollups import SETTLE, now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from pymongo.collection import Collection
     from pymongo.database import Database
 
-    from opslib.cloud.report import Kind
-    from opslib.settings import Cloud
-    from opslib.settings import Report as Settings
+    from opslib.cloud.report import Kind, Report
+    from opslib.settings import Settings
 
     Document = dict[str, Any]
 
 _LOG = logging.getLogger(__name__)
-_SEED = 1
-_LIST = {"svg": 0, "svg_dark": 0, "png": 0}
+SEED = 1
+_TRIES = 3
+_LATE = timedelta(days=1)  # for so long tweets may come late
 
 
 @dataclass(frozen=True)
-class Due:
-    """A moment whose clouds are to be rendered."""
+class Moment:
+    """A moment whose clouds are to be rendered: the topics of *snapshot*, their tweets before *until*."""
 
     place: Place
     snapshot: Document
     until: datetime
 
 
-def clouds_of(database: Database[Document]) -> Collection[Document]:
-    """Return the collection, with times that know their zone."""
-    return database["clouds"].with_options(
+def timed(database: Database[Document]) -> Database[Document]:
+    """Return *database* with majority writes, and times that know their zone."""
+    return database.with_options(
         codec_options=CodecOptions(tz_aware=True), write_concern=WriteConcern("majority")
     )
 
@@ -60,30 +57,153 @@ def key(woeid: int, until: datetime, kind: Kind) -> str:
     return f"{woeid}:{stamp(until)}:{kind}"
 
 
-def due(database: Database[Document], settings: Settings, now: datetime) -> Iterator[Due]:
-    """Yield the moments whose clouds are missing, the newest first, place by place.
+def update(database: Database[Document], settings: Settings) -> Iterator[list[Document]]:
+    """Render what is missing or no longer right, and yield the documents of each moment once they are kept.
 
-    A snapshot's clouds are those of the moment when its tweets have been collected: some minutes after it, or
-    when the next one comes.
+    Of each place the newest moment comes first. Whoever forgets tweets deletes the clouds that counted them
+    (:mod:`opslib.store.forget`), so that they are missing here.
     """
-    oldest = now - timedelta(hours=settings.catch_up_hours)
-    clouds = clouds_of(database)
-    for place in places(database, settings.timezones, settings.timezone):
-        found = list(
-            database["trends"]
-            .find({"woeid": place.woeid, "collected_at": {"$gt": oldest, "$lte": now}})
-            .sort("collected_at", -1)
+    database = timed(database)
+    for place in places(database, settings.report.timezones, settings.report.timezone):
+        for moment in _missing(database, settings, place)[: settings.report.at_once]:
+            yield _rendered(database, settings, moment)
+
+
+def _missing(database: Database[Document], settings: Settings, place: Place) -> list[Moment]:
+    """Return the moments of a place whose clouds are missing or lack tweets, the newest first.
+
+    A snapshot's clouds are those of the moment by when its tweets have been collected: some minutes after it,
+    or when the next one comes.
+    """
+    at = now(database)
+    oldest = at - timedelta(hours=settings.report.catch_up_hours)
+    snapshots = list(
+        database["trends"]
+        .find({"woeid": place.woeid, "collected_at": {"$gt": oldest, "$lte": at}})
+        .sort("collected_at", -1)
+    )
+    wait = timedelta(minutes=settings.report.wait_minutes)
+    ends = [at + wait, *(snapshot["collected_at"] for snapshot in snapshots)]
+    moments = [
+        Moment(place, snapshot, min(snapshot["collected_at"] + wait, end))
+        for snapshot, end in zip(snapshots, ends)
+    ]
+    right = _right(database, place.woeid, oldest)
+    # The sink takes a moment to store what was collected.
+    return [
+        moment
+        for moment in moments
+        if moment.until + 2 * SETTLE <= at
+        and not all(key(place.woeid, moment.until, kind) in right for kind in KINDS)
+    ]
+
+
+def _right(database: Database[Document], woeid: int, oldest: datetime) -> set[str]:
+    """Return the ids of clouds since *oldest* that hold what is stored.
+
+    Tweets that came late, as after an outage of the sink, show in roll-ups that were counted after the cloud.
+    """
+    kept = list(
+        database["clouds"].find(
+            {"woeid": woeid, "until": {"$gt": oldest}, "version": VERSION},
+            {"since": 1, "until": 1, "rendered_at": 1},
         )
-        ends = [now + timedelta(days=1), *(snapshot["collected_at"] for snapshot in found)]
-        moments = [
-            Due(
-                place, snapshot, min(snapshot["collected_at"] + timedelta(minutes=settings.wait_minutes), end)
-            )
-            for snapshot, end in zip(found, ends)
-        ]
-        ready = [moment for moment in moments if moment.until + 2 * SETTLE <= now]
-        known = _fresh(clouds, place.woeid, oldest)
-        missing = [
-            one for one in ready if any(key(place.woeid, one.until, kind) not in known for kind in KINDS)
-        ]
-        yield from missing[: settings.at_once]
+    )
+    fresh = [cloud for cloud in kept if cloud["until"] > max(one["until"] for one in kept) - _LATE]
+    if not fresh:
+        return set()
+    minutes = list(
+        database["word_counts"].find(
+            {
+                "unit": "minute",
+                "at": {"$gt": min(cloud["since"] for cloud in fresh)},
+                "woeid": woeid,
+                "topic": None,
+                "computed_at": {"$gt": min(cloud["rendered_at"] for cloud in fresh)},
+            },
+            {"at": 1, "computed_at": 1},
+        )
+    )
+    return {
+        cloud["_id"]
+        for cloud in kept
+        if not any(
+            cloud["since"] <= minute["at"] < cloud["until"] - timedelta(minutes=1)
+            and minute["computed_at"] > cloud["rendered_at"]
+            for minute in minutes
+        )
+    }
+
+
+def _rendered(database: Database[Document], settings: Settings, moment: Moment) -> list[Document]:
+    """Render both clouds of a moment and keep them."""
+    for _ in range(_TRIES):
+        began = now(database)
+        reports = at_moment(database, moment.place, moment.snapshot, moment.until, settings.report.hours)
+        documents = [document(report, settings, began) for report in reports.values()]
+        for one in documents:
+            database["clouds"].replace_one({"_id": one["_id"]}, one, upsert=True)
+        # What was forgotten since may have been counted, before the clouds that hold it were looked for.
+        if database["forgotten"].find_one({"at": {"$gte": began}}, {"_id": 1}) is None:
+            return documents
+    database["clouds"].delete_many({"_id": {"$in": [one["_id"] for one in documents]}})
+    return []
+
+
+def document(report: Report, settings: Settings, rendered_at: datetime) -> Document:
+    """Return a report with its pictures as it is kept."""
+    from opslib.cloud.picture import picture_of
+    from opslib.cloud.theme import DARK
+
+    look = settings.cloud
+    picture = picture_of(report, look.max_words, look.width, look.height, SEED)
+    own = report.own
+    drawn = picture.layout.counts
+    return {
+        "_id": key(report.place.woeid, report.until, report.kind),
+        "kind": report.kind,
+        "woeid": report.place.woeid,
+        "place": report.place.name,
+        "timezone": report.place.timezone,
+        "since": report.since,
+        "until": report.until,
+        "rendered_at": rendered_at,
+        "tweets": report.tweets,
+        "topics": [
+            {"name": topic.name, "rank": topic.rank, "tweet_count": topic.tweet_count}
+            for topic in report.topics
+        ],
+        "words": [
+            {"word": word, "tweets": number, **({"own": True} if word in own else {})}
+            for word, number in drawn.items()
+        ],
+        "distinct": len(report.words),
+        "left_out": [*picture.layout.left_out, *picture.layout.unwritable],
+        "svg": Binary(picture.svg()),
+        "svg_dark": Binary(picture.svg(DARK)),
+        "png": Binary(picture.png()),
+        "seed": SEED,
+        "version": VERSION,
+    }
+
+
+def listed(
+    database: Database[Document], woeid: int | None = None, since: datetime | None = None, most: int = 50
+) -> list[Document]:
+    """Return kept clouds without their pictures, the newest first."""
+    wanted: Document = {} if woeid is None else {"woeid": woeid}
+    if since:
+        wanted["until"] = {"$gte": since}
+    pictures = {"svg": 0, "svg_dark": 0, "png": 0}
+    found = timed(database)["clouds"].find(wanted, pictures).sort([("until", -1), ("_id", 1)])
+    return list(found.limit(most))
+
+
+def kept_at(
+    database: Database[Document], woeid: int, moment: datetime, kind: Kind, hours: float
+) -> Document | None:
+    """Return the cloud that was the newest at *moment*, if it was no older than *hours* then."""
+    oldest = moment - timedelta(hours=hours)
+    return timed(database)["clouds"].find_one(
+        {"woeid": woeid, "kind": kind, "until": {"$lte": moment, "$gt": oldest}}, sort=[("until", -1)]
+    )

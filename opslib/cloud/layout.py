@@ -62,7 +62,8 @@ class Layout:
 def place(counts: Mapping[str, int], width: int, height: int, seed: int, own: Collection[str] = ()) -> Layout:
     """Place *counts*, given the most frequent first; the same call gives the same layout.
 
-    *own* are those of them that the topics themselves are made of. If they do not all fit at sizes that are easy to read, they are drawn smaller.
+    *own* are those of them that the topics themselves are made of. If they do not all fit at sizes that are
+    easy to read, they are drawn smaller.
     """
     unwritable = tuple(word for word in counts if not runs(word))
     counts = {word: tweets for word, tweets in counts.items() if runs(word)}
@@ -85,7 +86,7 @@ def _sizes(
     counts: Mapping[str, int], width: int, height: int, smallest: int, filled: float
 ) -> dict[str, float]:
     """Return the size of each word: its height grows with the root of its count, so its area with it."""
-    most = max(counts.values())
+    most = max(counts.values()) or 1
     shares = {word: math.sqrt(number / most) for word, number in counts.items()}
     unit = {word: length(word, 100) / 100 for word in counts}
     widest = next(iter(counts))

@@ -39,11 +39,7 @@ def picture_of(report: Report, words: int, width: int, height: int, seed: int) -
     chosen = dict(list(report.words.items())[: words or None])
     own = report.own
     layout = place(chosen, *words_size(width, height), seed, own & chosen.keys())
-    return Picture(layout, Head(_title(report), _caption(report, layout, own), _unit(report)), width, height)
-
-
-def _unit(report: Report) -> str:
-    return "tweet"
+    return Picture(layout, Head(_title(report), _caption(report, layout, own)), width, height)
 
 
 def _title(report: Report) -> str:

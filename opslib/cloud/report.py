@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["words", "topics"]
 KINDS: tuple[Kind, ...] = ("words", "topics")
-# Joiners belong to words of Hindi and to emoji; any other character without a picture, such as one that turns the
-# direction of what follows, has no place in a name that is drawn.
+# Joiners belong to words of Hindi and to emoji. Other characters without a picture, such as those that turn
+# the direction of what follows, have no place in a name that is drawn.
 _JOINERS = "\u200c\u200d"
 
 
@@ -50,7 +50,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Topic:
-    """What was trending: its best rank, and the most tweets that X said it had; ``None`` if X said nothing."""
+    """What was trending: its best rank, and the most tweets that X said it had, if it said so."""
 
     name: str
     rank: int
@@ -61,8 +61,8 @@ class Topic:
 class Report:
     """The counts behind a cloud, and what a reader must know to judge them.
 
-    ``words`` are all words with their number of tweets, or all topics with X's number, the most frequent first;
-    topics without a number have 0.
+    ``words`` are all words with their number of tweets, or all topics with X's number, the most frequent
+    first; topics without a number have 0.
     """
 
     kind: Kind
@@ -76,11 +76,9 @@ class Report:
     @property
     def own(self) -> frozenset[str]:
         """Return those of the words that the topics' names are made of."""
-        return (
-            names_in(self.words, [topic.name for topic in self.topics])
-            if self.kind == "words"
-            else frozenset()
-        )
+        if self.kind == "topics":
+            return frozenset()
+        return names_in(self.words, [topic.name for topic in self.topics])
 
 
 def places(database: Database[Document], timezones: Mapping[int, str], default: str = "UTC") -> list[Place]:
@@ -127,17 +125,16 @@ def at_moment(
     }
     # A tweet collected for two of them counts once, so sums of their roll-ups would not do. One answer brings
     # words and number of tweets, so that they agree while more tweets come in.
-    (found,) = database["tweets"].aggregate(
+    found = database["tweets"].aggregate(
         [
             {"$match": match},
             {"$project": {"words": {"$concatArrays": [[{"$literal": ""}], "$words"]}}},
             {"$unwind": "$words"},
             {"$group": {"_id": "$words", "n": {"$sum": 1}}},
-            {"$group": {"_id": None, "words": {"$push": {"k": "$_id", "n": "$n"}}}},
         ],
         allowDiskUse=True,
-    ) or ({"words": []},)
-    counts = {word["k"]: word["n"] for word in found["words"]}
+    )
+    counts = {word["_id"]: word["n"] for word in found}
     tweets = counts.pop("", 0)
     return _both(place, since, until, tweets, topics, merge(counts))
 

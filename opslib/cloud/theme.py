@@ -1,7 +1,7 @@
 """Colours: one palette for light and one for dark surroundings.
 
-Every colour has a contrast of 4.5 at least against its background (WCAG 2's for text), and any two of a palette
-stay apart for eyes that lack one kind of cone. ``tests/unit/test_cloud_theme.py`` computes both.
+Every colour has a contrast of 4.5 at least against its background (WCAG 2's for text), and any two of a
+palette stay apart for eyes that lack one kind of cone. ``tests/unit/test_cloud_theme.py`` computes both.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ LIGHT = Theme(
     caption="#55606e",
     tag="#0b5fa5",
     own="#6b7480",
-    words=("#23263b", "#b0470f", "#7a2a68", "#00705a"),
+    words=("#23263b", "#c2410c", "#9513ec", "#5c2b0a"),
 )
 DARK = Theme(
     "dark",
     background="#14161c",
     title="#f1f2f5",
     caption="#a9b2bf",
-    tag="#6db3f2",
-    own="#8a93a0",
-    words=("#f0eee6", "#f0894d", "#d99ad0", "#4fc3a1"),
+    tag="#5aa9f0",
+    own="#868f9c",
+    words=("#f4f1e8", "#f07b3c", "#b84dff", "#ffcc33"),
 )
 THEMES = (LIGHT, DARK)
 TONES = len(LIGHT.words)

@@ -150,13 +150,6 @@ class Minutes:
         """Return the minute that is to be recorded next."""
         return min(self._open, default=self._began) if self._next is None else self._next
 
-    def ahead(self, by: int) -> set[Partition]:
-        """Return the partitions that are more than *by* minutes in front of the oldest one that is open."""
-        if not self._open:
-            return set()
-        limit = min(self._open) + by
-        return {partition for partition, at in self._at.items() if at > limit}
-
     def is_behind(self, partition: Partition, minute: int) -> bool:
         """Tell whether *partition* has come to a later minute, so that nothing of *minute* follows."""
         return self._at.get(partition, 0) > minute

@@ -18,6 +18,7 @@ _INTEGER_OR_NULL = {"bsonType": ["int", "long", "null"]}
 _TEXT = {"bsonType": "string"}
 _TEXT_OR_NULL = {"bsonType": ["string", "null"]}
 _DATE = {"bsonType": "date"}
+_BYTES = {"bsonType": "binData"}
 _OBJECT = {"bsonType": "object"}
 
 
@@ -89,8 +90,33 @@ TRENDS = Collection(
 
 CLOUDS = Collection(
     "clouds",
-    _object({"rendered_at": _DATE, "counts": _OBJECT}),
-    (IndexModel([("rendered_at", DESCENDING)]),),
+    _object(
+        {
+            "_id": _TEXT,
+            "kind": {"enum": ["words", "topics"]},
+            "woeid": _INTEGER,
+            "place": _TEXT,
+            "timezone": _TEXT,
+            "since": _DATE,
+            "until": _DATE,
+            "rendered_at": _DATE,
+            "tweets": _INTEGER,
+            "topics": _array(_object({"name": _TEXT, "rank": _INTEGER}, {"tweet_count": _INTEGER_OR_NULL})),
+            "words": _array(_object({"word": _TEXT, "tweets": _INTEGER})),
+            "left_out": _array(_TEXT),
+            "svg": _BYTES,
+            "svg_dark": _BYTES,
+            "png": _BYTES,
+            "seed": _INTEGER,
+            "version": _INTEGER,
+        }
+    ),
+    # A place's newest, and its course; those that a forgotten tweet was in.
+    (
+        IndexModel([("woeid", ASCENDING), ("kind", ASCENDING), ("until", DESCENDING)]),
+        IndexModel([("until", ASCENDING)]),
+    ),
+    expires="until",
 )
 
 WORD_COUNTS = Collection(

@@ -175,13 +175,15 @@ class Budget:
     # ---- spending
 
     @contextmanager
-    def call(self, most: Mapping[str, int]) -> Iterator[Callable[[Mapping[str, Collection[str]]], None]]:
+    def call(
+        self, most: Mapping[str, int], keep: Mapping[str, int] | None = None
+    ) -> Iterator[Callable[[Mapping[str, Collection[str]]], None]]:
         """Reserve the *most* that the call in this block may bring; it is told what came by a call.
 
         An error that says it was not charged (``maybe_charged`` is false) lets go of the reservation; any
         other way out of the block leaves it counted as spent.
         """
-        number = self.reserve(most)
+        number = self.reserve(most, keep)
         try:
             yield lambda came: self.settle(number, came)
         except Exception as error:
@@ -189,15 +191,15 @@ class Budget:
                 self.release(number)
             raise
 
-    def reserve(self, most: Mapping[str, int]) -> int:
+    def reserve(self, most: Mapping[str, int], keep: Mapping[str, int] | None = None) -> int:
         """Reserve the *most* that a call may bring, kind by kind, and return what to settle it by.
 
-        Raises :class:`Exhausted` if that is more than what is left.
+        Raises :class:`Exhausted` if that is more than what is left, with *keep* left over.
         """
         now = self._clock()
         with self._transaction() as database:
             self._tidy(database, now)
-            for number, limit, until in self._bounds(database, most, {}):
+            for number, limit, until in self._bounds(database, most, keep or {}):
                 if number < 1:
                     raise Exhausted(limit, until)
             (call,) = database.execute("SELECT coalesce(max(call), 0) + 1 FROM reserved").fetchone()
@@ -210,8 +212,8 @@ class Budget:
             )
             return int(call)
 
-    def settle(self, call: int, came: Mapping[str, Collection[str]]) -> None:
-        """Count what a call brought, kind by kind by their ids, and let go of its reservation."""
+    def settle(self, call: int | None, came: Mapping[str, Collection[str]]) -> None:
+        """Count what a call brought, kind by kind by ids, and let go of its reservation if it has one."""
         today = self._today()
         with self._transaction() as database:
             row = database.execute("SELECT min(day) FROM reserved WHERE call = ?", (call,)).fetchone()

@@ -43,10 +43,15 @@ def calls(x: X, token: str, woeid: int) -> list[dict[str, Any]]:
         found["posts"] = len(page.tweets)
         return f"{found['posts']} recent posts"
 
+    def rules() -> str:
+        return f"{len(client.rules())} rules of the filtered stream"
+
     tried: list[tuple[str, bool, Callable[[], str]]] = [
         ("usage", False, usage),
         ("trends", True, trends),
         ("search", True, search),
+        # The other mode's; connecting would end the stream of a lake that uses it.
+        ("rules", False, rules),
     ]
     findings = []
     for name, needed, ask in tried:

@@ -7,6 +7,10 @@ wait (:class:`RateLimited`), try again (:class:`Unavailable`), or stop (:class:`
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,7 +21,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 BASE_URL = "https://api.x.com"
 # Fields of a post come with it and cost nothing more.
@@ -41,6 +45,15 @@ MAX_TRENDS = 50
 MAX_RESULTS = 100
 MAX_LOOKUP = 100
 _TWEEPY_HOST = "https://api.twitter.com"
+_STREAM = "/2/tweets/search/stream"
+_STREAM_RULES = f"{_STREAM}/rules"
+# X's stream shows every 20 s that it is alive; the second is for the way.
+# https://docs.x.com/x-api/fundamentals/handling-disconnections
+KEEP_ALIVE_SECONDS = 21.0
+# Small enough that posts are counted soon after they came, whatever X sends at once.
+_PART_BYTES = 16_384
+# How long a stream that was left is still read: what X sends before it notices was charged.
+_LEAVING_SECONDS = 2.0
 
 
 class XError(Exception):
@@ -50,10 +63,11 @@ class XError(Exception):
 
 
 class RateLimited(XError):  # noqa: N818 - the names say what befell, the base says error
-    """The window's calls are used up; ``reset_at`` (epoch seconds, if X told it) is when it begins anew."""
+    """Too many calls, or connections; ``reset_at`` (epoch seconds, if X told it) is when there are more."""
 
-    def __init__(self, reset_at: int | None) -> None:
-        super().__init__(f"X's rate limit is reached until {reset_at or 'a time it did not tell'}")
+    def __init__(self, reset_at: int | None, detail: str = "") -> None:
+        until = f"until {reset_at}" if reset_at else f"({detail or 'it did not tell until when'})"
+        super().__init__(f"X's rate limit is reached {until}")
         self.reset_at = reset_at
 
 
@@ -72,6 +86,10 @@ class Unavailable(XError):  # noqa: N818
     def __init__(self, text: str, *, maybe_charged: bool) -> None:
         super().__init__(text)
         self.maybe_charged = maybe_charged
+
+
+class Interrupted(Unavailable):
+    """No answer came, or the connection broke: nothing that X said."""
 
 
 @dataclass(frozen=True)
@@ -158,15 +176,14 @@ class XClient:
         next_token: str | None = None,
         max_results: int = MAX_RESULTS,
         expansions: tuple[str, ...] = (),
+        until_id: str | None = None,
     ) -> SearchPage:
         """Return one page of the last 7 days' posts that match; costs *max_results* posts at most."""
-        parameters = {"query": query, "max_results": max_results, "tweet.fields": ",".join(TWEET_FIELDS)}
-        if expansions:
-            parameters["expansions"] = ",".join(expansions)
-        if EXPAND_AUTHORS in expansions:
-            parameters["user.fields"] = ",".join(USER_FIELDS)
+        parameters = {"query": query, "max_results": max_results, **_fields(expansions)}
         if since_id:
             parameters["since_id"] = since_id
+        if until_id:
+            parameters["until_id"] = until_id
         if next_token:
             parameters["next_token"] = next_token
         answer = self._get("/2/tweets/search/recent", parameters)
@@ -198,27 +215,141 @@ class XClient:
         daily = ((answer.get("data") or {}).get("daily_project_usage") or {}).get("usage") or []
         return {str(entry["date"])[:10]: int(entry["usage"]) for entry in daily if "date" in entry}
 
+    # ---- the filtered stream
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Return the stream's rules, each ``{id, value, tag}``; it is free."""
+        rules: list[dict[str, Any]] = self._get(_STREAM_RULES, {}).get("data") or []
+        return rules
+
+    def add_rules(self, rules: list[dict[str, str]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Add *rules* (``{value, tag}``); return those that X took, and its problems with the others."""
+        answer = self._call("POST", _STREAM_RULES, {}, {"add": rules})
+        return answer.get("data") or [], answer.get("errors") or []
+
+    def delete_rules(self, ids: list[str]) -> None:
+        """Delete rules by their ids; one that is gone already is none to complain about."""
+        self._call("POST", _STREAM_RULES, {}, {"delete": {"ids": ids}})
+
+    @contextmanager
+    def stream(
+        self, expansions: tuple[str, ...] = (), keep_alive: float = KEEP_ALIVE_SECONDS
+    ) -> Iterator[Streaming]:
+        """Connect to the filtered stream; X charges for each post that it sends.
+
+        tweepy's own reader of streams goes on asking where X has refused, and passes over the time that X
+        tells with a 429; so its client connects, and :class:`Streaming` is read by whoever asked for it.
+        """
+        headers = {
+            "User-Agent": self._client.user_agent,
+            "Authorization": f"Bearer {self._client.bearer_token}",
+            # What is compressed may wait in a buffer until more comes.
+            "Accept-Encoding": "identity",
+        }
+        parameters = _fields(expansions)
+        with _translated():
+            response = self._client.session.get(
+                _TWEEPY_HOST + _STREAM, params=parameters, headers=headers, stream=True, timeout=keep_alive
+            )
+            if response.status_code != requests.codes.ok:
+                with response:
+                    raise _failure(response)
+        with response:
+            streaming = Streaming(response)
+            try:
+                yield streaming
+            finally:
+                streaming.close()
+
     def _get(self, route: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        try:
-            answer = self._client.request("GET", route, params=parameters).json()
-        except tweepy.TooManyRequests as error:
-            detail = _problem(error.response)
-            # A cap of the project is no window that opens again in minutes.
-            if "usage" in detail.lower() and "cap" in detail.lower():
-                raise Refused(429, detail) from error
-            raise RateLimited(error.reset_time) from error
-        except tweepy.TwitterServerError as error:
-            failed = f"X failed: {error.response.status_code} {error.response.reason}"
-            raise Unavailable(failed, maybe_charged=False) from error
-        except tweepy.HTTPException as error:
-            raise Refused(error.response.status_code, _problem(error.response)) from error
-        except (requests.RequestException, ValueError) as error:
-            unanswered = isinstance(_cause(error), (NewConnectionError, ConnectTimeoutError))
-            text = f"X cannot be reached or understood: {error}"
-            raise Unavailable(text, maybe_charged=not unanswered) from error
+        return self._call("GET", route, parameters)
+
+    def _call(self, method: str, route: str, parameters: dict[str, Any], body: Any = None) -> dict[str, Any]:
+        with _translated():
+            answer = self._client.request(method, route, params=parameters, json=body).json()
         if not isinstance(answer, dict):
             raise Unavailable(f"X sent a {type(answer).__name__}, which is no answer", maybe_charged=True)
         return answer
+
+
+class Streaming:
+    """A connected stream: iterate over the bytes that come; the end is an :class:`Interrupted`."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self._response = response
+        # A second descriptor of the connection: the one that reads belongs to another thread.
+        self._socket = socket.socket(fileno=os.dup(response.raw.fileno()))
+        self._timer = threading.Timer(_LEAVING_SECONDS, self._shut, (socket.SHUT_RDWR,))
+        self._timer.daemon = True
+        self.left = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._response.iter_content(_PART_BYTES)
+        except (requests.RequestException, OSError) as error:
+            raise Interrupted(f"the stream broke: {error}", maybe_charged=True) from error
+        raise Interrupted("X has ended the stream", maybe_charged=True)
+
+    def leave(self) -> None:
+        """End it, from any thread: what X sends before it notices still comes, for two seconds at most."""
+        if not self.left:
+            self.left = True
+            self._shut(socket.SHUT_WR)
+            self._timer.start()
+
+    def close(self) -> None:
+        """Let go of the connection at once."""
+        self._timer.cancel()
+        self._shut(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _shut(self, how: int) -> None:
+        with suppress(OSError):  # it is closed already
+            self._socket.shutdown(how)
+
+
+def _fields(expansions: tuple[str, ...]) -> dict[str, Any]:
+    """Return the parameters that say what comes of each post."""
+    parameters = {"tweet.fields": ",".join(TWEET_FIELDS)}
+    if expansions:
+        parameters["expansions"] = ",".join(expansions)
+    if EXPAND_AUTHORS in expansions:
+        parameters["user.fields"] = ",".join(USER_FIELDS)
+    return parameters
+
+
+def _failure(response: requests.Response) -> tweepy.HTTPException:
+    """Return what tweepy raises for such an answer to a call."""
+    if response.status_code == requests.codes.too_many_requests:
+        reset = response.headers.get("x-rate-limit-reset", "")
+        return tweepy.TooManyRequests(response, reset_time=int(reset) if reset.isdigit() else None)
+    if response.status_code >= requests.codes.server_error:
+        return tweepy.TwitterServerError(response)
+    return tweepy.HTTPException(response)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Raise what befell in terms of what a caller can do."""
+    try:
+        yield
+    except tweepy.TooManyRequests as error:
+        detail = _problem(error.response)
+        # A cap of the project is no window that opens again in minutes.
+        if "usage" in detail.lower() and "cap" in detail.lower():
+            raise Refused(429, detail) from error
+        # With calls left it is not the window: too many connections, which end when they end.
+        left = error.response.headers.get("x-rate-limit-remaining", "0")
+        raise RateLimited(error.reset_time if left == "0" else None, detail) from error
+    except tweepy.TwitterServerError as error:
+        failed = f"X failed: {error.response.status_code} {error.response.reason}"
+        raise Unavailable(failed, maybe_charged=False) from error
+    except tweepy.HTTPException as error:
+        raise Refused(error.response.status_code, _problem(error.response)) from error
+    except (requests.RequestException, ValueError) as error:
+        unanswered = isinstance(_cause(error), (NewConnectionError, ConnectTimeoutError))
+        text = f"X cannot be reached or understood: {error}"
+        raise Interrupted(text, maybe_charged=not unanswered) from error
 
 
 def _cause(error: Exception) -> Any:

@@ -5,16 +5,19 @@ Imports NiFi's own Python API (``nifiapi``), which is there inside NiFi alone.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from nifiapi.properties import (  # type: ignore[import-not-found]
     ExpressionLanguageScope,
     PropertyDescriptor,
     StandardValidators,
+    TimeUnit,
 )
 
 from opslib.x.budget import PRICES, Budget, Limits
-from opslib.x.client import XClient
+from opslib.x.client import EXPAND_AUTHORS, EXPAND_REFERENCED, XClient
+from opslib.x.walk import Rules
 
 BASE_URL = PropertyDescriptor(
     name="X API URL",
@@ -59,6 +62,64 @@ PRICE = PropertyDescriptor(
     validators=[StandardValidators.NON_EMPTY_VALIDATOR],
 )
 PROPERTIES = [BASE_URL, TOKEN, BUDGET_FILE, *LIMITS.values(), PRICE]
+# Of those that collect tweets.
+MODE = PropertyDescriptor(
+    name="Mode",
+    description="How tweets are collected. What comes to a processor of the other mode ends there.",
+    required=True,
+    default_value="search",
+    allowable_values=["search", "stream"],
+)
+PAGES = PropertyDescriptor(
+    name="Pages per Topic",
+    description="The most pages of a topic that are fetched a snapshot, the newest first.",
+    required=True,
+    default_value="10",
+    validators=[StandardValidators.POSITIVE_INTEGER_VALIDATOR],
+)
+RESULTS = PropertyDescriptor(
+    name="Tweets per Page",
+    description="How many tweets a page holds at most, 10 to 100. Each one returned is charged.",
+    required=True,
+    default_value="100",
+    validators=[StandardValidators.POSITIVE_INTEGER_VALIDATOR],
+)
+AUTHORS = PropertyDescriptor(
+    name="Authors",
+    description=(
+        "Whether each tweet comes with its author's name, which is one user more to be charged: "
+        f"{PRICES['user']:.3f} USD a tweet at X's prices of 2026, beside {PRICES['post']:.3f} for itself."
+    ),
+    required=True,
+    default_value="false",
+    allowable_values=["true", "false"],
+)
+REFERENCED = PropertyDescriptor(
+    name="Referenced Tweets",
+    description=(
+        "Whether tweets come with those that they retweet, quote or answer, each charged as a post: "
+        f"{PRICES['post']:.3f} USD each at X's prices of 2026, two a tweet at most. Without them X cuts "
+        "the text of long retweets."
+    ),
+    required=True,
+    default_value="false",
+    allowable_values=["true", "false"],
+)
+RETWEETS = PropertyDescriptor(
+    name="Retweets",
+    description="Whether retweets are collected; each one is charged like a tweet.",
+    required=True,
+    default_value="true",
+    allowable_values=["true", "false"],
+)
+INTERVAL = PropertyDescriptor(
+    name="Snapshot Interval",
+    description="How often a snapshot comes: the day's budget is shared out over the turns left.",
+    required=True,
+    default_value="30 min",
+    validators=[StandardValidators.TIME_PERIOD_VALIDATOR],
+)
+COLLECTING = [MODE, PAGES, RESULTS, AUTHORS, REFERENCED, RETWEETS, INTERVAL]
 
 
 def value_of(context: Any, descriptor: Any) -> str:
@@ -82,6 +143,23 @@ def budget_of(context: Any) -> Budget:
     prices = dict(part.split(":") for part in value_of(context, PRICE).replace(" ", "").split(","))
     return Budget(
         value_of(context, BUDGET_FILE), limits, {kind: float(price) for kind, price in prices.items()}
+    )
+
+
+def mode_of(context: Any) -> str:
+    """Return how tweets are to be collected: ``search`` or ``stream``."""
+    return value_of(context, MODE)
+
+
+def rules_of(context: Any) -> Rules:
+    """Return what *context* says is collected of each topic."""
+    expansions = [(AUTHORS, EXPAND_AUTHORS), (REFERENCED, EXPAND_REFERENCED)]
+    return Rules(
+        max_pages=int(value_of(context, PAGES)),
+        page_size=int(value_of(context, RESULTS)),
+        expansions=tuple(expansion for prop, expansion in expansions if value_of(context, prop) == "true"),
+        interval=timedelta(seconds=context.getProperty(INTERVAL).asTimePeriod(TimeUnit.SECONDS)),
+        retweets=value_of(context, RETWEETS) == "true",
     )
 
 

@@ -92,17 +92,19 @@ def search_page(
     max_results: int = MAX_RESULTS,
     expansions: tuple[str, ...] = (),
     now: datetime | None = None,
+    until_id: str | None = None,
 ) -> tuple[SearchPage, Progress]:
-    """Return the next page and the progress to keep once its tweets are safe."""
+    """Return the next page, up to *until_id*, and the progress to keep once its tweets are safe."""
     progress = progress.fresh(now or datetime.now(timezone.utc))
+    rest = (max_results, expansions, until_id)
     try:
-        page = client.search_recent(query, progress.since_id, progress.next_token, max_results, expansions)
+        page = client.search_recent(query, progress.since_id, progress.next_token, *rest)
     except Refused as refused:
         if refused.status != 400 or not progress.next_token:
             raise
         # The token is too old: the search begins again, which repeats pages and loses none.
         progress = Progress(since_id=progress.since_id)
-        page = client.search_recent(query, progress.since_id, None, max_results, expansions)
+        page = client.search_recent(query, progress.since_id, None, *rest)
     return page, progress.after(page)
 
 
@@ -117,3 +119,10 @@ def messages_of(
             message["collected_for"] = [{**topic, "query": query} for topic in topics]
             messages.append(message)
     return messages
+
+
+def resources_of(tweets: list[dict[str, Any]], includes: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the ids of what X charges for, by kind: posts, and what came with them."""
+    posts = [tweet["id"] for tweet in [*tweets, *includes.get("tweets", [])] if "id" in tweet]
+    users = [user["id"] for user in includes.get("users", []) if "id" in user]
+    return {"post": posts, "user": users} if users else {"post": posts}

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from opslib.message import moment_of, stamp
 from opslib.x.budget import UNLIMITED, utc_now
 from opslib.x.client import EXPAND_AUTHORS, EXPAND_REFERENCED
-from opslib.x.search import Progress, messages_of, query_for, search_page
+from opslib.x.search import Progress, messages_of, query_for, resources_of, search_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -189,7 +189,7 @@ class Walker:
             page, progress = search_page(
                 self._client, search.query, position.progress, number, self._rules.expansions, self._clock()
             )
-            came(resources_of(page))
+            came(resources_of(page.tweets, page.includes))
         messages = messages_of(page, search.query, search.topics, self._clock())
         return messages, replace(position, posts=position.posts + len(page.tweets), progress=progress), page
 
@@ -210,28 +210,22 @@ class Walker:
                 if topic not in known:
                     known.append(topic)
                 sizes[query] = max(sizes.get(query, 0), trend.get("tweet_count") or 0)
-        allowance = self._allowance(sum(len(snapshot["trends"]) for snapshot in snapshots))
+        trends = sum(len(snapshot["trends"]) for snapshot in snapshots)
+        turn = allowance(self._budget, self._rules, trends, self._clock())
         most = self._rules.max_pages * self._rules.page_size
-        posts = shares(list(sizes.values()), allowance, most)
+        posts = shares(list(sizes.values()), turn, most)
         return [
             Search(query, topics[query], share) for query, share in zip(sizes, posts) if share >= MIN_RESULTS
         ]
 
-    def _allowance(self, trends: int) -> int:
-        """Return the posts that this turn may bring, so that the day's last turn has as many."""
-        now = self._clock().astimezone(timezone.utc)
-        midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), timezone.utc)
-        turns = max(1, math.ceil((midnight - now) / self._rules.interval))
-        each = self._rules.resources_a_post()
-        posts = self._budget.affordable(each, keep={"trend": trends * (turns - 1)})
-        return posts if posts >= UNLIMITED else posts // turns
 
-
-def resources_of(page: SearchPage) -> dict[str, list[str]]:
-    """Return the ids of what X charges for in *page*, by kind."""
-    posts = [tweet["id"] for tweet in [*page.tweets, *page.includes.get("tweets", [])] if "id" in tweet]
-    users = [user["id"] for user in page.includes.get("users", []) if "id" in user]
-    return {"post": posts, "user": users} if users else {"post": posts}
+def allowance(budget: Budget, rules: Rules, trends: int, now: datetime) -> int:
+    """Return the posts that a turn of *trends* may bring, so that the day's last one has as many."""
+    now = now.astimezone(timezone.utc)
+    midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), timezone.utc)
+    turns = max(1, math.ceil((midnight - now) / rules.interval))
+    posts = budget.affordable(rules.resources_a_post(), keep={"trend": trends * (turns - 1)})
+    return posts if posts >= UNLIMITED else posts // turns
 
 
 def shares(sizes: list[int], posts: int, most: int) -> list[int]:

@@ -62,6 +62,13 @@ ACCOUNTS: dict[str, tuple[list[str], dict[str, list[str]]]] = {
         [],
         {"trending": ["find", "insert", "update"], "forgotten": ["find"], "forgotten_authors": ["find"]},
     ),
+    "opslib-cloud": (
+        [],
+        {
+            **{name: ["find"] for name in ("tweets", "trends", "word_counts", "forgotten")},
+            "clouds": ["find", "insert", "update", "remove"],
+        },
+    ),
     "opslib-stats": ([], {"ops_stats": ["find", "insert"], CLUSTER: ["serverStatus"]}),
     "opslib-doctor": (
         ["clusterMonitor"],

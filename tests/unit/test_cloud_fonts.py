@@ -13,7 +13,7 @@ from fontTools.ttLib import TTFont
 
 from opslib.cloud import fonts
 from opslib.cloud.draw import Head, png, svg, words_size
-from opslib.cloud.layout import BACKGROUND, HASHTAG_COLOUR, WORD_COLOURS, place
+from opslib.cloud.layout import place
 from opslib.words import count, words_of
 
 REAL_TWEETS = Path(__file__).resolve().parents[3] / "shared/data/tweets"
@@ -88,15 +88,3 @@ def test_the_same_input_and_seed_give_the_same_picture() -> None:
     assert layout[0] == layout[1]
     assert png(layout[0], head, *SIZE) == png(layout[1], head, *SIZE)
     assert svg(layout[0], head, *SIZE) == svg(layout[1], head, *SIZE)
-
-
-def brightness(colour: str) -> float:
-    """Return the relative luminance of *colour*, as WCAG 2 defines it."""
-    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-@pytest.mark.parametrize("colour", [HASHTAG_COLOUR, *WORD_COLOURS])
-def test_colours_stand_out_from_the_background(colour: str) -> None:
-    assert (brightness(BACKGROUND) + 0.05) / (brightness(colour) + 0.05) >= 4.5

@@ -10,7 +10,7 @@ import yaml
 from opslib.settings import Settings
 from opslib.x.budget import PRICES, Budget, Limits
 from opslib.x.client import BASE_URL
-from opslib.x.walk import Rules, Walker
+from opslib.x.walk import Rules, allowance
 
 ROOT = Path(__file__).parents[2]
 DEFAULTS = yaml.safe_load((ROOT / "roles/nifi_flow/defaults/main.yml").read_text())
@@ -28,8 +28,7 @@ def test_the_page_says_what_a_day_at_the_defaults_costs(tmp_path: Path) -> None:
     # The turn's own trends are paid for when its share is worked out.
     with budget.call({"trend": topics}) as came:
         came({"trend": [str(n) for n in range(topics)]})
-    walker = Walker(None, budget, rules, lambda: MIDNIGHT)  # type: ignore[arg-type]
-    share = walker._allowance(topics)
+    share = allowance(budget, rules, topics, MIDNIGHT)
     usd_left = usd - trends * PRICES["trend"]
     said = (
         f"{turns} turns of {topics} trends are {trends} trends, {usd - usd_left:.2f} USD. The budget of "

@@ -128,6 +128,7 @@ def test_history_goes_back_to_what_was_deployed_before(tmp_path: Path) -> None:
     for number in ("1", "2", "3"):
         snapshot = json.loads(FLOW.read_text())
         snapshot["flowContents"]["processors"][0]["comments"] = number
+        snapshot["snapshotMetadata"]["version"] = number
         versions.append(Definition("trendlake", number, snapshot))
         history.deployed(versions[-1])
     assert history.before(versions[2].digest).version == "2"

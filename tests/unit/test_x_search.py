@@ -60,9 +60,9 @@ class Pages:
         self.calls: list[tuple[str | None, str | None]] = []
 
     def search_recent(
-        self, query: str, since_id: str | None, next_token: str | None, max_results: int, expansions: Any
+        self, query: str, since_id: str | None, next_token: str | None, *rest: Any
     ) -> SearchPage:
-        del query, max_results, expansions
+        del query, rest
         self.calls.append((since_id, next_token))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):

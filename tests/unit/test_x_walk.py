@@ -36,7 +36,7 @@ class X:
         self.asked: list[tuple[str, str | None, int]] = []
 
     def search_recent(
-        self, query: str, since_id: str | None, next_token: str | None, results: int, _expansions: Any
+        self, query: str, since_id: str | None, next_token: str | None, results: int, *_rest: Any
     ) -> SearchPage:
         self.asked.append((query, since_id, results))
         known = sorted((n for n in self.tweets[query] if n > int(since_id or 0)), reverse=True)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, Protocol
 
-from opslib.message import moment_of, moment_of_id, stamp
+from opslib.message import id_at, moment_of, moment_of_id, stamp
 from opslib.words.extract import hashtags, links, mentions
 from opslib.x.simulate.query import Indexed, index, normal
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 SEARCHABLE = timedelta(days=7)
 # What a machine of 4 GiB can keep beside everything else; older ones are forgotten.
 MAX_KEPT = 50_000
-_SNOWFLAKE_EPOCH = datetime(2010, 11, 4, 1, 42, 54, 657000, tzinfo=timezone.utc)
 
 Json = dict[str, Any]
 Matches = Callable[[Indexed], bool]
@@ -71,7 +70,7 @@ class Source(Protocol):
 
 def snowflake(moment: datetime, sequence: int = 0) -> int:
     """Return the id of a tweet of that moment; *sequence* tells those of one millisecond apart."""
-    return (round((moment - _SNOWFLAKE_EPOCH) / timedelta(milliseconds=1)) << 22) | (sequence & 0x3FFFFF)
+    return id_at(moment) | (sequence & 0x3FFFFF)
 
 
 def tweet(data: Json, author: Json, answered: str = "") -> Tweet:

@@ -1,0 +1,286 @@
+"""``opslib report``: clouds of what is and was trending, drawn, kept, and shown again."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from opslib.cli._options import pictures, with_settings, write_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pymongo.database import Database
+
+    from opslib.cloud.report import Kind, Place, Report
+    from opslib.settings import Settings
+
+_FORMAT = click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
+    from pymongo.errors import PyMongoError
+
+    from opslib.cloud.kept import timed
+    from opslib.cloud.report import NothingKnown
+
+    with settings.mongodb.client(appname="opslib-report", serverSelectionTimeoutMS=10_000) as client:
+        try:
+            yield timed(client[settings.mongodb.database])
+        except PyMongoError as error:
+            raise click.ClickException(f"MongoDB: {str(error).split(', Timeout:')[0]}") from error
+        except NothingKnown as error:
+            raise click.ClickException(str(error.args[0])) from error
+
+
+@click.group(invoke_without_command=True)
+@click.option("--place", help="Name or WOEID of a place; needed where trends of several are collected.")
+@click.option(
+    "--at", default=None, help="A moment, such as 2026-03-01T12:00 in the place's time zone, or now."
+)
+@click.option("--since", help="Draw a span of time from here on instead of a moment.")
+@click.option("--until", help="Where the span ends; now unless it is said.")
+@click.option(
+    "--hours", type=click.FloatRange(0, min_open=True), help="How far back the tweets of a moment go."
+)
+@click.option(
+    "--kind",
+    type=click.Choice(["words", "topics"]),
+    default="words",
+    show_default=True,
+    help="What is drawn.",
+)
+@click.option(
+    "--show", "cloud_id", metavar="ID", help="Show a kept cloud again; `opslib report list` has ids."
+)
+@click.option(
+    "--output", "outputs", multiple=True, callback=pictures(".png", ".svg", ".html"),
+    type=click.Path(dir_okay=False, path_type=Path), help="Write .png, .svg or .html; can be repeated.",
+)  # fmt: skip
+@click.option("--dark", is_flag=True, help="Pictures for dark surroundings; a page has both.")
+@click.option("--max-words", type=click.IntRange(0), help="Draw so many words at most; 0 draws all.")
+@click.option("--seed", default=1, show_default=True, help="Another seed places the words otherwise.")
+@click.option("--width", type=click.IntRange(200, 8000), help="Width in pixels.")
+@click.option("--height", type=click.IntRange(200, 8000), help="Height in pixels.")
+@_FORMAT
+@with_settings
+def command(settings: Settings, **options: Any) -> None:
+    r"""Show what people say about what is trending at a place, now, at a moment, or over a span of time.
+
+    \b
+    opslib report --place Brazil --output now.png
+    opslib report --place Brazil --at 2026-03-01T21:30 --output then.html
+    opslib report --place Brazil --since 2026-02-01 --until 2026-03-01 --kind topics
+    opslib report --show ID --output cloud.svg
+
+    Times are the place's own unless they have an offset. At a moment the topics are those of the newest
+    snapshot of trends, and the tweets those collected for them in the hours before (setting report.hours).
+    Over a span the topics are those of all its snapshots, the tweets all that were collected for the place.
+    Without --output the table of the words is printed.
+    """
+    if click.get_current_context().invoked_subcommand:
+        return
+    with _database(settings) as database:
+        if options["cloud_id"]:
+            _show(database, options)
+        else:
+            _draw(database, settings, options)
+
+
+def _draw(database: Database[dict[str, Any]], settings: Settings, options: dict[str, Any]) -> None:
+    from opslib.cloud.page import html
+    from opslib.cloud.picture import picture_of
+    from opslib.cloud.theme import DARK, LIGHT
+
+    report = _report(database, settings, options)
+    look = settings.cloud
+    most = look.max_words if options["max_words"] is None else options["max_words"]
+    size = options["width"] or look.width, options["height"] or look.height
+    if not options["outputs"]:
+        _tell(_facts(report), dict(list(report.words.items())[: most or None]), [], options["form"])
+        return
+    picture = picture_of(report, most, *size, options["seed"])
+    theme = DARK if options["dark"] else LIGHT
+    left_out = [*picture.layout.left_out, *picture.layout.unwritable]
+    for path in options["outputs"]:
+        if path.suffix.lower() == ".html":
+            both = picture.svg(LIGHT), picture.svg(DARK)
+            content = html(picture.head.title, both, picture.layout.counts.items(), left_out)
+        else:
+            content = picture.svg(theme) if path.suffix.lower() == ".svg" else picture.png(theme)
+        write_file(path, content)
+    _tell(_facts(report), picture.layout.counts, left_out, options["form"], options["outputs"])
+
+
+def _report(database: Database[dict[str, Any]], settings: Settings, options: dict[str, Any]) -> Report:
+    from opslib.cloud.report import NothingKnown, at_moment, over_span, place_named, places, snapshot_at
+
+    known = places(database, settings.report.timezones, settings.report.timezone)
+    place = place_named(known, options["place"])
+    kind: Kind = options["kind"]
+    if options["since"] or options["until"]:
+        if options["at"] or options["hours"] or not options["since"]:
+            raise click.UsageError(
+                "a span is --since with or without --until, and nothing of --at and --hours"
+            )
+        since, until = _moment(options["since"], place), _moment(options["until"] or "now", place)
+        if since >= until:
+            raise click.UsageError("--since is to be before --until")
+        return over_span(database, place, since, until)[kind]
+    until = _moment(options["at"] or "now", place)
+    snapshot = snapshot_at(database, place.woeid, until)
+    if snapshot is None:
+        raise NothingKnown(f"the trends of {place.name} were not collected until then")
+    return at_moment(database, place, snapshot, until, options["hours"] or settings.report.hours)[kind]
+
+
+def _moment(text: str, place: Place) -> Any:
+    from opslib.cloud.report import moment_in
+
+    try:
+        return moment_in(text, place.zone)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _show(database: Database[dict[str, Any]], options: dict[str, Any]) -> None:
+    from opslib.cloud.page import html
+    from opslib.cloud.report import NothingKnown
+
+    found = database["clouds"].find_one({"_id": options["cloud_id"]})
+    if found is None:
+        raise NothingKnown(
+            f"no cloud {options['cloud_id']!r} is kept; `opslib report list` has those that are"
+        )
+    words = {word["word"]: word["tweets"] for word in found["words"]}
+    for path in options["outputs"]:
+        if path.suffix.lower() == ".html":
+            title = f"What is trending in {found['place']}"
+            content = html(title, (found["svg"], found["svg_dark"]), words.items(), found["left_out"])
+        elif path.suffix.lower() == ".svg":
+            content = found["svg_dark" if options["dark"] else "svg"]
+        elif options["dark"]:
+            raise click.UsageError("of a kept cloud only SVG and pages are dark")
+        else:
+            content = found["png"]
+        write_file(path, content)
+    _tell(_kept_facts(found), words, found["left_out"], options["form"], options["outputs"])
+
+
+@command.command(name="list")
+@click.option("--place", help="Only of this place: its name or WOEID.")
+@click.option("--last", default=20, show_default=True, type=click.IntRange(1), help="So many at most.")
+@_FORMAT
+@with_settings
+def list_(settings: Settings, place: str | None, last: int, form: str) -> None:
+    """List the clouds that are kept, the newest first."""
+    from opslib.cloud.kept import listed
+    from opslib.cloud.report import place_named, places
+
+    with _database(settings) as database:
+        known = places(database, settings.report.timezones, settings.report.timezone)
+        woeid = place_named(known, place).woeid if place else None
+        clouds = [_kept_facts(cloud) for cloud in listed(database, woeid, most=last)]
+    if form == "json":
+        click.echo(json.dumps(clouds, ensure_ascii=False))
+        return
+    for cloud in clouds:
+        click.echo(f"{cloud['id']}  {cloud['place']}  {cloud['until']}  {cloud['tweets']} tweets")
+
+
+@command.command()
+@click.option(
+    "--folder", type=click.Path(file_okay=False, path_type=Path),
+    help="Write the newest pictures there as well: cloud.png, cloud.svg, and those of each place.",
+)  # fmt: skip
+@with_settings
+def keep(settings: Settings, folder: Path | None) -> None:
+    """Render the clouds of each new snapshot of trends, and keep them in MongoDB.
+
+    What a run missed the next one catches up with, for report.catch_up_hours; clouds whose tweets came late
+    or were forgotten are rendered anew. A second run has nothing to do.
+    """
+    from opslib.cloud.kept import update
+
+    number = 0
+    with _database(settings) as database:
+        for documents in update(database, settings):
+            number += len(documents)
+            for document in documents:
+                click.echo(f"{document['_id']}: {len(document['words'])} drawn", err=True)
+        if folder and number:
+            _write_newest(database, folder)
+    click.echo(f"{number} clouds were rendered")
+
+
+def _write_newest(database: Database[dict[str, Any]], folder: Path) -> None:
+    """Write the newest pictures of each place, and the newest of all as ``cloud``."""
+    from opslib.cloud.report import KINDS
+
+    newest: dict[str, dict[str, Any]] = {}
+    for woeid in database["clouds"].distinct("woeid"):
+        for kind in KINDS:
+            found = database["clouds"].find_one({"woeid": woeid, "kind": kind}, sort=[("until", -1)])
+            if found:
+                newest[f"{woeid}-{kind}"] = found
+    words = [cloud for cloud in newest.values() if cloud["kind"] == "words"]
+    if words:
+        newest["cloud"] = max(words, key=lambda cloud: (cloud["until"], cloud["woeid"]))
+    for name, cloud in newest.items():
+        for suffix, content in ((".png", "png"), (".svg", "svg"), ("-dark.svg", "svg_dark")):
+            write_file(folder / f"{name}{suffix}", cloud[content])
+
+
+def _facts(report: Report) -> dict[str, Any]:
+    from opslib.cloud.report import local
+
+    return {
+        "kind": report.kind,
+        "woeid": report.place.woeid,
+        "place": report.place.name,
+        "timezone": report.place.timezone,
+        "since": local(report.since, report.place.zone),
+        "until": local(report.until, report.place.zone),
+        "tweets": report.tweets,
+        "topics": [vars(topic) for topic in report.topics],
+        "distinct": len(report.words),
+    }
+
+
+def _kept_facts(cloud: dict[str, Any]) -> dict[str, Any]:
+    from opslib.cloud.report import Place, local
+
+    zone = Place(cloud["woeid"], cloud["place"], cloud["timezone"]).zone
+    names = ("kind", "woeid", "place", "timezone", "tweets", "topics", "distinct")
+    facts = {name: cloud.get(name) for name in names}
+    times = {name: local(cloud[name], zone) for name in ("since", "until", "rendered_at")}
+    return {"id": cloud["_id"], **facts, **times}
+
+
+def _tell(
+    facts: dict[str, Any],
+    words: dict[str, int],
+    left_out: list[str],
+    form: str,
+    outputs: tuple[Path, ...] = (),
+) -> None:
+    if left_out:
+        click.echo(f"{len(left_out)} are not in the picture: {', '.join(left_out)}", err=True)
+    if form == "json":
+        paths = [str(path) for path in outputs]
+        result = {**facts, "words": words, "left_out": left_out, "outputs": paths}
+        click.echo(json.dumps(result, ensure_ascii=False))
+        return
+    what = f"{facts['place']}, {facts['since']} to {facts['until']} ({facts['timezone']})"
+    click.echo(f"{what}: {facts['tweets']} tweets, {len(facts['topics'])} topics", err=bool(not outputs))
+    for path in outputs:
+        click.echo(f"{path}: {len(words)} drawn")
+    for word, number in words.items() if not outputs else ():
+        click.echo(f"{number:7} {word}")

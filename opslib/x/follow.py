@@ -1,0 +1,345 @@
+"""What becomes of the filtered stream: which topics it follows, what of it is safe, and how gaps are filled.
+
+As a walk of searches is (:mod:`opslib.x.walk`), following the stream is one FlowFile that goes round: it
+takes along what has come, is published to Kafka, and only when it comes back from there is that noted in the
+state. What was read from X and had not reached Kafka when NiFi was killed is thus no different from what X
+sent while nobody was connected. Of both, a search gets what is missing of each topic: from the newest tweet
+that is safe in Kafka to the moment of the next connect, with ten seconds more on either side, as posts come
+out of order and X takes some seconds to send one. A second reading is free on the same UTC day, and Kafka's
+readers know a tweet by its id.
+
+Each turn, from one snapshot to the next, may bring its share of what the day's budget has left. When that has
+come, or the budget is used up, the stream is left until there is more. Such a pause is no gap: filling it
+would spend the next share on it.
+
+Snapshots of trends come in between and say what to follow. A place keeps its topics until a snapshot of it
+comes, or three have not.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Callable
+
+from opslib.message import id_at, moment_of, moment_of_id, stamp, tweet_message
+from opslib.x.budget import UNLIMITED, Exhausted, utc_now
+from opslib.x.client import Refused, XError
+from opslib.x.gate import Gate
+from opslib.x.rules import MAX_RULES, RuleBook, tag_of, topics_of
+from opslib.x.search import OLDEST_SINCE_ID, Progress, messages_of, query_for, resources_of, search_page
+from opslib.x.walk import MIN_RESULTS, allowance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from opslib.x.budget import Budget
+    from opslib.x.client import XClient
+    from opslib.x.rules import Topic
+    from opslib.x.stream import Stream
+    from opslib.x.walk import Rules
+
+# How late X sends a post, and how long a search takes to find it, are seconds.
+_LATE = timedelta(seconds=10)
+_FOUND_AFTER = timedelta(seconds=15)
+# A FlowFile that has not been heard of so long was taken out of its queue.
+_GIVEN_UP = timedelta(minutes=10)
+_HEARD_EACH = timedelta(minutes=1)
+_BAD_REQUEST = 400
+_SHORT_SECONDS = 5.0
+_UNKNOWN = "a turn that did not come to its end"
+_SHARE_USED = "this turn's share of the budget has come: the stream waits for the next snapshot of trends"
+_TURNS_KEPT = 3
+_LOOP, _PLACES, _TOPICS, _SHARE, _PAUSED = "loop", "places", "topics", "share", "paused"
+
+State = dict[str, str]
+Json = dict[str, Any]
+
+
+@dataclass
+class Step:
+    """What one turn of the FlowFile brings; *position* is what to note once its messages are safe."""
+
+    messages: list[Json] = field(default_factory=list)
+    position: str = ""
+    said: list[str] = field(default_factory=list)  # for people
+    idle: bool = False  # nothing can come before long
+
+
+class Follower:
+    """Takes the steps of following; *state* is a map of texts that somebody else makes durable.
+
+    In it are ``loop`` (the FlowFile that goes round, when it was last heard of), ``places`` (the topics of
+    each), ``share`` (the posts that this turn may still bring), perhaps ``paused`` (why what is written is
+    not wanted) and ``topics``: by query, ``topics`` (that it is for), ``since_id`` (the newest tweet that is
+    safe; empty before the first connect), perhaps ``left`` (when it trended no more) and perhaps ``gap``
+    (``since_id``, ``until_id``, ``next_token``, ``pages`` searched).
+    """
+
+    def __init__(
+        self,
+        client: XClient,
+        budget: Budget,
+        stream: Stream,
+        rules: Rules,
+        margin: int = 100,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._client = client
+        self._budget = budget
+        self._stream = stream
+        self._rules = rules
+        self._margin = margin
+        self._clock = clock
+        self._book = RuleBook(client)
+        # For calls: the stream has its own waits.
+        self._rules_gate, self._search_gate = Gate(clock), Gate(clock)
+        # The position that was given out last.
+        self._sent: str | None = None
+
+    # ---- what comes in
+
+    def snapshots(self, state: State, flowfile: str, snapshots: Iterable[Mapping[str, Any]]) -> bool:
+        """Follow the topics of *snapshots*; tell whether *flowfile*, which brought them, is to go round."""
+        now = self._clock()
+        places = json.loads(state.get(_PLACES, "{}"))
+        snapshots = list(snapshots)
+        trends = sum(len(snapshot["trends"]) for snapshot in snapshots)
+        state[_SHARE] = str(allowance(self._budget, self._rules, trends, now))
+        for snapshot in snapshots:
+            names = [trend["name"] for trend in snapshot["trends"]]
+            places[str(snapshot["woeid"])] = {"at": stamp(now), "topics": names}
+        state[_PLACES] = json.dumps(places, ensure_ascii=False)
+        loop = json.loads(state.get(_LOOP, "null"))
+        if loop and loop["id"] != flowfile and now - moment_of(loop["at"]) < _GIVEN_UP:
+            return False
+        state[_LOOP] = json.dumps({"id": flowfile, "at": stamp(now)})
+        return True
+
+    def arrived(self, state: State, position: str) -> bool:
+        """Note what *position* says is safe; tell whether its FlowFile :meth:`goes_on`."""
+        told = json.loads(position)
+        topics = json.loads(state.get(_TOPICS, "{}"))
+        for query, newest in told["newest"].items():
+            if query in topics:
+                since = topics[query]["since_id"]
+                topics[query]["since_id"] = str(max(int(newest), int(since or 0)))
+        searched = told.get("gap")
+        if searched:
+            topic = topics.get(searched["query"], {})
+            # One that has grown meanwhile is searched anew.
+            if topic.get("gap", {}).get("until_id") == searched["until_id"]:
+                del topic["gap"]
+                if searched["next_token"]:
+                    topic["gap"] = {name: value for name, value in searched.items() if name != "query"}
+        state[_TOPICS] = json.dumps(topics, ensure_ascii=False)
+        return self.goes_on(state, told["loop"])
+
+    def goes_on(self, state: State, loop: str) -> bool:
+        """Tell whether the FlowFile *loop* is the one that goes round; another may have taken over."""
+        known = json.loads(state.get(_LOOP, "null"))
+        return bool(known) and known["id"] == loop
+
+    # ---- one turn
+
+    def step(self, state: State, loop: str, position: str, seconds: float) -> Step:
+        """Return what the next turn of the FlowFile *loop* brings, after *seconds* at most.
+
+        It came with *position*, empty if it took nothing along the last time. What X says no to is said, and
+        waited for.
+        """
+        if self._sent not in (None, position):
+            # What it took along has not left: somebody emptied the queue, or NiFi could not commit.
+            self._stream.leave()
+        self._sent = _UNKNOWN
+        self._heard(state, loop)
+        topics = json.loads(state.get(_TOPICS, "{}"))
+        wanted = self._wanted(state)
+        step = Step()
+        self._follow(topics, wanted, step)
+        gap = self._gap_due(topics)
+        share = int(state.get(_SHARE, UNLIMITED))
+        going = bool(wanted) and share > 0
+        if not going and self._stream.connected:
+            self._stream.leave()
+        batch = self._stream.take(0 if gap else seconds, connect=going and self._book.in_force)
+        step.said += batch.said
+        if isinstance(batch.error, Refused):
+            self._book.forget()  # it may be for want of rules
+        if batch.exhausted is not None:
+            state[_PAUSED] = "the budget is used up"
+            _no_gaps(topics)
+        elif batch.missing_until is not None:
+            self._missed(topics, batch.missing_until, paused=state.pop(_PAUSED, ""))
+        state[_TOPICS] = json.dumps(topics, ensure_ascii=False)
+        newest = self._messages(batch.posts, step)
+        searched = self._search(topics, gap, step) if gap else None
+        if share < UNLIMITED:
+            state[_SHARE] = str(share - len(step.messages))
+            if 0 < share <= len(step.messages) and _PAUSED not in state:
+                state[_PAUSED] = _SHARE_USED
+                step.said.append(_SHARE_USED)
+                _no_gaps(topics)
+        step.idle = not going or self._stream.closed_for() > _SHORT_SECONDS
+        if step.messages or searched:
+            step.position = json.dumps({"loop": loop, "newest": newest, "gap": searched}, ensure_ascii=False)
+        state[_TOPICS] = json.dumps(topics, ensure_ascii=False)
+        self._sent = step.position
+        return step
+
+    def _wanted(self, state: State) -> dict[str, list[Topic]]:
+        """Return what is followed: by query, the topics that it is for."""
+        now = self._clock()
+        places = json.loads(state.get(_PLACES, "{}"))
+        wanted: dict[str, list[Topic]] = {}
+        for woeid, place in places.items():
+            if now - moment_of(place["at"]) > _TURNS_KEPT * self._rules.interval:
+                continue
+            for name in place["topics"]:
+                try:
+                    query = query_for(name, retweets=self._rules.retweets)
+                except ValueError:
+                    continue  # a topic without a word to look for
+                topic = {"name": name, "woeid": int(woeid)}
+                known = wanted.setdefault(query, [])
+                if topic not in known:
+                    known.append(topic)
+        return dict(list(wanted.items())[:MAX_RULES])  # more than 20 places of 50 topics
+
+    def _heard(self, state: State, loop: str) -> None:
+        """Note that the FlowFile is there, once a minute: it goes round several times a second."""
+        known = json.loads(state.get(_LOOP, "null"))
+        now = self._clock()
+        if not known or known["id"] != loop or now - moment_of(known["at"]) > _HEARD_EACH:
+            state[_LOOP] = json.dumps({"id": loop, "at": stamp(now)})
+
+    def _follow(self, topics: dict[str, Json], wanted: Mapping[str, list[Topic]], step: Step) -> None:
+        """Bring X's rules to what is wanted, and the state to X's rules."""
+        now = self._clock()
+        self._part(topics, wanted, now)
+        if self._rules_gate.closed_for():
+            return
+        try:
+            added, problems = self._book.bring({query: tag_of(of) for query, of in wanted.items()})
+        except XError as error:
+            step.said.append(self._rules_gate.shut(error))
+            return
+        # After an error it has asked X again; without one there is nothing to reset.
+        self._rules_gate.answered()
+        step.said += [f"X refuses a rule: {problem}" for problem in problems]
+        for query in added:
+            known = topics.setdefault(query, {"since_id": "", "left": ""})
+            if "left" not in known:
+                # Its rule was away for a moment.
+                self._miss(known, now)
+            elif self._stream.connected:
+                known["since_id"] = str(id_at(now))
+        for query, of in wanted.items():
+            known = topics.setdefault(query, {"since_id": ""})
+            known["topics"] = of
+            known.pop("left", None)
+
+    def _part(self, topics: dict[str, Json], wanted: Mapping[str, list[Topic]], now: datetime) -> None:
+        """Forget topics that trend no more, but not before what may be missing of them has been found."""
+        for query in [query for query in topics if query not in wanted]:
+            left = topics[query].setdefault("left", stamp(now))
+            if "gap" not in topics[query] and now - moment_of(left) > _GIVEN_UP:
+                del topics[query]
+
+    def _messages(self, posts: list[Json], step: Step) -> dict[str, str]:
+        """Add the messages of *posts*; return the newest id of each query."""
+        now = self._clock()
+        newest: dict[str, str] = {}
+        for post in posts:
+            tweet = post["data"]
+            if "id" not in tweet or "text" not in tweet:
+                continue
+            rules = post.get("matching_rules") or ()
+            topics = [topic for rule in rules for topic in topics_of(rule.get("tag"))]
+            queries = [query_for(topic["name"], retweets=self._rules.retweets) for topic in topics]
+            message = tweet_message(tweet, post.get("includes"), "", None, "", now)
+            message["collected_for"] = [{**topic, "query": query} for topic, query in zip(topics, queries)]
+            step.messages.append(message)
+            for query in queries:
+                newest[query] = str(max(int(tweet["id"]), int(newest.get(query, 0))))
+        return newest
+
+    # ---- gaps
+
+    def _missed(self, topics: dict[str, Json], until: datetime, paused: str) -> None:
+        """Note that posts before *until* may be missing; after a pause they were not wanted."""
+        for topic in topics.values():
+            if paused or not topic["since_id"]:
+                topic["since_id"] = str(id_at(until))
+            else:
+                self._miss(topic, until)
+
+    def _miss(self, topic: Json, until: datetime) -> None:
+        if not topic["since_id"]:
+            return
+        if topic.get("left"):
+            until = min(until, moment_of(topic["left"]))
+        gap = topic.get("gap") or {"since_id": str(_before(int(topic["since_id"])))}
+        topic["gap"] = {"since_id": gap["since_id"], "until_id": str(id_at(until + _LATE)), "pages": 0}
+
+    def _gap_due(self, topics: Mapping[str, Json]) -> str | None:
+        """Return a query whose gap can be searched, because X's search knows it up to its end."""
+        if not self._stream.connected or self._search_gate.closed_for():
+            return None
+        now = self._clock()
+        for query, topic in topics.items():
+            until = moment_of_id(int(topic.get("gap", {}).get("until_id", 0)))
+            if until is not None and now >= until - _LATE + _FOUND_AFTER:
+                return query
+        return None
+
+    def _search(self, topics: dict[str, Json], query: str, step: Step) -> Json | None:
+        """Add the messages of the next page of a gap; return the gap as it is once they are safe."""
+        gap = topics[query].get("gap")
+        if gap is None:
+            return None
+        now = self._clock()
+        young = id_at(now - OLDEST_SINCE_ID)
+        progress = Progress(str(max(young, int(gap["since_id"]))), gap.get("next_token"))
+        each = self._rules.resources_a_post()
+        keep = {kind: count * self._margin for kind, count in each.items()}
+        # A page of ten at least: where not even that is left, the budget says so.
+        number = min(self._rules.page_size, max(MIN_RESULTS, self._budget.affordable(each, keep)))
+        most = {kind: count * number for kind, count in each.items()}
+        try:
+            with self._budget.call(most, keep) as came:
+                page, after = search_page(
+                    self._client, query, progress, number, self._rules.expansions, now, gap["until_id"]
+                )
+                came(resources_of(page.tweets, page.includes))
+        except Exhausted:
+            step.said.append("the budget does not reach to fill the gaps of the stream: they are given up")
+            _no_gaps(topics)
+            return None
+        except XError as error:
+            if isinstance(error, Refused) and error.status == _BAD_REQUEST:
+                step.said.append(f"the gap of {query} is not filled: {error}")
+                del topics[query]["gap"]
+            else:
+                step.said.append(self._search_gate.shut(error))
+            return None
+        self._search_gate.answered(self._client.spent_until)
+        step.messages += messages_of(page, query, topics[query]["topics"], now)
+        pages = gap["pages"] + 1
+        token = after.next_token
+        if token and pages >= self._rules.max_pages:
+            step.said.append(f"the gap of {query} is larger than {pages} pages: the rest is given up")
+            token = None
+        return {"query": query, **gap, "next_token": token, "pages": pages}
+
+
+def _no_gaps(topics: Mapping[str, Json]) -> None:
+    for topic in topics.values():
+        topic.pop("gap", None)
+
+
+def _before(tweet_id: int) -> int:
+    """Return an id from some seconds before that tweet: others of its time may still be to come."""
+    moment = moment_of_id(tweet_id)
+    return tweet_id if moment is None else id_at(moment - _LATE)

@@ -1,0 +1,180 @@
+"""Clouds of what was trending, on a real MongoDB: counted, kept once, caught up with, and shown again."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from test_rollups import NO_WAIT, write
+
+from opslib.cloud import kept
+from opslib.store import rollups
+from opslib.store.documents import tweet_document
+
+if TYPE_CHECKING:
+    from conftest import Lake
+
+BRAZIL, RIO = 23424768, 455825
+NOW = dt.datetime.now(dt.timezone.utc).replace(second=0, microsecond=0)
+MINUTE = dt.timedelta(minutes=1)
+
+
+def snapshot(minutes: int, *topics: tuple[str, int | None], woeid: int = BRAZIL) -> dict[str, Any]:
+    """Return the trends of *minutes* ago."""
+    at = NOW - minutes * MINUTE
+    return {
+        "_id": f"{woeid}:{at.isoformat()}",
+        "woeid": woeid,
+        "place": {BRAZIL: "Brazil", RIO: "Rio"}[woeid],
+        "collected_at": at,
+        "trends": [
+            {"name": name, "tweet_count": n, "rank": rank} for rank, (name, n) in enumerate(topics, 1)
+        ],
+    }
+
+
+def tweet(number: int, minutes: float, text: str, *topics: str, woeid: int = BRAZIL) -> dict[str, Any]:
+    """Return a tweet that was collected *minutes* ago."""
+    at = NOW - minutes * MINUTE
+    document = tweet_document(
+        {
+            "id": str(1_900_000_000_000_000_000 + number),
+            "text": text,
+            "lang": "pt",
+            "collected_at": at.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        }
+    )
+    document["topics"] = [{"name": name, "woeid": woeid, "first_at": at} for name in topics]
+    return document
+
+
+@pytest.fixture
+def told(lake: Lake) -> Lake:
+    """Two snapshots an hour apart, with tweets of each, some of them of both topics."""
+    lake.config.write_text(
+        lake.config.read_text()
+        + f"[cloud]\nwidth = 600\nheight = 400\n[report.timezones]\n{BRAZIL} = 'America/Sao_Paulo'\n"
+    )
+    lake.log_in("opslib-cloud")
+    lake.database.trends.insert_many(
+        [
+            snapshot(120, ("#Carnaval", 5000), ("Samba", None)),
+            snapshot(60, ("#Carnaval", 9000), ("Chuva", 7000)),
+            snapshot(60, ("Praia", None), woeid=RIO),
+        ]
+    )
+    write(
+        lake.database,
+        *(tweet(n, 115, f"samba e festa {n}a", "Samba", "#Carnaval") for n in range(6)),
+        *(tweet(n, 58, "chuva e festa #Carnaval", "#Carnaval", "Chuva") for n in range(10, 14)),
+        *(tweet(n, 57, "muita chuva", "Chuva") for n in range(20, 23)),
+        tweet(30, 57, "só da praia", "Praia", woeid=RIO),
+        tweet(31, 57, "nada disso trovoada", "Futebol"),
+    )
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    return lake
+
+
+def asked(lake: Lake, *arguments: str) -> Any:
+    done = lake.opslib("report", *arguments, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_moment_has_the_tweets_of_the_topics_trending_then_each_once(told: Lake) -> None:
+    found = asked(told, "--place", "brazil")
+    assert found["tweets"] == 13, "those of both topics count once, those of Futebol not at all"
+    assert found["words"]["festa"] == 10
+    assert found["words"]["chuva"] == 7
+    assert "trovoada" not in found["words"]
+    assert found["timezone"] == "America/Sao_Paulo"
+    assert found["until"].endswith("UTC-3")
+
+    before = (NOW - 61 * MINUTE).astimezone(dt.timezone(dt.timedelta(hours=-3)))
+    found = asked(told, "--place", str(BRAZIL), "--at", before.strftime("%Y-%m-%d %H:%M"))
+    assert found["tweets"] == 6
+    assert [topic["name"] for topic in found["topics"]] == ["#Carnaval", "Samba"]
+    assert "chuva" not in found["words"]
+
+
+def test_a_span_has_all_tweets_of_the_place_and_the_topics_of_all_its_snapshots(told: Lake) -> None:
+    since = (NOW - 180 * MINUTE).isoformat()
+    found = asked(told, "--place", "Brazil", "--since", since)
+    assert found["tweets"] == 14
+    assert found["words"]["trovoada"] == 1
+    topics = asked(told, "--place", "Brazil", "--since", since, "--kind", "topics")
+    assert topics["words"] == {"#Carnaval": 9000, "Chuva": 7000, "Samba": 0}
+    assert list(topics["words"]) == ["#Carnaval", "Chuva", "Samba"]
+
+
+def test_each_snapshot_is_rendered_once_and_can_be_shown_again(told: Lake) -> None:
+    folder = told.folder / "clouds"
+    folder.mkdir()
+    done = told.opslib("report", "keep", "--folder", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "6 clouds were rendered\n"
+    assert (folder / "cloud.png").read_bytes().startswith(b"\x89PNG")
+    clouds = {cloud["_id"]: cloud for cloud in told.database.clouds.find()}
+    until = NOW - 50 * MINUTE
+    words = clouds[kept.key(BRAZIL, until, "words")]
+    assert words["tweets"] == 13
+    assert {word["word"]: word["tweets"] for word in words["words"]}["festa"] == 10
+    assert [word["word"] for word in words["words"] if word.get("own")] == ["chuva", "#Carnaval"]
+    assert b">festa<" in words["svg"]
+    assert words["svg"] != words["svg_dark"]
+    assert told.opslib("report", "keep").stdout == "0 clouds were rendered\n"
+    assert {cloud["_id"]: cloud for cloud in told.database.clouds.find()} == clouds
+
+    listed = asked(told, "list", "--place", "Brazil")
+    assert [cloud["id"] for cloud in listed][:2] == [
+        kept.key(BRAZIL, until, "topics"),
+        kept.key(BRAZIL, until, "words"),
+    ]
+    paths = [told.folder / f"again{suffix}" for suffix in (".png", ".svg", ".html")]
+    arguments = [part for path in paths for part in ("--output", str(path))]
+    shown = asked(told, "--show", words["_id"], *arguments)
+    assert shown["words"]["festa"] == 10
+    assert paths[0].read_bytes() == words["png"]
+    assert paths[1].read_bytes() == words["svg"]
+    assert "<td>10</td>" in paths[2].read_text()
+
+
+def test_what_came_late_or_was_forgotten_is_rendered_anew(told: Lake) -> None:
+    assert told.opslib("report", "keep").returncode == 0
+    until = NOW - 50 * MINUTE
+
+    def counted() -> Counter[str]:
+        cloud = told.database.clouds.find_one({"_id": kept.key(BRAZIL, until, "words")})
+        return Counter({word["word"]: word["tweets"] for word in cloud["words"]})
+
+    write(told.database, tweet(40, 56, "chuva atrasada", "Chuva"))
+    rollups.refresh(told.database, settle=NO_WAIT)
+    assert told.opslib("report", "keep").stdout == "2 clouds were rendered\n"
+    assert counted()["atrasada"] == 1
+
+    gone = told.database.tweets.find_one_and_delete({"text": "chuva atrasada"})
+    covering = {"since": {"$lte": gone["collected_at"]}, "until": {"$gte": gone["collected_at"]}}
+    assert told.database.clouds.delete_many(covering).deleted_count == 4  # Brazil's and Rio's of that time
+    assert told.opslib("report", "keep").stdout == "4 clouds were rendered\n"
+    assert counted()["atrasada"] == 0
+    assert told.opslib("report", "keep").stdout == "0 clouds were rendered\n"
+
+
+def test_the_page_and_what_cannot_be_shown(told: Lake) -> None:
+    out = told.folder / "now.html"
+    asked(told, "--place", "Brazil", "--output", str(out))
+    assert out.read_text().count("<svg ") == 2
+    for arguments, message in (
+        (["--show", "nothing"], "no cloud 'nothing' is kept"),
+        ([], "name one of the places"),
+        (["--place", "Atlantis"], "places known: Brazil (23424768), Rio (455825)"),
+        (["--place", "Brazil", "--at", "2020-01-01"], "were not collected until then"),
+        (["--place", "Brazil", "--at", "noon"], "is no time such as"),
+    ):
+        done = told.opslib("report", *arguments)
+        assert done.returncode in (1, 2)
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr

@@ -1,0 +1,578 @@
+"""The filtered stream and what follows it, against the local X API and its faults."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections import Counter
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Callable
+
+import pytest
+from local_x import NOW, Client, local_x, serving
+
+from opslib.x.budget import Budget, Limits, utc_now
+from opslib.x.client import Interrupted, RateLimited, Refused, Unavailable, XClient
+from opslib.x.follow import Follower
+from opslib.x.gate import STREAM, Gate
+from opslib.x.rules import RuleBook, tag_of, topics_of
+from opslib.x.simulate.limits import Limits as Windows
+from opslib.x.stream import Stream
+from opslib.x.walk import Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+STREAM_PATH = "/2/tweets/search/stream"
+
+
+@dataclass
+class Lake:
+    """A stream that is followed; its FlowFile goes round without NiFi."""
+
+    x: Client
+    budget: Budget
+    rules: Rules = field(default_factory=lambda: Rules(100, 10, interval=timedelta(days=1)))
+    margin: int = 0
+    keep_alive: float = 20
+    unasked: float = 30
+    clock: Callable[[], datetime] = utc_now
+    state: dict[str, str] = field(default_factory=dict)
+    kafka: list[dict[str, Any]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.flowfile: str | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Start the processor, with nothing but what is durable."""
+        self.client = XClient(self.x.url, "right")
+        each = self.rules.resources_a_post()
+        self.stream = Stream(
+            self.client, self.budget, each, self.rules.expansions, self.margin,
+            self.keep_alive, self.unasked, self.clock,
+        )  # fmt: skip
+        self.follower = Follower(self.client, self.budget, self.stream, self.rules, self.margin, self.clock)
+
+    def trends(self, *names: str, woeid: int = 1) -> bool:
+        snapshot = {"woeid": woeid, "trends": [{"name": name} for name in names]}
+        return self.follower.snapshots(self.state, "the loop", [snapshot])
+
+    def turn(self, *, kill: bool = False) -> list[dict[str, Any]]:
+        """One turn; a *kill* comes when the state is written and the FlowFile has not left."""
+        state = dict(self.state)
+        if self.flowfile is not None:
+            assert self.follower.arrived(state, self.flowfile)
+        step = self.follower.step(state, "the loop", self.flowfile or "", 0.1)
+        self.state = state
+        if kill:
+            return []
+        self.said += step.said
+        self.kafka += step.messages
+        self.flowfile = step.position or None
+        return step.messages
+
+    def turn_until(self, done: Callable[[], bool], seconds: float = 15) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert time.monotonic() < deadline, f"not so: {self.said}, {self.state}"
+            self.turn()
+
+    def has(self, *ids: str) -> bool:
+        return set(ids) <= set(self.ids())
+
+    def ids(self) -> list[str]:
+        return [message["id"] for message in self.kafka]
+
+    def disconnected(self, *, cut: bool = False) -> list[str]:
+        """Let X end the connection, within a post if it is *cut*, whose id is returned."""
+        added: list[str] = []
+        if cut:
+            self.x.faults(next=[{"route": "stream", "fault": "disconnect"}])
+            added = self.x.add("cut #a")
+        else:
+            self.x.send("POST", "/_control/stream/disconnect", {"type": "OperationalDisconnect"})
+        self.wait_for_the_end()
+        return added
+
+    def flood(self) -> None:
+        """Write thirteen tweets at a time, each when those before have come, until the stream is left."""
+        while self.stream.connected:
+            *_, last = self.x.add(*(f"{n} #a" for n in range(13)))
+            self.turn_until(lambda last=last: self.has(last) or not self.stream.connected)  # type: ignore[misc]
+        for _ in range(3):
+            self.turn()
+
+    def wait_for_the_end(self) -> None:
+        deadline = time.monotonic() + 10
+        while self.stream.connected:
+            assert time.monotonic() < deadline, "it is still connected"
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """End the processor without a word, and start it again."""
+        if self.stream._streaming is not None:
+            self.stream._streaming.close()
+        self.stream._gate.shut(Refused(0, "dead"))
+        self.start()
+
+
+@contextmanager
+def following(x: Client, tmp_path: Path, limits: Limits | None = None, **settings: Any) -> Iterator[Lake]:
+    lake = Lake(x, Budget(tmp_path / "budget.sqlite", limits or Limits()), **settings)
+    try:
+        yield lake
+    finally:
+        lake.stream.leave()
+
+
+@pytest.fixture
+def x() -> Iterator[Client]:
+    with serving(local_x(clock=utc_now, keep_alive=0.2)) as client:
+        yield client
+
+
+def test_tweets_come_with_the_topics_of_the_rules_they_match(x: Client, tmp_path: Path) -> None:
+    with following(x, tmp_path) as lake:
+        assert lake.trends("#gol", "samba de roda")
+        lake.trends("#gol", woeid=2)
+        lake.turn_until(lambda: lake.stream.connected)
+        one, _, two = x.add("um #gol", "nada", "samba de roda e #gol")
+        lake.turn_until(lambda: lake.has(one, two))
+    assert lake.ids() == [one, two]
+    gol = [{"name": "#gol", "woeid": woeid, "query": "#gol"} for woeid in (1, 2)]
+    samba = {"name": "samba de roda", "woeid": 1, "query": '"samba de roda"'}
+    assert lake.kafka[0]["collected_for"] == gol
+    assert sorted(map(str, lake.kafka[1]["collected_for"])) == sorted(map(str, [samba, *gol]))
+    assert lake.kafka[0]["text"] == "um #gol"
+    assert lake.budget.spent_today().resources == x.ledger()["charged"]["posts"] == 2, "counted as charged"
+
+
+def test_rules_follow_the_topics_with_no_call_too_many(x: Client, tmp_path: Path) -> None:
+    with following(x, tmp_path) as lake:
+        calls = Counter[str]()
+        call = lake.client._call
+
+        def counted(method: str, route: str, *rest: Any) -> Any:
+            calls[method] += 1
+            return call(method, route, *rest)
+
+        lake.client._call = counted  # type: ignore[method-assign]
+        lake.trends("#a", "#b", "#c")
+        lake.turn_until(lambda: lake.stream.connected)
+        lake.turn()
+        assert calls == {"GET": 1, "POST": 1}
+        lake.trends("#b", "#c", "#d")
+        lake.turn()
+        assert calls == {"GET": 1, "POST": 3}
+        values = [rule["value"] for rule in x.get(f"{STREAM_PATH}/rules")["data"]]
+        assert sorted(values) == ["#b", "#c", "#d"]
+        assert lake.stream.connected, "rules change while it is connected"
+        lake.trends("#d", "#c", "#b")
+        lake.turn()
+        assert calls == {"GET": 1, "POST": 3}
+
+
+def test_a_refused_rule_is_said_once_and_the_others_hold(x: Client) -> None:
+    book = RuleBook(XClient(x.url, "right"))
+    added, problems = book.bring({"#a": tag_of([]), "(": "[]"})
+    assert added == ["#a"]
+    assert len(problems) == 1
+    assert book.bring({"#a": tag_of([]), "(": "[]"}) == ([], [])
+
+
+def test_a_tag_tells_its_topics() -> None:
+    topics = [{"name": 'a "b", ç', "woeid": 2}, {"name": "#x", "woeid": 1}]
+    assert topics_of(tag_of(topics)) == topics[::-1]
+    assert tag_of(topics) == tag_of(topics[::-1])
+    assert topics_of("somebody's own") == topics_of(None) == []
+
+
+def waits(kind: Callable[[], Any], number: int) -> list[float]:
+    now = utc_now()
+    gate = Gate(lambda: now, STREAM)
+    found = []
+    for _ in range(number):
+        gate.shut(kind())
+        found.append(gate.closed_for())
+    return found
+
+
+def test_waits_are_those_that_x_asks_for() -> None:
+    network = waits(lambda: Interrupted("", maybe_charged=True), 70)
+    assert network[:4] == [0.25, 0.5, 0.75, 1]
+    assert network[-1] == 16
+    assert waits(lambda: Unavailable("", maybe_charged=False), 8) == [5, 10, 20, 40, 80, 160, 320, 320]
+    assert waits(lambda: RateLimited(None), 3) == [60, 120, 240]
+    reset = int(time.time()) + 100
+    assert waits(lambda: RateLimited(reset), 2)[1] == pytest.approx(101, abs=2)
+    assert waits(lambda: Refused(403, ""), 8)[-1] == 3600
+
+
+def test_a_second_connection_waits_a_minute_whatever_the_window_of_calls_says(tmp_path: Path) -> None:
+    with serving(local_x(clock=utc_now, limits=Windows())) as x, following(x, tmp_path) as lake:
+        lake.trends("#a")
+        x.add_rules("#a")
+        with x.stream() as messages:
+            next(messages)
+            lake.turn_until(lambda: bool(lake.said))
+            assert "maximum allowed connection limit" in lake.said[0]
+            assert lake.stream.closed_for() == pytest.approx(60, abs=2)
+
+
+@pytest.mark.parametrize(("fault", "seconds"), [("503", 5), ("429", 101)])
+def test_a_connect_that_fails_is_said_and_tried_later(
+    x: Client, tmp_path: Path, fault: str, seconds: float
+) -> None:
+    x.faults(next=[{"route": "stream", "fault": fault}], reset_seconds=100)
+    with following(x, tmp_path) as lake:
+        lake.trends("#a")
+        lake.turn_until(lambda: bool(lake.said))
+        assert lake.stream.closed_for() == pytest.approx(seconds, abs=2)
+        lake.turn()
+        assert len(lake.said) == 1, "it is not asked again meanwhile"
+
+
+def test_a_refusal_is_no_storm(tmp_path: Path) -> None:
+    with serving(local_x(clock=utc_now, monthly_cap=0)) as x, following(x, tmp_path) as lake:
+        lake.trends("#a")
+        lake.turn_until(lambda: bool(lake.said))
+        assert "usage" in lake.said[0].lower()
+        assert lake.stream.closed_for() == pytest.approx(60, abs=2)
+
+
+def gap_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The local X API finds a post as soon as it is written."""
+    monkeypatch.setattr("opslib.x.follow._FOUND_AFTER", timedelta(0))
+
+
+@pytest.mark.parametrize("ending", ["operational-disconnect", "cut"])
+def test_what_a_disconnect_has_missed_is_searched_for(
+    x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    gap_at_once(monkeypatch)
+    with following(x, tmp_path) as lake:
+        lake.trends("#a", "#b")
+        lake.turn_until(lambda: lake.stream.connected)
+        first = x.add("antes #a")
+        lake.turn_until(lambda: lake.has(*first))
+        lake.turn()
+        missed = lake.disconnected(cut=ending == "cut")
+        missed += x.add(*(f"{n} #a" for n in range(25)), "um #b")
+        lake.turn_until(lambda: lake.has(*missed))
+        (later,) = x.add("depois #b")
+        lake.turn_until(lambda: lake.has(later))
+        lake.turn_until(lambda: "gap" not in lake.state["topics"])
+        assert {int(i) for i in lake.ids()} == {int(i) for i in x.ledger()["offered"]}
+        wanted = "disconnected" if ending == "operational-disconnect" else "cannot be read"
+        assert any(wanted in text for text in lake.said), lake.said
+        assert all(message["collected_for"] for message in lake.kafka)
+    charged = x.ledger()["charged"]["posts"]
+    # A post that came in part was charged, and which one it was is not to be known.
+    assert charged <= lake.budget.spent_today().resources <= charged + (ending == "cut")
+
+
+def test_a_silent_stream_is_left(x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gap_at_once(monkeypatch)
+    with following(x, tmp_path, keep_alive=0.5) as lake:
+        lake.trends("#a")
+        lake.turn_until(lambda: lake.stream.connected)
+        x.faults(next=[{"route": "stream", "fault": "stall"}], stall_seconds=3)
+        ids = x.add("um #a")
+        lake.turn_until(lambda: any("broke" in text for text in lake.said))
+        ids += x.add("dois #a")
+        lake.turn_until(lambda: lake.has(*ids))
+
+
+def test_a_line_that_cannot_be_read_is_counted_and_its_tweet_searched_for(
+    x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with following(x, tmp_path) as lake:
+        lake.trends("#a")
+        lake.turn_until(lambda: lake.stream.connected)
+        x.faults(next=[{"route": "stream", "fault": "malformed"}])
+        ids = x.add("um #a")
+        lake.turn_until(lambda: bool(lake.said))
+        assert "cannot be read" in lake.said[0]
+        lake.stream.leave()
+        assert lake.budget.spent_today().resources == x.ledger()["charged"]["posts"] == 1
+    gap_at_once(monkeypatch)
+    monkeypatch.setattr("opslib.x.follow._LATE", timedelta(milliseconds=50))
+    with following(x, tmp_path, state=lake.state) as lake:
+        lake.turn_until(lambda: lake.stream.connected and '"gap"' not in lake.state["topics"])
+        time.sleep(0.2)  # it is not of the gap before the connect
+        x.faults(next=[{"route": "stream", "fault": "malformed"}])
+        ids += x.add("dois #a")
+        lake.turn_until(lambda: lake.has(*ids))
+
+
+def test_faults_of_every_kind_lose_nothing(
+    x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gap_at_once(monkeypatch)
+    rates = {"disconnect": 0.01, "malformed": 0.02, "duplicate": 0.1, "disorder": 0.1, "partial": 0.02}
+    x.faults(seed=7, by_route={"stream": rates})
+    with following(x, tmp_path) as lake:
+        lake.trends("#a", "#b", "#c")
+        lake.turn_until(lambda: lake.stream.connected)
+        ids: list[str] = []
+        for n in range(30):
+            ids += x.add(*(f"{n}.{m} #{'abc'[m % 3]}" for m in range(10)))
+            lake.turn()
+        lake.turn_until(lambda: lake.has(*ids) and '"gap"' not in lake.state["topics"], 60)
+        assert set(lake.ids()) == set(ids)
+        ledger = x.ledger()
+        assert ledger["cut"], "no fault befell it"
+        assert max(ledger["streamed"].values()) > 1
+        streamed_twice = {i for i, times in ledger["streamed"].items() if times > 1}
+        assert streamed_twice
+        assert lake.budget.spent_today().resources >= ledger["charged"]["posts"]
+
+
+def test_a_post_sent_twice_is_given_out_once(x: Client, tmp_path: Path) -> None:
+    with following(x, tmp_path) as lake:
+        lake.trends("#a")
+        lake.turn_until(lambda: lake.stream.connected)
+        x.faults(next=[{"route": "stream", "fault": "duplicate", "times": 2}])
+        ids = x.add("um #a", "dois #a")
+        lake.turn_until(lambda: lake.has(*ids))
+        lake.turn()
+        assert lake.ids() == ids
+
+
+@pytest.mark.parametrize("how", ["rolled back", "state not written"])
+def test_what_a_turn_took_along_and_did_not_leave_is_searched_for(
+    x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    gap_at_once(monkeypatch)
+    monkeypatch.setattr("opslib.x.follow._LATE", timedelta(milliseconds=50))
+    with following(x, tmp_path) as lake:
+        lake.trends("#a")
+        lake.turn_until(lambda: lake.stream.connected and '"gap"' not in lake.state["topics"])
+        (lost,) = x.add("um #a")
+        before = (lake.flowfile, dict(lake.state))
+        while not lake.turn():
+            pass
+        assert lake.ids().pop() == lost
+        lake.kafka.clear()
+        lake.flowfile = before[0]
+        if how == "state not written":
+            lake.state = before[1]
+        time.sleep(0.2)
+        later = x.add("dois #a")
+        lake.turn_until(lambda: lake.has(lost, *later))
+
+
+def test_what_is_missing_of_a_topic_is_found_after_it_trends_no_more(
+    x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gap_at_once(monkeypatch)
+    with following(x, tmp_path) as lake:
+        lake.trends("#a", "#b")
+        lake.turn_until(lambda: lake.stream.connected)
+        first = x.add("antes #a")
+        lake.turn_until(lambda: lake.has(*first))
+        lake.turn()
+        lake.kill()
+        missed = x.add("fora #a")
+        lake.trends("#b")
+        lake.turn_until(lambda: lake.has(*missed))
+        found = next(message for message in lake.kafka if message["id"] == missed[0])
+        assert [topic["name"] for topic in found["collected_for"]] == ["#a"]
+        lake.turn_until(lambda: '"gap"' not in lake.state["topics"])
+        x.add("depois #a")
+        returned = x.ledger()["returned"]
+        # It trends again: what was written meanwhile was not wanted.
+        lake.trends("#a", "#b")
+        lake.turn()
+        (later,) = x.add("de novo #a")
+        lake.turn_until(lambda: lake.has(later))
+        assert x.ledger()["returned"] == returned
+
+
+@pytest.mark.parametrize("when", ["before the state", "after the state", "in Kafka"])
+def test_what_a_kill_took_is_searched_for(
+    x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    gap_at_once(monkeypatch)
+    # Else all that this test writes is within what is searched for again anyway.
+    monkeypatch.setattr("opslib.x.follow._LATE", timedelta(0))
+    with following(x, tmp_path) as lake:
+        lake.trends("#a")
+        lake.turn_until(lambda: lake.stream.connected)
+        ids = x.add(*(f"{n} #a" for n in range(12)))
+        lake.turn_until(lambda: lake.has(*ids))
+        more: list[str] = []
+        for n in range(3):
+            # Of several moments: those of one millisecond are searched for together.
+            more += x.add(*(f"{n}.{m}! #a" for m in range(4)))
+            time.sleep(0.005)
+        if when == "after the state":
+            lake.turn(kill=True)
+        elif when == "in Kafka":
+            lake.turn()
+        lake.kill()
+        while_away = x.add("fora #a")
+        lake.turn_until(lambda: lake.has(*more, *while_away))
+        assert set(lake.ids()) == {*ids, *more, *while_away}
+
+
+@pytest.mark.parametrize("margin", [0, 20])
+def test_the_budget_is_kept_with_its_margin(x: Client, tmp_path: Path, margin: int) -> None:
+    with following(x, tmp_path, Limits(resources_day=60), margin=margin) as lake:
+        lake.trends("#a")
+        lake.turn_until(lambda: lake.stream.connected)
+        lake.flood()
+        spent, charged = lake.budget.spent_today().resources, x.ledger()["charged"]["posts"]
+        assert spent == charged, "what was sent after the end is counted as well"
+        assert len(set(lake.ids())) == charged, "and what was paid for is given out"
+        assert 60 - margin <= charged
+        assert (charged <= 60) == bool(margin), "what it is for"
+        assert sum("pauses" in text for text in lake.said) == 1
+        assert lake.stream.closed_for() > 0
+
+
+def test_what_was_sent_before_x_noticed_is_counted_and_given_out(x: Client, tmp_path: Path) -> None:
+    with following(x, tmp_path, Limits(resources_day=20)) as lake:
+        lake.trends("#a")
+        lake.turn_until(lambda: lake.stream.connected)
+        ids = x.add(*(f"{n} #a" for n in range(300)))
+        lake.turn_until(lambda: lake.has(*ids))
+        assert lake.budget.spent_today().resources == x.ledger()["charged"]["posts"] == 300
+
+
+def test_a_pause_for_the_budget_is_no_gap_to_fill(
+    x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gap_at_once(monkeypatch)
+    with following(x, tmp_path, Limits(resources_day=30), margin=20) as lake:
+        lake.trends("#a")
+        lake.turn_until(lambda: lake.stream.connected)
+        x.add(*(f"{n} #a" for n in range(12)))
+        lake.turn_until(lambda: any("pauses" in text for text in lake.said))
+        x.add("na pausa #a")
+        lake.kill()
+        lake.budget = Budget(tmp_path / "budget.sqlite", Limits(resources_day=1000))
+        lake.start()
+        lake.turn_until(lambda: lake.stream.connected)
+        (later,) = x.add("depois #a")
+        lake.turn_until(lambda: lake.has(later))
+        for _ in range(5):
+            lake.turn()
+        assert x.ledger()["returned"] == {}, "nothing was searched for"
+
+
+def test_a_turn_has_its_share_of_the_day(x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gap_at_once(monkeypatch)
+    rules = Rules(100, 10, interval=timedelta(hours=6))
+    with following(x, tmp_path, rules=rules, clock=lambda: NOW) as lake:
+        # Noon: two turns are left, and the second one's trend is kept.
+        lake.budget = Budget(tmp_path / "noon.sqlite", Limits(resources_day=101), clock=lambda: NOW)
+        lake.start()
+        came = []
+        for _ in range(2):
+            lake.trends("#a")
+            lake.turn_until(lambda: lake.stream.connected)
+            before = len(lake.kafka)
+            lake.flood()
+            came.append(len(lake.kafka) - before)
+        # A share is known to be used up when it has come, and thirteen more are written until the next turn.
+        assert 50 <= came[0] < 50 + 2 * 13
+        assert 0 < came[1] < 101 - came[0] + 2 * 13
+        assert sum("share" in text for text in lake.said) >= 1
+        assert x.ledger()["returned"] == {}, "a pause was taken for a gap"
+
+
+def test_a_gap_ends_with_the_budget(x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gap_at_once(monkeypatch)
+    with following(x, tmp_path, Limits(resources_day=145), margin=5) as lake:
+        lake.trends("#a")
+        lake.turn_until(lambda: lake.stream.connected)
+        first = x.add("antes #a")
+        lake.turn_until(lambda: lake.has(*first))
+        lake.disconnected()
+        x.add(*(f"{n} #a" for n in range(200)))
+        lake.turn_until(lambda: any("gaps" in text for text in lake.said))
+        assert '"gap"' not in lake.state["topics"]
+        assert x.ledger()["charged"]["posts"] <= 145
+
+
+def test_a_gap_has_so_many_pages(x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gap_at_once(monkeypatch)
+    with following(x, tmp_path, rules=Rules(2, 10)) as lake:
+        lake.trends("#a")
+        lake.turn_until(lambda: lake.stream.connected)
+        first = x.add("antes #a")
+        lake.turn_until(lambda: lake.has(*first))
+        lake.disconnected()
+        x.add(*(f"{n} #a" for n in range(50)))
+        lake.turn_until(lambda: any("given up" in text for text in lake.said))
+        assert len(x.ledger()["returned"]) == 20
+
+
+def test_a_stream_that_nobody_takes_from_ends(x: Client, tmp_path: Path) -> None:
+    with following(x, tmp_path, unasked=0.3) as lake:
+        lake.trends("#a")
+        lake.turn_until(lambda: lake.stream.connected)
+        lake.wait_for_the_end()
+        x.add("um #a")
+        assert x.ledger()["streamed"] == {}
+        lake.turn_until(lambda: lake.stream.connected)
+        (two,) = x.add("dois #a")
+        lake.turn_until(lambda: lake.has(two))
+
+
+def test_a_stream_is_left_even_if_x_does_not_notice(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def send_on() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                while True:
+                    connection.sendall(b"2\r\n\r\n\r\n")
+                    time.sleep(0.01)
+
+        threading.Thread(target=send_on, daemon=True).start()
+        client = XClient(f"http://127.0.0.1:{server.getsockname()[1]}", "right")
+        stream = Stream(client, Budget(tmp_path / "budget.sqlite", Limits()), {"post": 1})
+        while not stream.connected:
+            stream.take(0.1)
+        leaving = threading.Thread(target=stream.leave, daemon=True)
+        leaving.start()
+        leaving.join(20)
+        assert not leaving.is_alive(), "it is still read"
+
+
+def test_without_topics_nothing_is_asked_and_a_place_is_forgotten(x: Client, tmp_path: Path) -> None:
+    now = [utc_now()]
+    rules = Rules(interval=timedelta(minutes=30))
+    with following(x, tmp_path, rules=rules, clock=lambda: now[0]) as lake:
+        lake.turn()
+        assert not lake.stream.connected
+        lake.trends("#a")
+        lake.turn_until(lambda: lake.stream.connected)
+        now[0] += timedelta(hours=2)
+        lake.turn()
+        assert not lake.stream.connected
+        assert x.get(f"{STREAM_PATH}/rules").get("data") is None
+
+
+def test_one_flowfile_goes_round(x: Client, tmp_path: Path) -> None:
+    now = [utc_now()]
+    with following(x, tmp_path, clock=lambda: now[0]) as lake:
+        snapshot = {"woeid": 1, "trends": [{"name": "#a"}]}
+        assert lake.follower.snapshots(lake.state, "one", [snapshot])
+        assert not lake.follower.snapshots(lake.state, "two", [snapshot])
+        now[0] += timedelta(minutes=11)
+        assert lake.follower.snapshots(lake.state, "three", [snapshot])
+        position = json.dumps({"loop": "one", "newest": {}, "gap": None})
+        assert not lake.follower.arrived(lake.state, position)
+        assert lake.follower.goes_on(lake.state, "three")
