@@ -72,9 +72,10 @@ class StreamTweets(FlowFileTransform):
         self._follower = Follower(self._clients[1], self._budget, self._stream, rules, margin)
 
     def onStopped(self, context):
-        self._stream.leave()
-        for client in self._clients:
-            client.close()
+        if self._stream is not None:
+            self._stream.leave()
+            for client in self._clients:
+                client.close()
 
     def transform(self, context, flowfile):
         manager = context.getStateManager()
@@ -86,7 +87,8 @@ class StreamTweets(FlowFileTransform):
             return FlowFileTransformResult("finished", contents=b"")
         state = dict(before)
         loop = self._came(state, flowfile)
-        step = self._follower.step(state, loop, WAIT_SECONDS) if loop else None
+        position = flowfile.getAttribute(POSITION) or ""
+        step = self._follower.step(state, loop, position, WAIT_SECONDS) if loop else None
         if state != before:
             # Before what has come leaves: that a part may be missing is known from here on.
             manager.setState(state, Scope.LOCAL)

@@ -23,7 +23,7 @@ router = APIRouter(include_in_schema=False)
 Kind = Literal["words", "topics"]
 Minutes = Literal["1", "5", "60"]
 _MOST_RISING = 12
-_MOST_WORDS = 60
+_MOST_WORDS = 30
 _MOST_LANGUAGES = 6
 _SAMPLE = 8
 # A picture is text with fonts inside: nothing in it may run or fetch, even if it is opened by itself.

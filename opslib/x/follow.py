@@ -48,6 +48,7 @@ _GIVEN_UP = timedelta(minutes=10)
 _HEARD_EACH = timedelta(minutes=1)
 _BAD_REQUEST = 400
 _SHORT_SECONDS = 5.0
+_UNKNOWN = "a turn that did not come to its end"
 _SHARE_USED = "this turn's share of the budget has come: the stream waits for the next snapshot of trends"
 _TURNS_KEPT = 3
 _LOOP, _PLACES, _TOPICS, _SHARE, _PAUSED = "loop", "places", "topics", "share", "paused"
@@ -94,6 +95,8 @@ class Follower:
         self._book = RuleBook(client)
         # For calls: the stream has its own waits.
         self._rules_gate, self._search_gate = Gate(clock), Gate(clock)
+        # The position that was given out last.
+        self._sent: str | None = None
 
     # ---- what comes in
 
@@ -140,11 +143,16 @@ class Follower:
 
     # ---- one turn
 
-    def step(self, state: State, loop: str, seconds: float) -> Step:
+    def step(self, state: State, loop: str, position: str, seconds: float) -> Step:
         """Return what the next turn of the FlowFile *loop* brings, after *seconds* at most.
 
-        What X says no to is said, and waited for.
+        It came with *position*, empty if it took nothing along the last time. What X says no to is said, and
+        waited for.
         """
+        if self._sent not in (None, position):
+            # What it took along has not left: somebody emptied the queue, or NiFi could not commit.
+            self._stream.leave()
+        self._sent = _UNKNOWN
         self._heard(state, loop)
         topics = json.loads(state.get(_TOPICS, "{}"))
         wanted = self._wanted(state)
@@ -177,6 +185,7 @@ class Follower:
         if step.messages or searched:
             step.position = json.dumps({"loop": loop, "newest": newest, "gap": searched}, ensure_ascii=False)
         state[_TOPICS] = json.dumps(topics, ensure_ascii=False)
+        self._sent = step.position
         return step
 
     def _wanted(self, state: State) -> dict[str, list[Topic]]:

@@ -37,6 +37,7 @@ sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests/integration")]
 from collection import FLOW, TOPICS, Collector, X  # noqa: E402
 from conftest import Servers, running  # noqa: E402
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition  # noqa: E402
+from nifi import QUICK  # noqa: E402
 
 from opslib import message  # noqa: E402
 from opslib.message import moment_of_id  # noqa: E402
@@ -275,6 +276,8 @@ def main() -> None:
         folder = Path(name)
         with running(folder / "servers") as servers:
             collector = Collector(servers, folder)
+            # As it is deployed, with the compiler that is for longer runs.
+            collector.nifi.command.remove(QUICK)
             shutil.copy(EMIT, folder / "nifi/data/python/extensions")
             collector.nifi.start()
             try:

@@ -38,23 +38,26 @@ class X:
         with (folder / "x.log").open("a") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, env=services.environment(), stderr=log)
         services.wait_until("the local X API listens", lambda: services.listening(self.port))
-        self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {TOKEN}"
+
+    def _control(self, method: str, path: str, **options: Any) -> Any:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        answer = requests.request(
+            method, f"{self.url}/_control/{path}", headers=headers, timeout=30, **options
+        )
+        answer.raise_for_status()
+        return answer.json()
 
     def ledger(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._session.get(f"{self.url}/_control/ledger", timeout=30).json()
+        found: dict[str, Any] = self._control("GET", "ledger")
         return found
 
     def add(self, *lines: str) -> list[str]:
         """Write tweets; return their ids."""
-        body = "".join(lines).encode()
-        answer = self._session.post(f"{self.url}/_control/tweets", data=body, timeout=30)
-        answer.raise_for_status()
-        added: list[str] = answer.json()["added"]
+        added: list[str] = self._control("POST", "tweets", data="".join(lines).encode())["added"]
         return added
 
     def faults(self, **settings: Any) -> None:
-        self._session.put(f"{self.url}/_control/faults", json=settings, timeout=30).raise_for_status()
+        self._control("PUT", "faults", json=settings)
 
     def stop(self) -> dict[str, Any]:
         """End it, and return how many answers were looked at and how many a fault has broken."""

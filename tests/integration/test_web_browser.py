@@ -110,7 +110,6 @@ def test_now_follows_what_is_new_without_being_loaded_again(tab: Tab, page: Page
     tab.goto(f"{page.url}/?place={BRAZIL}")
     expect(tab.locator(".live")).to_contain_text("Live")
     tab.evaluate("window.stillTheSame = true")
-    tab.locator(".counts summary").click()
     tab.locator(".rising").get_by_role("link", name="#Carnaval").focus()
     later = page.until + timedelta(minutes=7)
     cloud_id = seeded.cloud(page.database, later, {"#Novo": 9, "agora": 4}, 9)

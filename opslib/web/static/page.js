@@ -141,6 +141,10 @@ document.addEventListener("click", (event) => {
   if (open && !open.contains(event.target)) open.open = false;
 });
 
+// On a wide screen there is room beside what is rising.
+if (matchMedia("(min-width: 60rem)").matches) {
+  for (const counts of document.querySelectorAll(".now details.counts")) counts.open = true;
+}
 for (const part of document.querySelectorAll("[data-live]")) live(part);
 for (const bar of document.querySelectorAll("[data-timeline]")) timeline(bar);
 tellAgo();
