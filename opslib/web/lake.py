@@ -63,10 +63,17 @@ def zone_of(name: object) -> ZoneInfo:
 
 
 class Lake:
-    """The collections that the page reads."""
+    """The collections that the page reads.
 
-    def __init__(self, database: Database[Document]) -> None:
+    *zones* are the time zones of places by WOEID, and *zone* is that of the others, if no cloud says.
+    """
+
+    def __init__(
+        self, database: Database[Document], zones: Mapping[int, str] | None = None, zone: str = "UTC"
+    ) -> None:
         self._database = database
+        self._zones = zones or {}
+        self._zone = zone
         self._places: tuple[float, list[Place]] | None = None
 
     def ping(self) -> None:
@@ -95,8 +102,8 @@ class Lake:
                     max_time_ms=_MILLISECONDS,
                 )
                 if newest:
-                    place = Place(woeid, str(newest.get("place") or woeid), zone_of(newest.get("timezone")))
-                    found[woeid] = place
+                    zone = self._zones.get(woeid) or newest.get("timezone") or self._zone
+                    found[woeid] = Place(woeid, str(newest.get("place") or woeid), zone_of(zone))
         return sorted(found.values(), key=lambda place: (place.name.casefold(), place.woeid))
 
     # ---- clouds

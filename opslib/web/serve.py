@@ -65,7 +65,8 @@ def run(settings: Settings, listening: socket.socket) -> None:
     users = users_of(settings)
     # Without a key of the host, forms that are open when the page restarts have to be sent twice.
     key = secret("web_key").encode() if has_credential("web_key") else secrets.token_bytes(32)
-    app = create(Lake(client[settings.mongodb.database]), users, key, figures)
+    lake = Lake(client[settings.mongodb.database], settings.report.timezones, settings.report.timezone)
+    app = create(lake, users, key, figures)
     behind = listening.family == socket.AF_UNIX
     config = uvicorn.Config(
         app,

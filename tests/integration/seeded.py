@@ -164,9 +164,7 @@ def cloud(
             "seed": seed_number,
             "version": 1,
         }
-        database.clouds.replace_one(
-            {"_id": document["_id"]}, document, upsert=True, bypass_document_validation=True
-        )
+        database.clouds.replace_one({"_id": document["_id"]}, document, upsert=True)
         ids.append(document["_id"])
     return ids[0]
 

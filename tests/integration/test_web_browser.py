@@ -230,9 +230,7 @@ def test_a_picture_opened_by_itself_runs_nothing_and_tells_counts(tab: Tab, page
         b"</svg>",
         b"<script>document.documentElement.id='owned'</script><image href='https://x.invalid/'/></svg>",
     )
-    page.database.clouds.update_one(
-        {"_id": cloud["_id"]}, {"$set": {"svg": harmful}}, bypass_document_validation=True
-    )
+    page.database.clouds.update_one({"_id": cloud["_id"]}, {"$set": {"svg": harmful}})
     asked: list[str] = []
     context = tab.context
     alone = context.new_page()
@@ -241,9 +239,7 @@ def test_a_picture_opened_by_itself_runs_nothing_and_tells_counts(tab: Tab, page
     assert alone.evaluate("document.documentElement.id") != "owned"
     assert [url for url in asked if not url.startswith(page.url)] in ([], ["https://x.invalid/"])
     assert alone.locator("text title").first.text_content()
-    page.database.clouds.update_one(
-        {"_id": cloud["_id"]}, {"$set": {"svg": cloud["svg"]}}, bypass_document_validation=True
-    )
+    page.database.clouds.update_one({"_id": cloud["_id"]}, {"$set": {"svg": cloud["svg"]}})
 
 
 def test_guessing_a_password_is_limited(browser: Browser, page: Page) -> None:
