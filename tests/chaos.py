@@ -234,10 +234,11 @@ class Chaos:
         """Let nftables drop all between the jobs of opslib and MongoDB for a while."""
         say("nftables cuts the sink from MongoDB")
         rules = (
-            "table inet chaos { chain out { type filter hook output priority 0; "
-            "meta skuid opslib tcp dport 27017 counter drop; }; }"
+            "add table inet chaos",
+            "add chain inet chaos cut { type filter hook output priority 0; }",
+            "add rule inet chaos cut meta skuid opslib tcp dport 27017 counter drop",
         )
-        self.machine.run(f"nft {shlex.quote('add ' + rules)}")
+        self.machine.run(f"printf '%s\\n' {' '.join(map(shlex.quote, rules))} | nft -f -")
         try:
             before = self._stored()
             time.sleep(seconds)

@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 
 from opslib.settings import SettingsError
 from opslib.store.failures import wrong_settings
-from opslib.store.forget import SETTLE_SECONDS, Asked, Taken, Wanted, forget
+from opslib.store.forget import SETTLE_SECONDS, Asked, Forgetting, Taken, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,20 +42,16 @@ def carry_out(
     told: Callable[[Taken], None] = lambda _: None,
 ) -> Taken:
     """Forget, tell the journal, and look once more for what a sink had in its hands meanwhile."""
+    forgetting = Forgetting(database, wanted, asked)
     total = Taken()
-
-    def once() -> Taken:
-        taken = Taken()
-        for part in forget(database, wanted, asked):
-            taken.add(part)
-            told(part)
-        total.add(taken)
-        return taken
-
-    first = once()
-    if first != Taken():
+    for part in forgetting.take():
+        total.add(part)
+        told(part)
+    if total != Taken():
+        click.echo(f"a second look follows in {SETTLE_SECONDS:.0f} s", err=True)
         time.sleep(SETTLE_SECONDS)
-        once()
+        for part in forgetting.look_again():
+            total.add(part)
         _tell_journal(wanted, asked, total)
     return total
 

@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from opslib.cli._forgetting import carry_out, database_of, who
 from opslib.cli._options import with_settings
-from opslib.store.forget import SETTLE_SECONDS, Asked, Taken, Wanted, forget
+from opslib.store.forget import Asked, Forgetting, Taken, Wanted
 
 if TYPE_CHECKING:
     from opslib.settings import Settings
@@ -90,13 +90,12 @@ def command(
     with database_of(settings) as database:
         if dry_run or _asks(yes):
             found = Taken()
-            for part in forget(database, wanted, asked, dry_run=True):
+            for part in Forgetting(database, wanted, asked, dry_run=True).take():
                 found.add(part)
             if dry_run:
                 _show(found, form, dry_run=True)
                 return
             click.confirm(f"{_said(found)}. Take them out for good?", abort=True, err=True)
-        click.echo(f"a second look follows after {SETTLE_SECONDS:.0f} s", err=True)
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("taken out", total=None)
             taken = carry_out(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import click
 
 from opslib.cli._journal import log_to_journal
 from opslib.cli._options import with_settings
-from opslib.speed import start
+
+with warnings.catch_warnings(record=True):
+    # A package below says at each start what its developers are to do about another one.
+    from opslib.speed import start
 
 if TYPE_CHECKING:
     from opslib.settings import Settings

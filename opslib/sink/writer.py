@@ -34,6 +34,7 @@ _LOG = logging.getLogger(__name__)
 # One attempt at a batch, everything in it; then it counts as failed and is tried again. What it wrote
 # stays, so a slow server makes progress with each.
 ATTEMPT_SECONDS = 10
+REMARK_SECONDS = 5
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
 _TARGETS = {"MongoDB": "mongodb", "the dead-letter topic": "dead_letters"}  # as metrics label them
 
@@ -55,6 +56,7 @@ class Writer:
         self._tweets = safely(database[TWEETS.name])
         self._trends = safely(database[TRENDS.name])
         self._marks = safely(database[ROLLUP_MARKS.name])
+        self._marked: dict[datetime, float] = {}  # minutes with when they were last marked
         self._forgotten = Forgotten(database)
         self._send_dead = send_dead
         self._abandon = threading.Event()
@@ -94,7 +96,16 @@ class Writer:
         return total
 
     def _mark(self, moments: set[datetime]) -> None:
-        rollups.mark(self._marks, moments)
+        """Mark the minutes of *moments*, but not those marked just before: a mark costs as long as a write.
+
+        A write ends within ATTEMPT_SECONDS of its turn, so within REMARK_SECONDS and these of its mark, which
+        is well below what a mark is kept for (``rollups.SETTLE``).
+        """
+        began = time.monotonic()
+        self._marked = {at: then for at, then in self._marked.items() if began - then < REMARK_SECONDS}
+        new = {rollups.floor(moment, "minute") for moment in moments} - self._marked.keys()
+        rollups.mark(self._marks, new)
+        self._marked.update(dict.fromkeys(new, began))
 
     def _persist(self, what: str, attempt: Callable[[], Result]) -> Result:
         pause = _FIRST_PAUSE

@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 from opslib import message
 from opslib.settings import SettingsError
 from opslib.speed.sightings import STEP
-from opslib.store.collections import TRENDING
+from opslib.store.collections import FORGOTTEN, FORGOTTEN_AUTHORS, TRENDING
 from opslib.store.failures import wrong_settings
 from opslib.store.write import safely
 
@@ -87,7 +87,7 @@ class Forgotten:
     """Who is to be forgotten, as ``forgotten`` and ``forgotten_authors`` have it."""
 
     def __init__(self, database: Database[Document], memory: timedelta) -> None:
-        self._collections = (database["forgotten"], database["forgotten_authors"])
+        self._collections = (database[FORGOTTEN.name], database[FORGOTTEN_AUTHORS.name])
         self._memory = memory  # a tweet written longer ago than this is in no window
         self._tweets: dict[int, datetime] = {}
         self.authors: set[str] = set()

@@ -48,8 +48,8 @@ def read(value: bytes | None, now: float) -> tuple[Sighting, float]:
         tweet=tweet,
         author=_author(content) or f"tweet {tweet}",
         pane=int(written // STEP),
-        # Pairs are left out: they would double what is held, and the authors of an expression cannot be
-        # taken from those of its two words, as the clouds take their tweets.
+        # Pairs are left out: the authors of an expression cannot be taken from those of its two words, as
+        # the clouds take their tweets.
         entries=[entry for entry in words_of(document) if " " not in entry],
         topics=joined([], (topic["name"] for topic in document["topics"])),
     )

@@ -8,6 +8,7 @@ import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import click
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from kafka.errors import KafkaError  # type: ignore[import-untyped]
@@ -38,6 +39,8 @@ _FORGOTTEN = timedelta(days=8)
 
 def run(settings: Settings, instance: str | None) -> None:
     """Run the speed layer until SIGTERM or SIGINT."""
+    # What ends the service it says itself, and in one line.
+    logging.getLogger("quixstreams.internal_consumer").setLevel(logging.CRITICAL)
     stop = threading.Event()
     on_signal(stop.set)
     registry = CollectorRegistry()
@@ -62,7 +65,8 @@ def run(settings: Settings, instance: str | None) -> None:
             service.run()
             _LOG.info("stopped")
     except (KafkaException, QuixException) as error:
-        raise refusal(error) or error from error
+        # Nothing that the service could wait for any longer: systemd starts it again.
+        raise refusal(error) or click.ClickException(f"Kafka: {str(error)[:300]}") from error
     finally:
         client.close()
         if server is not None:
@@ -95,7 +99,7 @@ def _try_kafka(settings: Settings, make: Any) -> Service:
         admin = AdminClient(connection(settings).as_librdkafka_dict())
         if message.TWEETS not in admin.list_topics(timeout=_KAFKA_SECONDS).topics:
             # Quix Streams would make it, with one partition.
-            raise KafkaError(f"Kafka has no topic {message.TWEETS}")
+            raise KafkaError(f"Kafka has no topic {message.TWEETS}, or does not show it to this client")
         made: Service = make()
     except (KafkaException, QuixException) as error:
         raise refusal(error) or KafkaError(str(error)) from error

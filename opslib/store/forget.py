@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from bson.int64 import Int64
@@ -28,6 +29,7 @@ from opslib.store.write import safely
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from pymongo.collection import Collection
     from pymongo.database import Database
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 # Longer than an attempt of the sink (10 s), which looks at its beginning.
 SETTLE_SECONDS = 12.0
 AT_ONCE = 5000  # tweets by command: well below the 16 MB that one may have
-_CLOUDS_SPAN = {"since": 1, "until": 1}
+_MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -82,18 +84,6 @@ class _Found:
     retweet: bool
 
 
-def forget(
-    database: Database[Document], wanted: Wanted, asked: Asked, *, dry_run: bool = False
-) -> Iterator[Taken]:
-    """Forget, in parts of at most :data:`AT_ONCE` tweets; yield what each part took.
-
-    With *dry_run* nothing is changed and what would be taken is counted. Raises ``PyMongoError``.
-    """
-    forgetting = _Forgetting(database, asked, dry_run)
-    for part in _parts(wanted):
-        yield from forgetting.part(part)
-
-
 def _parts(wanted: Wanted) -> Iterator[Wanted]:
     # Authors first: with their tweets go the retweets of these, whoever else is asked for.
     if wanted.authors:
@@ -103,18 +93,40 @@ def _parts(wanted: Wanted) -> Iterator[Wanted]:
         yield Wanted(tweets=dict(tweets[first : first + AT_ONCE]))
 
 
-class _Forgetting:
-    """One call: the collections, and in whose name it is."""
+class Forgetting:
+    """One call: who is to be forgotten, in whose name, and where. Everything may raise ``PyMongoError``."""
 
-    def __init__(self, database: Database[Document], asked: Asked, dry_run: bool) -> None:
+    def __init__(
+        self, database: Database[Document], wanted: Wanted, asked: Asked, *, dry_run: bool = False
+    ) -> None:
         self._database = database
+        self._wanted = wanted
         self._asked = asked
         self._dry_run = dry_run
         self._tweets = safely(database[TWEETS.name])
         self._forgotten = safely(database[FORGOTTEN.name])
         self._authors = safely(database[FORGOTTEN_AUTHORS.name])
+        self._moments: set[datetime] = set()  # the minutes of what was taken
 
-    def part(self, wanted: Wanted) -> Iterator[Taken]:
+    def take(self) -> Iterator[Taken]:
+        """Forget, in parts of at most :data:`AT_ONCE` tweets; yield what each part took.
+
+        In a dry run nothing is changed, and what would be taken is counted.
+        """
+        for part in _parts(self._wanted):
+            yield from self._part(part)
+
+    def look_again(self) -> Iterator[Taken]:
+        """Take what a sink or a report had in its hands meanwhile; :data:`SETTLE_SECONDS` after the first."""
+        ended = rollups.now(self._database)
+        yield from self.take()
+        if self._moments:
+            # What began to be counted before the tweets were gone may have been kept after the first look.
+            yield Taken(
+                clouds=_drop_clouds(self._database, list(self._moments), {"rendered_at": {"$lt": ended}})
+            )
+
+    def _part(self, wanted: Wanted) -> Iterator[Taken]:
         names = self._names(wanted.authors)
         noted = self._note_asked(wanted, names)
         if noted and not self._dry_run:
@@ -214,6 +226,7 @@ class _Forgetting:
         rollups.mark(safely(self._database[ROLLUP_MARKS.name]), moments)
         self._tweets.delete_many({"_id": {"$in": [Int64(one.id) for one in found]}})
         taken.clouds = _drop_clouds(self._database, moments)
+        self._moments |= {rollups.floor(moment, "minute") for moment in moments}
         return taken
 
     def _audit(self, tweets: list[int], authors: list[str], reasons: set[str], taken: Taken) -> None:
@@ -252,16 +265,25 @@ def _note(collection: Collection[Document], entries: Mapping[Any, Document]) -> 
     )
 
 
-def _clouds_of(database: Database[Document], moments: Sequence[Any]) -> list[Any]:
-    """Return the ids of the pictures whose span of time covers one of *moments*."""
-    low, high = min(moments), max(moments)
-    some = safely(database[CLOUDS.name]).find({"since": {"$lte": high}, "until": {"$gte": low}}, _CLOUDS_SPAN)
-    return [one["_id"] for one in some if any(one["since"] <= at <= one["until"] for at in moments)]
+def _clouds_of(
+    database: Database[Document], moments: Sequence[datetime], some: Document | None = None
+) -> list[Any]:
+    """Return the ids of the pictures whose span of time covers one of *moments*, to the minute."""
+    low, high = min(moments) - _MINUTE, max(moments) + _MINUTE
+    covering = {"since": {"$lte": high}, "until": {"$gte": low}, **(some or {})}
+    found = safely(database[CLOUDS.name]).find(covering, {"since": 1, "until": 1})
+    return [
+        one["_id"]
+        for one in found
+        if any(one["since"] - _MINUTE <= moment <= one["until"] for moment in moments)
+    ]
 
 
-def _drop_clouds(database: Database[Document], moments: Sequence[Any]) -> int:
-    """Delete the pictures that may show what is forgotten; they can be drawn anew of what is left."""
-    ids = _clouds_of(database, moments)
+def _drop_clouds(
+    database: Database[Document], moments: Sequence[datetime], some: Document | None = None
+) -> int:
+    """Delete the pictures that may show what is forgotten; the report draws anew what is missing."""
+    ids = _clouds_of(database, moments, some)
     if not ids:
         return 0
     return safely(database[CLOUDS.name]).delete_many({"_id": {"$in": ids}}).deleted_count

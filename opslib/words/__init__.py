@@ -196,6 +196,9 @@ def _chunk(chunk: str, lang: str | None, tags: frozenset[str]) -> _Chunk:
 
     With it goes the word that it begins with, and the one that it ends with: these can be half of a pair.
     """
+    if chunk.isalpha():  # a word alone, as most are
+        alone = _entry(chunk, lang)
+        return ((alone,), alone, alone) if alone else _NOTHING
     chunk = _without_names(chunk, tags)
     entries: list[_Entry] = []
     first = last = None

@@ -73,8 +73,8 @@ class Follower:
     In it are ``loop`` (the FlowFile that goes round, when it was last heard of), ``places`` (the topics of
     each), ``share`` (the posts that this turn may still bring), perhaps ``paused`` (why what is written is
     not wanted) and ``topics``: by query, ``topics`` (that it is for), ``since_id`` (the newest tweet that is
-    safe; empty before the first connect), perhaps ``left`` (when it trended no more) and perhaps ``gap``
-    (``since_id``, ``until_id``, ``next_token``, ``pages`` searched).
+    safe, or the moment from which it is followed), perhaps ``left`` (when it trended no more) and perhaps
+    ``gap`` (``since_id``, ``until_id``, ``next_token``, ``pages`` searched).
     """
 
     def __init__(
@@ -95,6 +95,8 @@ class Follower:
         self._book = RuleBook(client)
         # For calls: the stream has its own waits.
         self._rules_gate, self._search_gate = Gate(clock), Gate(clock)
+        # Topics that are followed since a moment ago, and were not connected before.
+        self._fresh: set[str] = set()
         # The position that was given out last.
         self._sent: str | None = None
 
@@ -123,8 +125,7 @@ class Follower:
         topics = json.loads(state.get(_TOPICS, "{}"))
         for query, newest in told["newest"].items():
             if query in topics:
-                since = topics[query]["since_id"]
-                topics[query]["since_id"] = str(max(int(newest), int(since or 0)))
+                topics[query]["since_id"] = str(max(int(newest), int(topics[query]["since_id"])))
         searched = told.get("gap")
         if searched:
             topic = topics.get(searched["query"], {})
@@ -149,18 +150,23 @@ class Follower:
         It came with *position*, empty if it took nothing along the last time. What X says no to is said, and
         waited for.
         """
-        if self._sent not in (None, position):
-            # What it took along has not left: somebody emptied the queue, or NiFi could not commit.
-            self._stream.leave()
-        self._sent = _UNKNOWN
         self._heard(state, loop)
         topics = json.loads(state.get(_TOPICS, "{}"))
+        if self._sent not in (None, position):
+            # What it took along has not left: somebody emptied the queue, or NiFi could not commit.
+            self._missed(topics, self._clock())
+        self._sent = _UNKNOWN
         wanted = self._wanted(state)
-        step = Step()
-        self._follow(topics, wanted, step)
-        gap = self._gap_due(topics)
         share = int(state.get(_SHARE, UNLIMITED))
         going = bool(wanted) and share > 0
+        step = Step()
+        if self._begin(state, topics, wanted, going):
+            # That they are followed has to be known before X sends anything of them.
+            state[_TOPICS] = json.dumps(topics, ensure_ascii=False)
+            self._sent = step.position
+            return step
+        self._follow(topics, wanted, step)
+        gap = self._gap_due(topics)
         if not going and self._stream.connected:
             self._stream.leave()
         batch = self._stream.take(0 if gap else seconds, connect=going and self._book.in_force)
@@ -171,7 +177,7 @@ class Follower:
             state[_PAUSED] = "the budget is used up"
             _no_gaps(topics)
         elif batch.missing_until is not None:
-            self._missed(topics, batch.missing_until, paused=state.pop(_PAUSED, ""))
+            self._missed(topics, batch.missing_until)
         state[_TOPICS] = json.dumps(topics, ensure_ascii=False)
         newest = self._messages(batch.posts, step)
         searched = self._search(topics, gap, step) if gap else None
@@ -216,8 +222,6 @@ class Follower:
 
     def _follow(self, topics: dict[str, Json], wanted: Mapping[str, list[Topic]], step: Step) -> None:
         """Bring X's rules to what is wanted, and the state to X's rules."""
-        now = self._clock()
-        self._part(topics, wanted, now)
         if self._rules_gate.closed_for():
             return
         try:
@@ -229,16 +233,30 @@ class Follower:
         self._rules_gate.answered()
         step.said += [f"X refuses a rule: {problem}" for problem in problems]
         for query in added:
-            known = topics.setdefault(query, {"since_id": "", "left": ""})
-            if "left" not in known:
+            if query not in self._fresh:
                 # Its rule was away for a moment.
-                self._miss(known, now)
+                self._miss(topics[query], self._clock())
             elif self._stream.connected:
-                known["since_id"] = str(id_at(now))
+                self._fresh.discard(query)
+
+    def _begin(
+        self, state: State, topics: dict[str, Json], wanted: Mapping[str, list[Topic]], going: bool
+    ) -> bool:
+        """Note the topics that are followed from now on, and forget others; tell whether there are any."""
+        now = self._clock()
+        self._part(topics, wanted, now)
+        new = {query for query in wanted if query not in topics or "left" in topics[query]}
+        if _PAUSED in state and going and not self._stream.closed_for():
+            del state[_PAUSED]
+            new = set(wanted)
         for query, of in wanted.items():
-            known = topics.setdefault(query, {"since_id": ""})
-            known["topics"] = of
-            known.pop("left", None)
+            topic = topics.setdefault(query, {})
+            topic["topics"] = of
+            if query in new:
+                topic["since_id"] = str(id_at(now))
+                topic.pop("left", None)
+        self._fresh |= new
+        return bool(new)
 
     def _part(self, topics: dict[str, Json], wanted: Mapping[str, list[Topic]], now: datetime) -> None:
         """Forget topics that trend no more, but not before what may be missing of them has been found."""
@@ -267,17 +285,14 @@ class Follower:
 
     # ---- gaps
 
-    def _missed(self, topics: dict[str, Json], until: datetime, paused: str) -> None:
-        """Note that posts before *until* may be missing; after a pause they were not wanted."""
-        for topic in topics.values():
-            if paused or not topic["since_id"]:
-                topic["since_id"] = str(id_at(until))
-            else:
+    def _missed(self, topics: dict[str, Json], until: datetime) -> None:
+        """Note that posts before *until* may be missing, but of topics just begun with."""
+        for query, topic in topics.items():
+            if query not in self._fresh:
                 self._miss(topic, until)
+        self._fresh.clear()
 
     def _miss(self, topic: Json, until: datetime) -> None:
-        if not topic["since_id"]:
-            return
         if topic.get("left"):
             until = min(until, moment_of(topic["left"]))
         gap = topic.get("gap") or {"since_id": str(_before(int(topic["since_id"])))}

@@ -42,8 +42,9 @@ _GATHER_SECONDS = 0.2
 # A stream that nobody has asked so long has lost its way to Kafka.
 _UNASKED_SECONDS = 30.0
 _MAX_WAITING = 10_000
-# Posts that are reserved at once: what a kill counts as spent too much.
-_RESERVED = 100
+# Posts that are reserved at once: what a kill counts as spent too much. More where a second brings more, as
+# each reservation waits for the disk.
+_RESERVED, _MOST_RESERVED = 100, 5000
 _SETTLE = timedelta(seconds=1)
 # A connection that lasted so long was a good one: the next wait is the first again.
 _STABLE = timedelta(seconds=20)
@@ -102,6 +103,7 @@ class Stream:
         # The open reservation, and what came of it and is not settled.
         self._reservation: int | None = None
         self._reserved_at = clock()
+        self._reserved = _RESERVED
         self._room = 0
         self._came: dict[str, list[str]] = {}
 
@@ -275,8 +277,13 @@ class Stream:
         age = self._clock() - self._reserved_at
         # What was reserved is renewed while nothing comes as well: the budget takes an old one for abandoned.
         due = age > _SETTLE if self._came else age > 60 * _SETTLE
-        if streaming.left or not (self._room <= _RESERVED // 2 or due):
+        short = self._room <= self._reserved // 2
+        if streaming.left or not (short or due):
             return None
+        if short and age < _SETTLE:
+            self._reserved = min(_MOST_RESERVED, 2 * self._reserved)
+        elif not short:
+            self._reserved = max(_RESERVED, self._reserved // 2)
         self._settle()
         try:
             self._reserve()
@@ -293,7 +300,7 @@ class Stream:
     def _reserve(self) -> None:
         """Reserve some posts; :class:`Exhausted` if only the margin is left."""
         keep = self._times(self._margin)
-        self._room = max(1, min(_RESERVED, self._budget.affordable(self._each, keep)))
+        self._room = max(1, min(self._reserved, self._budget.affordable(self._each, keep)))
         self._reservation = self._budget.reserve(self._times(self._room), keep)
         self._reserved_at = self._clock()
 

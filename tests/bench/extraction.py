@@ -4,7 +4,7 @@
 
 A real NiFi with the project's processors, and a broker over mutual TLS. A *tweet* is a message of about 1 KB.
 
-- ``stream``: the project's flow follows the local X API's stream, to which 2,500 tweets a second are written.
+- ``stream``: the project's flow follows the local X API's stream, to which 2,200 tweets a second are written.
 - ``latency``: the same at 60 a second: from the moment that a tweet was written, which its id tells, to its
   arrival at a consumer of the topic.
 - ``search``: the project's flow collects tweets of the local X API by search, a page of 100 after another.
@@ -116,19 +116,43 @@ def write_tweets(path: Path, number: int) -> Path:
     return path
 
 
+class Writer(threading.Thread):
+    """Writes tweets to the local X API, so many a second, twenty times a second."""
+
+    def __init__(self, x: X, lines: list[str], rate: float) -> None:
+        super().__init__(daemon=True)
+        self._x, self._lines, self._rate = x, lines, rate
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        begun, written = time.monotonic(), 0
+        while not self._ended.wait(0.05):
+            due = int((time.monotonic() - begun) * self._rate)
+            if due > written:
+                self._x.add(*(self._lines[n % len(self._lines)] for n in range(written, due)))
+                written = due
+
+    def end(self) -> None:
+        """Write no more."""
+        self._ended.set()
+        if self.is_alive():
+            self.join()
+
+
 def by_stream(servers: Servers, collector: Collector, folder: Path, rate: float, seconds: float) -> Reader:
     """Follow a stream of *rate* tweets a second for so long; return what was read."""
-    # Enough for the start as well.
-    number = int(rate * (seconds + 60))
-    tweets = write_tweets(folder / "tweets.ndjson", number)
-    replay = ("--replay", str(rate), "--keep", str(number), "--no-limits")
-    x = X(folder, *replay, "--tweets", str(tweets), strict=False)
-    reader = Reader(servers)
+    lines = write_tweets(folder / "tweets.ndjson", 20_000).read_text().splitlines(keepends=True)
+    x = X(folder, "--rate", "0", "--keep", "200000", "--no-limits", strict=False)
+    # Topics trend for what was written about them.
+    x.add(*lines[: 10 * TOPICS])
+    reader, writer = Reader(servers), Writer(x, lines, rate)
     try:
         collector.deploy(x, folder / f"budget-{rate:g}.sqlite", trends_interval="1 hour", mode="stream")
+        writer.start()
         reader.read(1, 120)
         reader.read(10**9, seconds)
     finally:
+        writer.end()
         reader.close()
         x.stop()
     return reader
@@ -265,7 +289,7 @@ def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--stream", type=float, default=60, help="seconds of following the stream (60)")
-    parser.add_argument("--rate", type=float, default=2500, help="tweets a second that it is offered (2500)")
+    parser.add_argument("--rate", type=float, default=2200, help="tweets a second that it is offered (2200)")
     parser.add_argument("--latency", type=float, default=60, help="seconds at 60 tweets a second (60)")
     parser.add_argument("--search", type=int, default=20_000, help="tweets collected by search (20000)")
     parser.add_argument("--publish", type=float, default=60, help="seconds of publishing (60)")

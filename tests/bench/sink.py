@@ -1,11 +1,13 @@
 """How fast the sink stores tweets, beside MongoDB's own Kafka Connect sink. Not part of the test runs.
 
-    .venv/bin/python tests/bench/sink.py [--count 200000] [--rounds 3] [--sinks 1] [--tasks 1]
+    .venv/bin/python tests/bench/sink.py [--count 200000] [--rounds 3] [--sinks 1] [--tasks 1] [--keep FILE]
 
 Both read the same topic of six partitions from the same broker over TLS and write with majority writes over
 TLS, into a collection with the same index; ours with validators and words besides. They take turns. A first
 pass writes everything, a second one reads everything again onto the full collection. A rate is that of the
-committed offsets, without the start of either program. Prints JSON, one figure a line.
+committed offsets, without the start of either program; processor time is with it, that of mongod beside it.
+Prints JSON, one figure a line, and on standard error what it is about. With --keep the figures of each round
+are added to a file, and medians are those of all rounds in it: so a long run can be done in parts.
 """
 
 from __future__ import annotations
@@ -30,14 +32,14 @@ import services  # noqa: E402
 from certificates import Authority  # noqa: E402
 from kafka import KafkaProducer  # noqa: E402
 from kafka.admin import KafkaAdminClient  # noqa: E402
-from pymongo import InsertOne  # noqa: E402
 
 from opslib import message  # noqa: E402
 from opslib.settings import Sink  # noqa: E402
 from opslib.store.collections import TWEETS, initialise  # noqa: E402
-from opslib.store.documents import tweet_document  # noqa: E402
+from opslib.store.documents import complete, tweet_document  # noqa: E402
 
 PARTITIONS = 6
+PROGRESS_SECONDS = 10
 CONNECT = ["org.apache.kafka:kafka_2.13:3.9.1", "org.apache.kafka:connect-runtime:3.9.1"]
 CONNECT += ["org.apache.kafka:connect-json:3.9.1", "org.slf4j:slf4j-simple:1.7.36"]
 PLUGIN = ["org.mongodb.kafka:mongo-kafka-connect:2.0.1"]
@@ -179,6 +181,8 @@ class Bench:
         group = f"connect-{name}" if kind == "connector" else name
         first = None
         limit = time.monotonic() + 900
+        server = processor_seconds(self.mongodb.pid)
+        told = time.monotonic()
         while True:
             found = self.admin.list_group_offsets({group: None})[group]
             done = sum(o.offset for p, o in found.items() if p.topic == message.TWEETS and o.offset > 0)
@@ -187,6 +191,9 @@ class Bench:
                 first = (now, done)
             if done >= self.options.count:
                 break
+            if now - told > PROGRESS_SECONDS:
+                told = now
+                print(f"{name}: {done} of {self.options.count}", file=sys.stderr, flush=True)  # noqa: T201
             if now > limit or any(process.poll() is not None for process in processes):
                 sys.exit(f"{name} ended or hangs: see its log in {self.folder}")
             time.sleep(0.1)
@@ -196,7 +203,12 @@ class Bench:
         for process in processes:
             process.terminate()
             process.wait(60)
-        return {"rate": (done - first[1]) / max(now - first[0], 0.001), "memory": memory, "cpu": cpu}
+        return {
+            "rate": (done - first[1]) / max(now - first[0], 0.001),
+            "memory": memory,
+            "cpu": cpu,
+            "mongod cpu": processor_seconds(self.mongodb.pid) - server,
+        }
 
     def ours(self, database: str, group: str, kind: str) -> list[subprocess.Popen[bytes]]:
         """Start our sinks, one or several."""
@@ -306,7 +318,7 @@ class Bench:
         """Return the rate of pymongo with the same documents, made beforehand, index and validator."""
         initialise(self.mongo["alone"])
         documents = [
-            InsertOne(tweet_document(message.decode_tweet(message.encode(t)))) for t in tweets(20_000)
+            complete(tweet_document(message.decode_tweet(message.encode(t)))) for t in tweets(20_000)
         ]
         uri = f"mongodb://127.0.0.1:{self.mongodb.port}"
         from pymongo import MongoClient
@@ -318,7 +330,7 @@ class Bench:
         )  # fmt: skip
         began = time.monotonic()
         for at in range(0, len(documents), 1000):
-            client["alone"]["tweets"].bulk_write(documents[at : at + 1000], ordered=False)
+            client["alone"]["tweets"].insert_many(documents[at : at + 1000], ordered=False)
         seconds = time.monotonic() - began
         client.close()
         self.mongo.drop_database("alone")
@@ -356,6 +368,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=1)
     parser.add_argument("--batch-size", type=int, default=Sink().batch_size)
     parser.add_argument("--without-connector", action="store_true")
+    parser.add_argument("--keep", type=Path, help="add each round to this file, and use all in it")
     options = parser.parse_args()
     report("machine", f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory(prefix="trendlake-bench-") as folder:
@@ -370,27 +383,37 @@ def main() -> None:
 def run(bench: Bench, options: argparse.Namespace) -> None:
     """Let them take turns, and print what came of it."""
     kinds = ["ours"] if options.without_connector else ["ours", "connector"]
-    results: dict[str, list[dict[str, dict[str, float]]]] = {kind: [] for kind in kinds}
+    rounds: list[dict[str, dict[str, dict[str, float]]]] = []
     for _ in range(options.rounds):
-        for kind in kinds:
-            results[kind].append(bench.passes(kind))
-            for name, figures in results[kind][-1].items():
-                report(f"{kind}, {name}", {key: round(value) for key, value in figures.items()})
+        rounds.append({kind: bench.passes(kind) for kind in kinds})
+        for kind, passes in rounds[-1].items():
+            for name, figures in passes.items():
+                report(f"{kind}, {name}", {key: round(value, 1) for key, value in figures.items()})
+    if options.keep:
+        with options.keep.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(one) + "\n" for one in rounds)
+        rounds = [json.loads(line) for line in options.keep.read_text(encoding="utf-8").splitlines()]
     median = {
         (kind, name): {
-            key: statistics.median(one[name][key] for one in results[kind]) for key in ("rate", "memory")
+            key: statistics.median(one[kind][name][key] for one in rounds)
+            for key in ("rate", "memory", "cpu", "mongod cpu")
         }
         for kind in kinds
         for name in ("first", "again")
     }
+    for (kind, name), figures in median.items():
+        report(
+            f"median of {len(rounds)}: {kind}, {name}",
+            {key: round(value, 1) for key, value in figures.items()},
+        )
     alone = bench.pymongo_alone()
     report("pymongo alone, tweets a second", round(alone))
     report("ours as a share of pymongo alone", round(median["ours", "first"]["rate"] / alone, 2))
     report("bare path (no words, index or validator)", round(bench.passes("bare")["first"]["rate"]))
     for name in ("first", "again") if "connector" in kinds else ():
         ours, theirs = median["ours", name], median["connector", name]
-        report(f"ours to connector, {name}: rate", round(ours["rate"] / theirs["rate"], 2))
-        report(f"ours to connector, {name}: memory", round(ours["memory"] / theirs["memory"], 2))
+        for key in ours:
+            report(f"ours to connector, {name}: {key}", round(ours[key] / theirs[key], 2))
 
 
 if __name__ == "__main__":

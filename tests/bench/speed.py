@@ -13,8 +13,8 @@ Ours shows what scores at least so much with at least so many authors; plain cou
 tweets. What *at least* and *most* are is tuned on one language, to the best F1, for each of both, and then
 measured on the others.
 
-Live: tweets are sent as they are written; how long after its end a window of one minute is first there, and how
-long until it has all its tweets. Then all of them once more, at once, with the peer of reading alone.
+Live: tweets are sent as they are written; how long after its end a window of one minute is first there, and
+how long until it has all its tweets. Then all of them once more, at once, with the peer of reading alone.
 """
 
 from __future__ import annotations

@@ -180,6 +180,12 @@ class Service:
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
+    @property
+    def pid(self) -> int:
+        """The process, which has been started."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start the server and wait for its port."""
         with (self.folder / "log").open("ab") as log:

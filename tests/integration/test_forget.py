@@ -18,7 +18,7 @@ from unit.local_x import Ten, local_x, serving
 from opslib import message
 from opslib.store import rollups
 from opslib.store.documents import tweet_document
-from opslib.store.forget import Asked, Forgotten, Taken, Wanted, forget
+from opslib.store.forget import Asked, Forgetting, Forgotten, Taken, Wanted
 
 if TYPE_CHECKING:
     from conftest import Lake
@@ -46,7 +46,7 @@ class Account:
 def forgotten(lake: Lake, wanted: Wanted, **options: Any) -> Taken:
     total = Taken()
     with Account(lake) as database:
-        for part in forget(database, wanted, ASKED, **options):
+        for part in Forgetting(database, wanted, ASKED, **options).take():
             total.add(part)
     return total
 
@@ -144,17 +144,34 @@ def test_only_pictures_whose_span_covers_it_go(lake: Lake) -> None:
     write(lake.database, by("7", 1), by("7", 40))  # collected at 12:01 and 12:40
     minute = dt.timedelta(minutes=1)
     lake.database.command("collMod", "clouds", validator={})
-    for name, first, last in (
-        ("before", -60, 0),
-        ("of both", -60, 45),
-        ("between", 10, 30),
-        ("after", 41, 60),
-    ):
-        lake.database.clouds.insert_one(
-            {"_id": name, "since": NOON + first * minute, "until": NOON + last * minute}
-        )
+    spans = {"before": (-60, 0), "of both": (-60, 45), "between": (10, 30), "after": (42, 60)}
+    clouds = [
+        {"_id": name, "since": NOON + first * minute, "until": NOON + last * minute, "rendered_at": NOON}
+        for name, (first, last) in spans.items()
+    ]
+    lake.database.clouds.insert_many(clouds)
     assert forgotten(lake, Wanted({1: "asked", 40: "asked"})).clouds == 1
     assert sorted(lake.database.clouds.distinct("_id")) == ["after", "before", "between"]
+
+
+def test_what_was_in_somebody_s_hands_meanwhile_goes_at_the_second_look(lake: Lake) -> None:
+    write(lake.database, by("7", 1))
+    lake.database.command("collMod", "clouds", validator={})
+    with Account(lake) as database:
+        forgetting = Forgetting(database, Wanted({1: "asked"}), ASKED)
+        list(forgetting.take())
+        assert lake.ids() == set()
+        write(lake.database, by("7", 1))
+        again = forgetting.look_again()
+        assert next(again) == Taken()  # nobody new is noted
+        assert next(again) == Taken(tweets=1)
+        span = {"since": NOON, "until": NOON + dt.timedelta(hours=1)}
+        later = dt.datetime.now(dt.timezone.utc) + dt.timedelta(hours=1)
+        counted = {"before": NOON, "later": later}
+        lake.database.clouds.insert_many([{"_id": n, **span, "rendered_at": at} for n, at in counted.items()])
+        assert list(again) == [Taken(clouds=1)]
+    assert lake.ids() == set()
+    assert lake.database.clouds.distinct("_id") == ["later"]
 
 
 def test_kafka_does_not_bring_it_back(lake: Lake) -> None:

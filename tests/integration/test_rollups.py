@@ -13,6 +13,7 @@ import services
 from conftest import end
 from test_sink import tweet
 
+from opslib.sink import writer
 from opslib.store import rollups
 from opslib.store.collections import ROLLUP_MARKS, initialise
 from opslib.store.documents import tweet_document
@@ -125,6 +126,26 @@ def test_a_mark_stays_until_no_write_can_be_under_way(lake: Lake) -> None:
     lake.database.tweets.insert_one(late)
     assert rollups.refresh(lake.database)["minute"] == 1
     assert stored(lake.database) == recounted(lake.database)
+
+
+def test_a_minute_is_marked_again_before_its_mark_can_go(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def touched() -> Any:
+        (found,) = lake.database.rollup_marks.find()
+        return found["touched_at"]
+
+    # Twice the time of an attempt, for one that goes on in the server when its client has given up.
+    assert rollups.SETTLE.total_seconds() > writer.REMARK_SECONDS + 2 * writer.ATTEMPT_SECONDS
+    sink = writer.Writer(lake.database, lambda _: None)
+    sink._mark({NOON})
+    first = touched()
+    services.wait_until(
+        "the clock has moved on", lambda: lake.mongo.admin.command("hello")["localTime"] > first
+    )
+    sink._mark({NOON + dt.timedelta(seconds=59)})
+    assert touched() == first, "it was marked just before"
+    monkeypatch.setattr(writer, "REMARK_SECONDS", 0)
+    sink._mark({NOON})
+    assert touched() > first
 
 
 def is_for(document: dict[str, Any], woeid: int | None, name: str | None) -> bool:

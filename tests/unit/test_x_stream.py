@@ -170,6 +170,7 @@ def test_rules_follow_the_topics_with_no_call_too_many(x: Client, tmp_path: Path
         assert calls == {"GET": 1, "POST": 1}
         lake.trends("#b", "#c", "#d")
         lake.turn()
+        lake.turn()
         assert calls == {"GET": 1, "POST": 3}
         values = [rule["value"] for rule in x.get(f"{STREAM_PATH}/rules")["data"]]
         assert sorted(values) == ["#b", "#c", "#d"]
@@ -390,6 +391,7 @@ def test_what_is_missing_of_a_topic_is_found_after_it_trends_no_more(
         returned = x.ledger()["returned"]
         # It trends again: what was written meanwhile was not wanted.
         lake.trends("#a", "#b")
+        lake.turn()
         lake.turn()
         (later,) = x.add("de novo #a")
         lake.turn_until(lambda: lake.has(later))
