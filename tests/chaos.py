@@ -125,6 +125,10 @@ class Machine:
             consumer.close()
 
 
+def _now() -> str:
+    return dt.datetime.now(dt.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 @dataclass
 class Producer:
     """Produces tweets in a thread of its own, at a pace, until all are acknowledged."""
@@ -176,9 +180,10 @@ class Producer:
                 ahead = place * self.seconds / self.number - (time.monotonic() - started)
                 if ahead > 0:
                     self._hurry.wait(ahead)
-                sent.append((id_, self._send(producer, self._tweet(id_, chance))))
+                tweet = self._tweet(id_, chance)
+                sent.append((id_, self._send(producer, tweet)))
                 if chance.random() < 0.02:  # X gives some twice
-                    self._send(producer, self._tweet(id_, random.Random(id_)))  # noqa: S311
+                    self._send(producer, {**tweet, "collected_at": _now()})
                     self.repeated += 1
             producer.flush()
             for _, future in sent:
@@ -191,7 +196,7 @@ class Producer:
         return producer.send("tweets.raw", key=tweet["id"].encode(), value=value)
 
     def _tweet(self, id_: int, chance: random.Random) -> dict[str, Any]:
-        now = dt.datetime.now(dt.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        now = _now()
         author = str(AUTHOR + id_ % AUTHORS)
         words = [*chance.sample(_WORDS, 3), chance.choice(_HASHTAGS)]
         return {
@@ -339,15 +344,15 @@ def roll_ups_differ(machine: Machine) -> list[Key]:
 
 
 def windows_differ(machine: Machine, producer: Producer, until: dt.datetime) -> tuple[int, list[str]]:
-    """Compare the windows that began since the producer did, and ended by *until*, with a count from scratch.
+    """Compare the windows that ended from when the producer began to *until* with a count from scratch.
 
     Returns how many were compared, and those that differ in tweets, authors or what they say about a hashtag.
     """
     tweets = [
-        (found["collected_at"], found["author"]["id"], set(re.findall(r"#\w+", found["text"].lower())))
+        (found["created_at"], found["author"]["id"], set(re.findall(r"#\w+", found["text"].lower())))
         for found in machine.database.tweets.find(
-            {"collected_at": {"$gte": producer.began - dt.timedelta(minutes=5)}},
-            {"collected_at": 1, "author.id": 1, "text": 1},
+            {"created_at": {"$gte": producer.began - dt.timedelta(minutes=5)}},
+            {"created_at": 1, "author.id": 1, "text": 1},
         )
         if found.get("author")
     ]
@@ -356,8 +361,6 @@ def windows_differ(machine: Machine, producer: Producer, until: dt.datetime) -> 
         {"minutes": {"$in": [1, 5]}, "ends_at": {"$gt": producer.began, "$lte": until}}
     ):
         begins = window["ends_at"] - dt.timedelta(minutes=window["minutes"])
-        if begins < producer.began:
-            continue
         inside = [tweet for tweet in tweets if begins <= tweet[0] < window["ends_at"]]
         wanted: dict[str, Any] = {"tweets": len(inside), "authors": len({author for _, author, _ in inside})}
         found: dict[str, Any] = {name: window[name] for name in wanted}
