@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from opslib.cloud.report import names_in
 from opslib.words import count, fold, parts, words_of
 from opslib.words.extract import Found, hashtags, links, mentions
 
@@ -229,3 +230,21 @@ def test_what_hangs_on_a_word_with_an_apostrophe() -> None:
 )
 def test_long_strings_are_read_to_their_end(text: str) -> None:
     assert len(words_of({"text": text, "lang": "pt"})) <= 2
+
+
+def test_the_words_of_a_topic_are_told_apart_in_any_inflection() -> None:
+    topics = ["Eleições 2026", "Gols da rodada", "#AnaMaria", "canción", "Ana Maria"]
+    own = [
+        "eleição",
+        "ELEIÇÕES",
+        "gol",
+        "gols",
+        "Rodada",
+        "AnaMaria",
+        "canciones",
+        "Ana",
+        "ana maria",
+        "#2026",
+    ]
+    others = ["eleger", "goleiro", "gola", "cantar", "Mariana", "festa", "Ana Paula", "🎉"]
+    assert names_in([*own, *others], topics) == set(own)
