@@ -203,7 +203,9 @@ def names_in(words: Iterable[str], topics: Iterable[str]) -> frozenset[str]:
         folded = fold(word)
         return folded in plain or (folded[:2] in begins and not lemmas.isdisjoint(_lemmas(word)))
 
-    return frozenset(word for word in words if is_own(word) or all(map(is_own, word.split(" "))))
+    return frozenset(
+        word for word in words if is_own(word) or (" " in word and all(map(is_own, word.split(" "))))
+    )
 
 
 def _lemmas(word: str) -> set[tuple[str, str]]:
