@@ -78,7 +78,7 @@ class Lake:
         self.flowfile = step.position or None
         return step.messages
 
-    def turn_until(self, done: Callable[[], bool], seconds: float = 15) -> None:
+    def turn_until(self, done: Callable[[], bool], seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while not done():
             assert time.monotonic() < deadline, f"not so: {self.said}, {self.state}"

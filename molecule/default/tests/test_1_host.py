@@ -15,7 +15,9 @@ SERVICES = ["zookeeper", "kafka", "mongodb", "nifi"]
         *SERVICES,
         "opslib-sink@1",
         "opslib-rollup",
+        "opslib-speed",
         "opslib-stats",
+        "opslib-report.timer",
         "opslib-web",
         "nginx",
         "trendlake-firewall",
@@ -25,6 +27,12 @@ def test_runs_now_and_at_boot(host, name):
     unit = host.service(name)
     assert unit.is_running
     assert unit.is_enabled
+
+
+def test_systemd_reads_every_line_of_every_unit(host):
+    said = host.run("systemd-analyze verify /etc/systemd/system/*.service /etc/systemd/system/*.timer")
+    ours = [line for line in said.stderr.splitlines() if "/etc/systemd/system/" in line]
+    assert ours == []
 
 
 def test_nothing_failed(host):

@@ -100,6 +100,19 @@ def test_what_collecting_cost_is_told(host):
     assert kinds["trend"]["resources"] > 0
 
 
+def test_clouds_of_what_is_trending_are_kept(host):
+    # A snapshot's clouds come once its tweets have been collected and stored: when the next one came.
+    for _ in range(36):
+        kept = host.check_output("opslib report list --format json")
+        if kept.strip() not in ("", "[]"):
+            break
+        time.sleep(5)
+    assert '"words"' in kept
+    picture = host.file("/var/lib/opslib/clouds/cloud.png")
+    assert picture.size > 10_000
+    assert picture.mode == 0o644
+
+
 def test_statistics_are_recorded(host, lake):
     with using.mongodb(lake) as client:
         # The minute in which the first tweets came is written once it is over.
