@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 from opslib.store import rollups
-from opslib.words import fold, merge, words_of
+from opslib.words import fold, merge, parts, words_of
+from opslib.words.lemmas import LANGUAGES, lemma
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -182,17 +183,34 @@ def _by_volume(topic: Topic) -> tuple[int, int, str]:
 def names_in(words: Iterable[str], topics: Iterable[str]) -> frozenset[str]:
     """Return those of *words* that names of *topics* are made of: nearly every tweet about them has these.
 
-    That is a name itself, with or without ``#``, each of its words, and expressions of these alone.
+    That is a name itself, with or without ``#``, each of its words, another inflection of one, and
+    expressions of these alone. Neither words nor topics have a language: two words are forms of one if they
+    are in any.
     """
     known: set[str] = set()
+    spelt: set[str] = set()
     for name in topics:
         known.update((fold(name), fold(name.lstrip("#"))))
         known.update(fold(word) for word in name.split())
-        known.update(entry.rpartition("\t")[2] for entry in words_of({"text": name}) if " " not in entry)
+        spelt.update(parts(entry)[0] for entry in words_of({"text": name}) if " " not in entry)
+    known.update(map(fold, spelt))
     plain = known | {name.lstrip("#") for name in known} | {f"#{name}" for name in known}
+    lemmas = {form for word in spelt for form in _lemmas(word)}
+    # A lemma begins as its word does: most words need no look into five tables.
+    begins = {name[:2] for name in plain}
+
+    def is_own(word: str) -> bool:
+        folded = fold(word)
+        return folded in plain or (folded[:2] in begins and not lemmas.isdisjoint(_lemmas(word)))
+
     return frozenset(
-        word for word in words if fold(word) in plain or all(fold(part) in plain for part in word.split(" "))
+        word for word in words if is_own(word) or (" " in word and all(map(is_own, word.split(" "))))
     )
+
+
+def _lemmas(word: str) -> set[tuple[str, str]]:
+    """Return what *word* counts as in each language that has lemmas, with that language."""
+    return {(lang, fold(lemma(word, lang))) for lang in LANGUAGES}
 
 
 def drawable(name: str) -> str:

@@ -2,7 +2,7 @@
 
 As Python's dictionaries the tables of five languages take 240 MB. What :func:`opslib.words.languages.lemma`
 can make of them is a few hundred ways to change a word's end, and the words of a language share their ends as
-well: as an automaton (a DAWG) all of them have 2.5 MB. ``python -m opslib.words.tables`` builds the files
+well: as an automaton (a DAWG) all of them have 2.8 MB. ``python -m opslib.words.tables`` builds the files
 ``lemmas/*.dawg`` anew from the installed simplemma.
 """
 
@@ -21,19 +21,26 @@ FOLDER = Path(__file__).parent / "lemmas"
 # Most of these have become nouns: estado, partido, mercado, salida.
 _PARTICIPLES = frozenset({"es", "pt"})
 _PARTICIPLE = regex.compile("[ai]d[ao]s?$", regex.IGNORECASE)
+# To str.isalpha a vowel sign is no letter, and most words of Hindi hold one.
+_LETTERS = regex.compile(r"[\p{L}\p{M}]+")
 # Shorter words are too often something else than what the tables hold.
 SHORTEST = 4
 
 
 def lemma(word: str, lang: str | None) -> str:
     """Return the form a dictionary would have *word* under, or *word* where that is not known."""
-    if lang not in LANGUAGES or len(word) < SHORTEST or not word.isalpha():
+    if lang not in LANGUAGES or not has_lemma(word):
         return word
     if lang in _PARTICIPLES and _PARTICIPLE.search(word):
         return word
     lowered = word.lower()
     found = _changed(lowered, _table(lang).get(lowered)) or by_rule(lowered, lang)
     return found if fits(word, found) else word
+
+
+def has_lemma(word: str) -> bool:
+    """Tell whether *word* is looked up at all: it is long enough, and of letters and their marks alone."""
+    return len(word) >= SHORTEST and (word.isalpha() or _LETTERS.fullmatch(word) is not None)
 
 
 def fits(word: str, found: str) -> bool:

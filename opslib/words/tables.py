@@ -6,14 +6,14 @@ import dawg  # type: ignore[import-not-found,import-untyped,unused-ignore]
 import simplemma
 from simplemma.strategies.dictionaries import DefaultDictionaryFactory
 
-from opslib.words.lemmas import FOLDER, LANGUAGES, SHORTEST, by_rule, fits
+from opslib.words.lemmas import FOLDER, LANGUAGES, by_rule, fits, has_lemma
 
 
 def _entries(lang: str) -> list[tuple[str, bytes]]:
     """Return each word of simplemma's table for which the rules alone would not lead to the same."""
     entries = []
     for word in sorted({known.lower() for known in DefaultDictionaryFactory().get_dictionary(lang)}):
-        if len(word) < SHORTEST or not word.isalpha():
+        if not has_lemma(word):
             continue
         found = simplemma.lemmatize(word, lang).lower()
         found = found if fits(word, found) else word

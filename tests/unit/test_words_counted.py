@@ -85,7 +85,7 @@ def counted_as(token: str, lang: str) -> tuple[str, str] | None:
         return None
     if any(regex.fullmatch(laugh, key) for laugh in LAUGHS):
         return None
-    if lang != "ar" and len(word) >= 4 and word.isalpha():
+    if lang != "ar" and len(word) >= 4 and regex.fullmatch(r"[\p{L}\p{M}]+", word):
         if lang in ("pt", "es") and regex.search("(ado|ada|ido|ida)s?$", word.lower()):
             return word, key
         lemma = simplemma.lemmatize(word.lower(), lang)
