@@ -171,7 +171,8 @@ def test_two_words_that_belong_together_are_one() -> None:
 
 
 # Labelled by hand among the pairs that four of the real tweets or more have: what belongs together,
-# what does not; and then where the rules err: what belongs together and is missed, what does not and is taken for one.
+# what does not; and then where the rules err: what belongs together and is missed, and what is taken for one
+# and is none.
 EXPRESSIONS = {
     "pt": (
         "Ana Maria|Fátima Bernardes|Terra Nostra|Trem Bala|vídeo show|Rodrigo Santoro",
