@@ -41,19 +41,22 @@ def rebuild(settings: Settings, batch: int) -> None:
     """Take the words of stored tweets anew where they were taken by other rules.
 
     It can be stopped at any time and goes on where it was when it is called again. Tweets that come in
-    meanwhile have the new words already; roll-ups of the tweets that changed are to be made anew after it.
+    meanwhile have the new words already; roll-ups of the tweets that changed are counted anew.
     """
     from pymongo.errors import PyMongoError
 
+    from opslib.store.collections import ROLLUP_MARKS
+    from opslib.store.write import safely
     from opslib.words.rebuild import outdated, rebuild_words
 
     with settings.mongodb.client(appname="opslib-words", serverSelectionTimeoutMS=10_000) as client:
-        tweets = client[settings.mongodb.database]["tweets"]
+        database = client[settings.mongodb.database]
+        tweets, marks = safely(database["tweets"]), safely(database[ROLLUP_MARKS.name])
         changed = 0
         try:
             with Progress(console=Console(stderr=True)) as progress:
                 task = progress.add_task("tweets", total=outdated(tweets))
-                for number in rebuild_words(tweets, batch):
+                for number in rebuild_words(tweets, marks, batch):
                     changed += number
                     progress.advance(task, number)
         except PyMongoError as error:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo import UpdateOne
 
+from opslib.store import rollups
 from opslib.words import VERSION, words_of
 
 if TYPE_CHECKING:
@@ -21,19 +22,23 @@ def outdated(tweets: Collection[dict[str, Any]]) -> int:
     return tweets.count_documents(_OLD)
 
 
-def rebuild_words(tweets: Collection[dict[str, Any]], batch: int) -> Iterator[int]:
+def rebuild_words(
+    tweets: Collection[dict[str, Any]], marks: Collection[dict[str, Any]], batch: int
+) -> Iterator[int]:
     """Bring the words of *tweets* up to date, and yield how many after each write of *batch*.
 
-    What is done is marked by its version, so a second call goes on where the first one ended. A tweet
-    that a newer copy replaced meanwhile has its words by today's rules, and is left alone.
+    *marks* are those of the roll-ups, see :func:`rollups.mark`: their minutes are counted anew. What is done
+    is marked by its version, so a second call goes on where the first one ended. A tweet that a newer copy
+    replaced meanwhile has its words by today's rules, and is left alone.
     """
     last: Any = None
-    fields = {"text": 1, "lang": 1, "entities": 1}
+    fields = {"text": 1, "lang": 1, "entities": 1, "collected_at": 1}
     while True:
         after = {"_id": {"$gt": last}} if last is not None else {}
         found = list(tweets.find({**_OLD, **after}, fields).sort("_id", 1).limit(batch))
         if not found:
             return
+        rollups.mark(marks, (tweet["collected_at"] for tweet in found))
         tweets.bulk_write(
             [
                 UpdateOne(
