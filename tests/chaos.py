@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 UNITS = ("opslib-sink@1", "opslib-speed", "mongodb", "kafka", "zookeeper")
-AUTHOR = 900_000_000  # and those behind it: their tweets are no one else's
 AUTHORS = 500
 _WORDS = ["gol", "festa", "praia", "samba", "chuva", "trem", "café", "estrada", "violão", "sorriso"]
 _HASHTAGS = ("#caos", "#calma", "#tempestade")
@@ -142,6 +141,9 @@ class Producer:
         # Each run has ids of its own, so that one that was broken off does no harm to the next.
         self.first = _FIRST_ID + int(time.time()) * 1_000_000
         self.ids = range(self.first, self.first + self.number)
+        # So have their authors, who are forgotten in the end, and stay so.
+        first_author = int(time.time()) * 1_000
+        self.authors = range(first_author, first_author + AUTHORS)
         self.repeated = 0
         self._hurry = threading.Event()
         self._error: BaseException | None = None
@@ -197,7 +199,7 @@ class Producer:
 
     def _tweet(self, id_: int, chance: random.Random) -> dict[str, Any]:
         now = _now()
-        author = str(AUTHOR + id_ % AUTHORS)
+        author = str(self.authors[id_ % AUTHORS])
         words = [*chance.sample(_WORDS, 3), chance.choice(_HASHTAGS)]
         return {
             "id": str(id_),
@@ -377,7 +379,7 @@ def windows_differ(machine: Machine, producer: Producer, until: dt.datetime) -> 
 
 def forget_all(machine: Machine, producer: Producer) -> dict[str, Any]:
     """Take out of the lake what the producer put in, as an operator would: by its authors."""
-    authors = " ".join(f"--author {AUTHOR + number}" for number in range(AUTHORS))
+    authors = " ".join(f"--author {author}" for author in producer.authors)
     told = machine.run(f"opslib forget {authors} --why 'the chaos is over' --yes --format json", seconds=300)
     assert not stored_ids(machine, producer)
     return dict(json.loads(told))
