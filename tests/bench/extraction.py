@@ -305,10 +305,11 @@ def main() -> None:
             shutil.copy(EMIT, folder / "nifi/data/python/extensions")
             collector.nifi.start()
             try:
-                if options.stream:
-                    throughput(servers, collector, folder, options.rate, options.stream)
+                # First, where nothing was followed before: what another X had left would be searched for.
                 if options.latency:
                     latency(servers, collector, folder, options.latency)
+                if options.stream:
+                    throughput(servers, collector, folder, options.rate, options.stream)
                 if options.search:
                     values = by_search(servers, collector, folder, options.search)
                     alone(servers, values)
