@@ -97,6 +97,8 @@ class Nifi(Service):
             # The quick compiler starts it in half the time: NiFi is killed and started again in these tests.
             *("-Xms512m", "-Xmx512m", "-XX:+UseSerialGC", QUICK, "-Djava.awt.headless=true"),
             f"-Dnifi.properties.file.path={self._conf}/nifi.properties",
+            # Where NiFi's own bootstrap asks: a fixed port, which only one NiFi of a host can have.
+            f"-Dorg.apache.nifi.management.server.address=127.0.0.1:{free_port()}",
             *("-cp", f"{self._conf}:{nifi}/lib/*", "org.apache.nifi.NiFi"),
         ]
 
