@@ -8,23 +8,16 @@ import logging.handlers
 import os
 import socket
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 import click
-from pymongo.errors import PyMongoError
 
-from opslib.settings import SettingsError
-from opslib.store.failures import wrong_settings
 from opslib.store.forget import SETTLE_SECONDS, Asked, Forgetting, Taken, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pymongo.database import Database
 
-    from opslib.settings import Settings
 
 _LOG = logging.getLogger("opslib.forget")
 _SYSLOG = Path("/dev/log")  # which is the journal's
@@ -69,18 +62,3 @@ def _tell_journal(wanted: Wanted, asked: Asked, taken: Taken) -> None:
     )
     handler.emit(logging.LogRecord("opslib", logging.INFO, "", 0, text.replace("\n", " "), None, None))
     handler.close()
-
-
-@contextmanager
-def database_of(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
-    """Give the database; errors of MongoDB end the command in one line."""
-    client = settings.mongodb.client(appname="opslib-forget", serverSelectionTimeoutMS=10_000)
-    try:
-        yield client[settings.mongodb.database]
-    except PyMongoError as error:
-        reason = wrong_settings(error, starting=True)
-        if reason:
-            raise SettingsError(reason) from error
-        raise click.ClickException(f"MongoDB: {str(error).split(', Timeout:')[0]}") from error
-    finally:
-        client.close()

@@ -12,7 +12,8 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from opslib.cli._forgetting import carry_out, database_of, who
+from opslib.cli._database import database_of
+from opslib.cli._forgetting import carry_out, who
 from opslib.cli._options import with_settings
 from opslib.store.forget import Asked, Forgetting, Taken, Wanted
 
@@ -87,7 +88,7 @@ def command(
     if not wanted.tweets and not wanted.authors:
         raise click.UsageError("say what is to be forgotten: TWEET, --author or --from")
     asked = Asked(who(), why)
-    with database_of(settings) as database:
+    with database_of(settings, "opslib-forget") as database:
         if dry_run or _asks(yes):
             found = Taken()
             for part in Forgetting(database, wanted, asked, dry_run=True).take():

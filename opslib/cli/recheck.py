@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from opslib.cli._forgetting import carry_out, database_of
+from opslib.cli._database import database_of
+from opslib.cli._forgetting import carry_out
 from opslib.cli._options import with_settings
 from opslib.settings import secret
 from opslib.store.forget import Asked, Taken, Wanted
@@ -42,7 +43,7 @@ def command(settings: Settings, most: int, dry_run: bool, form: str) -> None:
     budget = Budget(wishes.budget_file, Limits(usd_day=wishes.usd_day, usd_month=wishes.usd_month))
     asked = Asked("opslib recheck", "X does not have it any more, or not for everybody")
     total, taken, gone, stopped = Page(), Taken(), Counter[str](), ""
-    with database_of(settings) as database:
+    with database_of(settings, "opslib-forget") as database:
         recheck = Recheck(database, client, budget, Gate(), time.sleep)
         try:
             for page in recheck.pages(most, wishes.most_gone, dry_run=dry_run):

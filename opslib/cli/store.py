@@ -5,23 +5,15 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
 
 import click
-from pymongo.errors import PyMongoError
 
+from opslib.cli._database import database_of
 from opslib.cli._options import with_settings
 from opslib.settings import Settings, SettingsError
 from opslib.store import rollups
 from opslib.store.collections import initialise
-from opslib.store.failures import wrong_settings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pymongo.database import Database
 
 
 @click.group()
@@ -37,7 +29,7 @@ def init(settings: Settings, format_: str) -> None:
 
     Change nothing that is as it should be.
     """
-    with _database(settings) as database:
+    with database_of(settings, "opslib-store") as database:
         changed = initialise(database, settings.store.keep_days())
     if format_ == "json":
         click.echo(json.dumps({"changed": changed}))
@@ -66,7 +58,7 @@ def rollup(settings: Settings, every: float | None) -> None:
         signal.signal(number, lambda *_: stop.set())
     while True:
         try:
-            with _database(settings) as database:
+            with database_of(settings, "opslib-store") as database:
                 done = rollups.refresh(database, keep=keep)
             counted = ", ".join(f"{number} {unit}s" for unit, number in done.items() if number)
             if counted or every is None:
@@ -79,18 +71,3 @@ def rollup(settings: Settings, every: float | None) -> None:
             click.echo(f"trying again: {error.message}", err=True)
         if every is None or stop.wait(every):
             return
-
-
-@contextmanager
-def _database(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
-    """Give the database; errors of MongoDB end the command in one line."""
-    client = settings.mongodb.client(appname="opslib-store", serverSelectionTimeoutMS=10_000)
-    try:
-        yield client[settings.mongodb.database]
-    except PyMongoError as error:
-        reason = wrong_settings(error, starting=True)
-        if reason:
-            raise SettingsError(reason) from error
-        raise click.ClickException(f"MongoDB: {str(error).split(', Timeout:')[0]}") from error
-    finally:
-        client.close()

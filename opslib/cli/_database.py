@@ -1,0 +1,34 @@
+"""MongoDB as commands of a person reach it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+from pymongo.errors import PyMongoError
+
+from opslib.settings import SettingsError
+from opslib.store.failures import wrong_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pymongo.database import Database
+
+    from opslib.settings import Settings
+
+
+@contextmanager
+def database_of(settings: Settings, appname: str) -> Iterator[Database[dict[str, Any]]]:
+    """Give the database; errors of MongoDB end the command in one line."""
+    client = settings.mongodb.client(appname=appname, serverSelectionTimeoutMS=10_000)
+    try:
+        yield client[settings.mongodb.database]
+    except PyMongoError as error:
+        reason = wrong_settings(error, starting=True)
+        if reason:
+            raise SettingsError(reason) from error
+        raise click.ClickException(f"MongoDB: {str(error).split(', Timeout:')[0]}") from error
+    finally:
+        client.close()
