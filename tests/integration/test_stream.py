@@ -107,7 +107,9 @@ def test_what_a_kill_of_nifi_took_from_the_stream_is_searched_for(
         again.extend(x.add("de novo #tema1"))
         return bool(set(again) & set(x.ledger()["returned"]))
 
-    services.wait_until("it searches again", searches, 120, pause=1)
+    services.wait_until(
+        lambda: f"it searches again, log:\n{collector.nifi.log()[-3000:]}", searches, 120, pause=1
+    )
     (later,) = x.add("depois #tema1")
     services.wait_until("it is found", lambda: int(later) in lake.ids(), 120)
     assert later not in x.ledger()["streamed"], "the stream is still connected"
