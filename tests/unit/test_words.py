@@ -187,6 +187,8 @@ SET_EXPRESSIONS = [
     ("pt", "São Paulo, Paulo!", "São Paulo|Paulo"),
     ("pt", "(são paulo), bom diaaaa", "são paulo|bom dia"),
     ("pt", "moro em São Paulo/SP", "moro|São Paulo|SP"),
+    ("pt", "São Paulo/Nova York/SP", "São Paulo|Nova York|SP"),
+    ("pt", "na Vila Nova York", "Vila Nova|York"),
     ("pt", "eles são pessoas boas", "pessoas|boas"),
     ("pt", "boa tarde e boa noite", "boa tarde|boa noite"),
     ("pt", "que noite boa", "noite|boa"),
