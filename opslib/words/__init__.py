@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 # The version of the rules, kept beside the words of each tweet; `opslib words rebuild` looks at it.
-VERSION = 3
+VERSION = 4
 
 # Between a word's spelling and what it is counted as, where the one does not follow from the other.
 SEPARATOR = "\t"
