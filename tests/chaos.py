@@ -344,8 +344,11 @@ def rolled_up(machine: Machine) -> dict[Key, tuple[int, dict[str, int]]]:
 
 
 def roll_ups_differ(machine: Machine) -> list[Key]:
-    """Return the buckets that a count from scratch has otherwise."""
-    wanted, found = recounted(machine), rolled_up(machine)
+    """Return the buckets that are over and that a count from scratch has otherwise."""
+    now = dt.datetime.now(dt.timezone.utc)
+    lengths = {"minute": dt.timedelta(0), "hour": dt.timedelta(hours=1), "day": dt.timedelta(days=1)}
+    wanted = {key: value for key, value in recounted(machine).items() if key[1] + lengths[key[0]] <= now}
+    found = rolled_up(machine)
     return sorted((key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)), key=str)
 
 

@@ -10,6 +10,9 @@ write can take after its mark, and than one count may take, so neither a write u
 :func:`refresh` at the same time can be missed; all moments are the server's own. Until then a mark is
 counted again each time.
 
+An hour and a day are counted once they are over: until then every new tweet would have them counted again,
+and they are read as their minutes and hours. :data:`READY` after their end they are read themselves.
+
 A bucket has one document for each place and topic that its tweets were collected for. ``None`` stands for
 any: a tweet collected for two topics is in both, and once in the bucket of any topic.
 
@@ -26,7 +29,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from bson.codec_options import CodecOptions
@@ -53,8 +56,10 @@ _ABOVE = {"minute": "hour", "hour": "day"}
 _BELOW = {"hour": "minute", "day": "hour"}
 # Words of a bucket. The last of so many is in too few tweets of its day to be among the first of a month's.
 MOST = {"minute": 40_000, "hour": 20_000, "day": 10_000}
-# So many buckets are counted at once, which bounds how long one count takes.
+# So many buckets are counted at once, which bounds how long one count takes; a day by place and topic.
 _AT_ONCE = {"minute": 30, "hour": 6, "day": 1}
+# Until so long after its end a bucket may not have been counted yet.
+READY = {"minute": timedelta(0), "hour": timedelta(minutes=10), "day": timedelta(hours=1)}
 
 
 @dataclass
@@ -90,7 +95,7 @@ def mark(marks: Collection[Document], moments: Iterable[datetime], unit: str = "
 def refresh(
     database: Database[Document], *, keep: timedelta | None = None, settle: timedelta = SETTLE
 ) -> dict[str, int]:
-    """Count what is marked, and return how many buckets of each unit that were.
+    """Count what is marked and over, and return how many buckets of each unit that were.
 
     *keep* is the shortest retention of tweets and roll-ups: a bucket older than that cannot be counted anew,
     and stays as it is. A count that fails is logged; its mark stays.
@@ -104,6 +109,8 @@ def refresh(
     done = dict.fromkeys(_LENGTHS, 0)
     for unit in _LENGTHS:
         marked = sorted(found["_id"]["at"] for found in marks.find({"_id.unit": unit}))
+        if unit in _BELOW:
+            marked = _over(unit, marked, now(database))
         if keep is not None:
             oldest = now(database) - keep
             gone = [at for at in marked if at + _LENGTHS[unit] <= oldest]
@@ -149,7 +156,8 @@ def counts(
 
 
 def buckets(since: datetime, until: datetime) -> dict[str, list[datetime]]:
-    """Return the fewest buckets that make up the time from *since* to *until*, by unit."""
+    """Return the fewest buckets that are ready and make up the time from *since* to *until*, by unit."""
+    ready = {unit: datetime.now(timezone.utc) - after for unit, after in READY.items()}
     at, end = floor(since, "minute"), floor(until, "minute")
     if end < until:
         end += _LENGTHS["minute"]
@@ -158,11 +166,15 @@ def buckets(since: datetime, until: datetime) -> dict[str, list[datetime]]:
         unit = next(
             unit
             for unit in ("day", "hour", "minute")
-            if floor(at, unit) == at and (unit == "minute" or at + _LENGTHS[unit] <= end)
+            if floor(at, unit) == at and (unit == "minute" or at + _LENGTHS[unit] <= min(end, ready[unit]))
         )
         found[unit].append(at)
         at += _LENGTHS[unit]
     return found
+
+
+def _over(unit: str, ats: Iterable[datetime], moment: datetime) -> list[datetime]:
+    return [at for at in ats if at + _LENGTHS[unit] <= moment]
 
 
 def _refreshed(database: Database[Document], unit: str, ats: Sequence[datetime], settle: timedelta) -> int:
@@ -194,12 +206,24 @@ def _refreshed(database: Database[Document], unit: str, ats: Sequence[datetime],
 
 def _count(database: Database[Document], unit: str, ats: Sequence[datetime]) -> None:
     if unit == "minute":
-        source, stages = TWEETS.name, _from_tweets(ats)
+        _replace(database[TWEETS.name], unit, _from_tweets(ats))
+    elif unit == "hour":
+        _replace(database[WORD_COUNTS.name], unit, _from_counts(unit, ats, {}))
     else:
-        source, stages = WORD_COUNTS.name, _from_counts(unit, ats)
-    database[source].aggregate(
-        [*stages, *_totals(unit)], allowDiskUse=True, maxTimeMS=_COUNT_MILLISECONDS
-    ).close()
+        # All of a day at once is millions of numbers.
+        for key in _keys(database, unit, ats):
+            _replace(database[WORD_COUNTS.name], unit, _from_counts(unit, ats, key))
+
+
+def _replace(source: Collection[Document], unit: str, stages: list[Document]) -> None:
+    source.aggregate([*stages, *_totals(unit)], allowDiskUse=True, maxTimeMS=_COUNT_MILLISECONDS).close()
+
+
+def _keys(database: Database[Document], unit: str, ats: Sequence[datetime]) -> list[Document]:
+    """Return the places and topics that the parts of some buckets are counted for."""
+    group = {"_id": {"woeid": "$woeid", "topic": "$topic"}}
+    found = database[WORD_COUNTS.name].aggregate([{"$match": _parts(unit, ats)}, {"$group": group}])
+    return [one["_id"] for one in found]
 
 
 def _from_tweets(ats: Sequence[datetime]) -> list[Document]:
@@ -252,12 +276,17 @@ def _in_buckets(words: Any, tweets: int) -> Document:
     }
 
 
-def _from_counts(unit: str, ats: Sequence[datetime]) -> list[Document]:
-    """Return the stages that give the counts of the unit below, each with the bucket it belongs to."""
+def _parts(unit: str, ats: Sequence[datetime]) -> Document:
+    """Return the query of what the buckets of one unit are made of."""
     below = _BELOW[unit]
     parts = [at + n * _LENGTHS[below] for at in ats for n in range(_LENGTHS[unit] // _LENGTHS[below])]
+    return {"unit": below, "at": {"$in": parts}}
+
+
+def _from_counts(unit: str, ats: Sequence[datetime], key: Document) -> list[Document]:
+    """Return the stages that give the counts of the unit below, each with the bucket it belongs to."""
     return [
-        {"$match": {"unit": below, "at": {"$in": parts}}},
+        {"$match": {**_parts(unit, ats), **key}},
         {
             "$project": {
                 "at": {"$dateTrunc": {"date": "$at", "unit": unit}},

@@ -202,6 +202,25 @@ def test_a_minute_is_marked_again_before_its_mark_can_go(lake: Lake, monkeypatch
     assert touched() > first
 
 
+def test_hours_and_days_are_counted_once_they_are_over(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = rollups.now(lake.database).replace(minute=0, second=0, microsecond=0)
+    last, today = at - dt.timedelta(hours=1), rollups.floor(at, "day")
+    for number, moment in enumerate((last, at), start=1):
+        write(lake.database, {**document(number, 0, ["festa"], []), "collected_at": moment})
+    done = rollups.refresh(lake.database, settle=NO_WAIT)
+    assert (done["minute"], done["hour"]) == (2, 1)
+    assert ("hour", at, None, None) not in stored(lake.database)
+    assert ("day", today, None, None) not in stored(lake.database)
+    read = rollups.buckets(last, last + 2 * DAY)
+    assert (read["day"], set(read["hour"]) - {last}) == ([], set())
+    assert rollups.counts(lake.database, last, last + 2 * DAY).words == {"festa": 2}
+    # Their marks wait for the end.
+    monkeypatch.setattr(rollups, "_over", lambda _, ats, __: ats)
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    assert stored(lake.database) == recounted(lake.database)
+    assert lake.database.rollup_marks.count_documents({}) == 0
+
+
 def is_for(document: dict[str, Any], woeid: int | None, name: str | None) -> bool:
     return (woeid, name) == (None, None) or any(
         woeid in (None, topic["woeid"]) and name in (None, topic["name"]) for topic in document["topics"]
