@@ -33,15 +33,11 @@ def x(tmp_path_factory: pytest.TempPathFactory) -> Iterator[X]:
 
 
 @pytest.fixture(scope="module")
-def parameters(collector: Collector, x: X, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Write parameters with which Kafka cannot be reached, so that FlowFiles stay queued.
-
-    They go with the flow in the end: another test's Kafka would get them.
-    """
+def parameters(collector: Collector, x: X, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write parameters with which Kafka cannot be reached, so that FlowFiles stay queued."""
     nowhere = f"127.0.0.1:{services.free_port()}"
     budget = tmp_path_factory.mktemp("budget") / "b.sqlite"
-    yield collector.parameters(x, budget, kafka_bootstrap_servers=nowhere, trends_interval="2 sec")
-    nipyapi.canvas.delete_process_group(deploy.find("trendlake"), force=True)
+    return collector.parameters(x, budget, kafka_bootstrap_servers=nowhere, trends_interval="2 sec")
 
 
 @pytest.fixture
