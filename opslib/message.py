@@ -203,8 +203,10 @@ def tweet_document(message: Mapping[str, Any]) -> Json:
     collected_at = moment_of(message["collected_at"])
     created = message.get("created_at")
     text, entities = _full_text(message)
+    original = retweeted_id(message)
     return {
         "_id": int(message["id"]),
+        **({"retweet_of": original} if original is not None else {}),
         "text": html.unescape(text),
         "lang": message.get("lang"),
         "author": _author(message),
@@ -234,14 +236,20 @@ def retweeted_name(text: str) -> str | None:
     return prefix.group()[len("RT @") : -len(": ")].casefold() if prefix else None
 
 
+def retweeted_id(tweet: Mapping[str, Any]) -> int | None:
+    """Return the id of what a tweet, a message or a document, retweets; ``None`` if it is no retweet."""
+    for known in tweet.get("referenced_tweets") or ():
+        if known.get("type") == "retweeted":
+            return int(known["id"])
+    return None
+
+
 def _full_text(message: Mapping[str, Any]) -> tuple[str, Json | None]:
     """Return the text with its entities where X cut neither: it shortens long posts and retweets."""
-    retweeted = [
-        known["id"] for known in message.get("referenced_tweets") or () if known.get("type") == "retweeted"
-    ]
+    retweeted = retweeted_id(message)
     prefix = _RETWEET.match(message["text"])
     for tweet in message.get("referenced") or ():
-        if prefix and tweet["id"] in retweeted:
+        if prefix and int(tweet["id"]) == retweeted:
             return prefix.group() + tweet["text"], tweet.get("entities") or message.get("entities")
     note = message.get("note_tweet") or {}
     if "text" in note:

@@ -314,8 +314,12 @@ def recounted(machine: Machine) -> dict[Key, tuple[int, dict[str, int]]]:
     """Count every bucket from the tweets, the plain way."""
     tweets: Counter[Key] = Counter()
     words: dict[Key, Counter[str]] = {}
-    fields = {"collected_at": 1, "topics": 1, "words": 1}
-    for found in machine.database.tweets.find({}, fields).batch_size(5000):
+    texts: set[int] = set()
+    fields = {"collected_at": 1, "topics": 1, "words": 1, "retweet_of": 1}
+    for found in machine.database.tweets.find({}, fields).sort("_id").batch_size(5000):
+        original = found.get("retweet_of", found["_id"])
+        counted = [] if original in texts else found["words"]
+        texts.add(original)
         at = found["collected_at"].replace(second=0, microsecond=0)
         ats = {"minute": at, "hour": at.replace(minute=0), "day": at.replace(minute=0, hour=0)}
         keys = {(None, None)}
@@ -324,7 +328,7 @@ def recounted(machine: Machine) -> dict[Key, tuple[int, dict[str, int]]]:
         for unit, begins in ats.items():
             for woeid, name in keys:
                 tweets[unit, begins, woeid, name] += 1
-                words.setdefault((unit, begins, woeid, name), Counter()).update(found["words"])
+                words.setdefault((unit, begins, woeid, name), Counter()).update(counted)
     return {key: (number, dict(words[key])) for key, number in tweets.items()}
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from opslib.message import moment_of
+from opslib.message import moment_of, retweeted_id, retweeted_name
 from opslib.words import merge, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from pymongo.database import Database
 
@@ -37,11 +37,12 @@ def from_lines(lines: Iterable[bytes], name: str, lang: str | None = None) -> Co
     """Count the tweets of NDJSON, one object with ``text`` a line; *name* is for messages.
 
     Tweets with an id seen before are left out, and those in another language than *lang*; a tweet that
-    names no language is taken to be in that one.
+    names no language is taken to be in that one. The words of a tweet and its retweets count once.
     """
     spellings: Counter[str] = Counter()
     result = Counted()
     seen: set[str] = set()
+    texts: set[str] = set()
     for number, raw in enumerate(lines, start=1):
         if not raw.strip():
             continue
@@ -50,11 +51,25 @@ def from_lines(lines: Iterable[bytes], name: str, lang: str | None = None) -> Co
         if tweet_id in seen or (lang and tweet.get("lang", lang) != lang):
             continue
         seen.add(tweet_id)
-        spellings.update(words_of({"lang": lang, **tweet}))
+        original = _original(tweet, tweet_id, f"{name} line {number}")
+        if original not in texts:
+            texts.add(original)
+            spellings.update(words_of({"lang": lang, **tweet}))
         result.tweets += 1
         _widen(result, tweet.get("created_at"))
     result.words = merge(spellings)
     return result
+
+
+def _original(tweet: Mapping[str, Any], tweet_id: str, where: str) -> str:
+    """Return what a tweet and its retweets have in common; of a retweet that names no id, its text."""
+    try:
+        retweeted = retweeted_id(tweet)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"{where} has referenced_tweets that are none: {error!r}") from error
+    if retweeted is not None:
+        return str(retweeted)
+    return tweet["text"] if retweeted_name(tweet["text"]) else tweet_id
 
 
 def _tweet(raw: bytes, where: str) -> dict[str, Any]:
@@ -114,20 +129,47 @@ class Selection:
 
 def from_database(database: Database[dict[str, Any]], selection: Selection) -> Counted:
     """Count the stored tweets of *selection*; they were collected for what was trending then."""
-    tweets = database["tweets"]
-    match = {"$match": selection.match()}
-    spellings = tweets.aggregate(
-        [match, {"$unwind": "$words"}, {"$group": {"_id": "$words", "tweets": {"$sum": 1}}}],
-        allowDiskUse=True,
-    )
-    words = merge({found["_id"]: found["tweets"] for found in spellings})
-    span = {
-        "$group": {"_id": None, "n": {"$sum": 1}, "a": {"$min": "$created_at"}, "z": {"$max": "$created_at"}}
-    }
+    number, words = of_tweets(database, selection.match())
+    tweets, match = database["tweets"], {"$match": selection.match()}
+    span = {"$group": {"_id": None, "a": {"$min": "$created_at"}, "z": {"$max": "$created_at"}}}
     for found in tweets.aggregate([match, span]):
         topics = tweets.aggregate([match, {"$unwind": "$topics"}, {"$group": {"_id": "$topics.name"}}])
-        return Counted(words, found["n"], found["a"], found["z"], sum(1 for _ in topics))
+        return Counted(words, number, found["a"], found["z"], sum(1 for _ in topics))
     return Counted()
+
+
+def of_tweets(database: Database[dict[str, Any]], match: Mapping[str, Any]) -> tuple[int, dict[str, int]]:
+    """Return how many stored tweets a query finds, and their words, those of a retweeted text once."""
+    # One answer brings both, so that they agree while more tweets come in. The total is the word that no
+    # tweet has.
+    found = database["tweets"].aggregate(
+        [
+            {"$match": match},
+            {
+                "$group": {
+                    "_id": {"$ifNull": ["$retweet_of", "$_id"]},
+                    "n": {"$sum": 1},
+                    # Of the oldest, as in the roll-ups: of what is retweeted, if it is there.
+                    "words": {"$top": {"sortBy": {"_id": 1}, "output": "$words"}},
+                }
+            },
+            {
+                "$project": {
+                    "words": {
+                        "$concatArrays": [
+                            [{"w": {"$literal": ""}, "n": "$n"}],
+                            {"$map": {"input": "$words", "in": {"w": "$$this", "n": 1}}},
+                        ]
+                    }
+                }
+            },
+            {"$unwind": "$words"},
+            {"$group": {"_id": "$words.w", "n": {"$sum": "$words.n"}}},
+        ],
+        allowDiskUse=True,
+    )
+    spellings = {word["_id"]: word["n"] for word in found}
+    return spellings.pop("", 0), merge(spellings)
 
 
 def woeid_of(database: Database[dict[str, Any]], place: str) -> int:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from opslib.cloud.layout import Layout, Placed
     from opslib.cloud.theme import Theme
 
+# The word that a pointer is at stands out: it is the one whose number comes.
+_STYLE = "text{cursor:default}g>text:hover{opacity:.6}"
 _FALLBACK = "'Noto Sans', 'DejaVu Sans', Verdana, sans-serif"
 
 
@@ -79,7 +81,7 @@ def svg(layout: Layout, head: Head, width: int, height: int, theme: Theme = LIGH
         'font-weight="bold">',
         f"<title>{escape(head.title)}</title>",
         f"<desc>{escape(head.caption)}</desc>",
-        f"<style>{faces(texts)}</style>",
+        f"<style>{_STYLE}\n{faces(texts)}</style>",
         f'<rect width="100%" height="100%" fill="{theme.background}"/>',
     ]
     for text, size, y, colour in head_lines:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 _STYLE = """
 body { margin: 0 auto; max-width: 100rem; padding: 1rem; font: 1rem/1.5 system-ui, "Noto Sans", sans-serif }
 svg { width: 100%; height: auto; border-radius: .5rem }
-svg text:hover { opacity: .6; cursor: default }
 .dark { display: none }
 table { border-collapse: collapse; columns: 3 }
 caption, th { text-align: start }

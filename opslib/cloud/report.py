@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
+from opslib.cloud.counts import of_tweets
 from opslib.store import rollups
 from opslib.words import fold, merge, parts, words_of
 from opslib.words.lemmas import LANGUAGES, lemma
@@ -124,20 +125,9 @@ def at_moment(
         "collected_at": {"$gte": since, "$lt": until},
         "topics": {"$elemMatch": {"woeid": place.woeid, "name": {"$in": [topic.name for topic in topics]}}},
     }
-    # A tweet collected for two of them counts once, so sums of their roll-ups would not do. One answer brings
-    # words and number of tweets, so that they agree while more tweets come in.
-    found = database["tweets"].aggregate(
-        [
-            {"$match": match},
-            {"$project": {"words": {"$concatArrays": [[{"$literal": ""}], "$words"]}}},
-            {"$unwind": "$words"},
-            {"$group": {"_id": "$words", "n": {"$sum": 1}}},
-        ],
-        allowDiskUse=True,
-    )
-    counts = {word["_id"]: word["n"] for word in found}
-    tweets = counts.pop("", 0)
-    return _both(place, since, until, tweets, topics, merge(counts))
+    # A tweet collected for two of them counts once, so sums of their roll-ups would not do.
+    tweets, words = of_tweets(database, match)
+    return _both(place, since, until, tweets, topics, words)
 
 
 def over_span(

@@ -49,7 +49,7 @@ def read(value: bytes | None, now: float) -> tuple[Sighting, float]:
         author=_author(content) or f"tweet {tweet}",
         pane=int(written // STEP),
         # Pairs are left out: the authors of an expression cannot be taken from those of its two words, as
-        # the clouds take their tweets.
+        # the clouds take their tweets. Set expressions are words: they have no plain space.
         entries=[entry for entry in words_of(document) if " " not in entry],
         topics=joined([], (topic["name"] for topic in document["topics"])),
     )

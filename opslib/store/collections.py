@@ -61,6 +61,7 @@ TWEETS = Collection(
             "collected_at": _DATE,
         },
         {
+            "retweet_of": {"bsonType": "long"},
             "lang": {"bsonType": ["string", "null"]},
             "created_at": {"bsonType": ["date", "null"]},
             "author": {"bsonType": ["object", "null"]},
@@ -68,9 +69,15 @@ TWEETS = Collection(
             "public_metrics": {"bsonType": ["object", "null"]},
         },
     ),
-    # Every index is paid for by each tweet that comes in: this one answers what was collected when,
-    # which is what clouds and the doctor ask.
-    (IndexModel([("collected_at", DESCENDING)]),),
+    # Every index is paid for by each tweet that comes in. The first answers what was collected when, which is
+    # what clouds and the doctor ask; the second, which retweets alone are in, which was the first of a text.
+    (
+        IndexModel([("collected_at", DESCENDING)]),
+        IndexModel(
+            [("retweet_of", ASCENDING), ("_id", ASCENDING)],
+            partialFilterExpression={"retweet_of": {"$exists": True}},
+        ),
+    ),
     expires="collected_at",
 )
 
@@ -130,7 +137,8 @@ WORD_COUNTS = Collection(
             "tweets": _INTEGER,
             "words": _array(_object({"w": _TEXT, "n": _INTEGER})),
             "computed_at": _DATE,
-        }
+        },
+        {"left_out": _INTEGER},
     ),
     (
         IndexModel([(name, ASCENDING) for name in ("unit", "at", "woeid", "topic")]),

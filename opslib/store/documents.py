@@ -24,7 +24,9 @@ def tweet_document(content: dict[str, Any]) -> Document:
     """Return the document of one tweet message; :func:`complete` adds what only a stored one needs."""
     document = message.tweet_document(content)
     # MongoDB would keep a small id as 32 bits; all of them are to have one type.
-    document["_id"] = Int64(document["_id"])
+    for name in ("_id", "retweet_of"):
+        if name in document:
+            document[name] = Int64(document[name])
     return document
 
 

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 from bson.int64 import Int64
 from pymongo import UpdateOne
 
-from opslib.message import retweeted_name
+from opslib.message import retweeted_id, retweeted_name
 from opslib.store import rollups
 from opslib.store.collections import AUDIT, CLOUDS, FORGOTTEN, FORGOTTEN_AUTHORS, ROLLUP_MARKS, TWEETS
-from opslib.store.write import safely
+from opslib.store.write import next_of, safely
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -81,7 +81,8 @@ class _Found:
     collected_at: Any
     author: str | None
     reason: str
-    retweet: bool
+    retweet: bool  # that holds the text of one that is asked for
+    retweet_of: Int64 | None
 
 
 def _parts(wanted: Wanted) -> Iterator[Wanted]:
@@ -165,7 +166,7 @@ class Forgetting:
 
     def _found(self, wanted: Wanted, names: list[str]) -> Iterator[_Found]:
         """Yield the stored tweets that are asked for, and then the retweets that hold their text."""
-        fields = {"collected_at": 1, "author.id": 1, "referenced_tweets": 1}
+        fields = {"collected_at": 1, "author.id": 1, "referenced_tweets": 1, "retweet_of": 1}
         mine: dict[int, str] = {}
         asked: list[Document] = []
         if wanted.tweets:
@@ -174,10 +175,11 @@ class Forgetting:
         if wanted.authors:
             asked.append({"author.id": {"$in": list(wanted.authors)}})
         for document in self._tweets.find({"$or": asked}, fields):
-            author = (document.get("author") or {}).get("id")
-            reason = wanted.tweets.get(document["_id"]) or wanted.authors.get(author or "") or "asked"
+            reason = wanted.tweets.get(document["_id"]) or wanted.authors.get(
+                _author(document) or "", "asked"
+            )
             mine[document["_id"]] = reason
-            yield _Found(document["_id"], document["collected_at"], author, reason, retweet=False)
+            yield _found(document, reason, retweet=False)
         yield from self._retweets(mine, names, fields)
 
     def _retweets(self, of: Mapping[int, str], names: list[str], fields: Document) -> Iterator[_Found]:
@@ -195,17 +197,7 @@ class Forgetting:
         for document in self._tweets.find({"$or": holding}, fields) if holding else ():
             if document["_id"] in of:
                 continue
-            author = (document.get("author") or {}).get("id")
-            original = next(
-                (
-                    int(ref["id"])
-                    for ref in document.get("referenced_tweets") or ()
-                    if ref["type"] == "retweeted"
-                ),
-                0,
-            )
-            reason = of.get(original, "asked")
-            yield _Found(document["_id"], document["collected_at"], author, reason, retweet=True)
+            yield _found(document, of.get(retweeted_id(document) or 0, "asked"), retweet=True)
 
     def _take(self, found: list[_Found]) -> Taken:
         """Take these out of everything that holds them, the tweets themselves last."""
@@ -223,11 +215,17 @@ class Forgetting:
                 for one in found
             },
         )
-        rollups.mark(safely(self._database[ROLLUP_MARKS.name]), moments)
+        rollups.mark(safely(self._database[ROLLUP_MARKS.name]), [*moments, *self._successors(found)])
         self._tweets.delete_many({"_id": {"$in": [Int64(one.id) for one in found]}})
         taken.clouds = _drop_clouds(self._database, moments)
         self._moments |= {rollups.floor(moment, "minute") for moment in moments}
         return taken
+
+    def _successors(self, found: Sequence[_Found]) -> list[datetime]:
+        """Return the moments of the retweets that have the words of a text counted once *found* are gone."""
+        originals = {one.retweet_of for one in found if one.retweet_of is not None}
+        left = {"_id": {"$nin": [Int64(one.id) for one in found]}}
+        return [one["collected_at"] for one in next_of(self._tweets, originals, left)] if originals else []
 
     def _audit(self, tweets: list[int], authors: list[str], reasons: set[str], taken: Taken) -> None:
         """Write down what is about to be done, before it is: a line too many is better than one too few."""
@@ -241,6 +239,22 @@ class Forgetting:
             "taken": {"tweets": taken.tweets, "retweets": taken.retweets},
         }
         safely(self._database[AUDIT.name]).insert_one(line)
+
+
+def _author(document: Document) -> str | None:
+    author: str | None = (document.get("author") or {}).get("id")
+    return author
+
+
+def _found(document: Document, reason: str, *, retweet: bool) -> _Found:
+    return _Found(
+        document["_id"],
+        document["collected_at"],
+        _author(document),
+        reason,
+        retweet,
+        document.get("retweet_of"),
+    )
 
 
 def _known(collection: Collection[Document], keys: Iterable[Any]) -> int:
@@ -303,10 +317,10 @@ class Forgotten:
 
     def of(self, documents: Mapping[Any, Document]) -> set[Any]:
         """Return the ids of those that are to be forgotten: itself, its author, or what it retweets."""
-        originals = {key: _retweeted(document) for key, document in documents.items()}
+        originals = {key: retweeted_id(document) for key, document in documents.items()}
         ids = {*documents, *(original for original in originals.values() if original)}
         tweets = {found["_id"] for found in self._tweets.find({"_id": {"$in": list(ids)}}, {"_id": 1})}
-        authors = {key: (document.get("author") or {}).get("id") for key, document in documents.items()}
+        authors = {key: _author(document) for key, document in documents.items()}
         names = {key: retweeted_name(document["text"]) for key, document in documents.items()}
         gone_authors, gone_names = self._gone(set(authors.values()) - {None}, set(names.values()) - {None})
         return {
@@ -324,10 +338,3 @@ class Forgotten:
         some = {"$or": [{"_id": {"$in": list(authors)}}, {"names": {"$in": list(names)}}]}
         found = list(self._authors.find(some, {"names": 1}))
         return {one["_id"] for one in found}, {name for one in found for name in one.get("names", ())}
-
-
-def _retweeted(document: Document) -> int | None:
-    for known in document.get("referenced_tweets") or ():
-        if known.get("type") == "retweeted":
-            return int(known["id"])
-    return None

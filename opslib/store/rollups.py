@@ -12,6 +12,13 @@ counted again each time.
 
 A bucket has one document for each place and topic that its tweets were collected for. ``None`` stands for
 any: a tweet collected for two topics is in both, and once in the bucket of any topic.
+
+Of a tweet and its retweets, one has its words counted, so that in a sum of any buckets they count once: what
+is retweeted if it is stored, else the retweet of the smallest id, which is the oldest. Whoever writes or
+deletes a tweet that takes this place, or leaves it, marks the minute of the other one too.
+
+A bucket keeps the :data:`MOST` words that most tweets have: MongoDB takes documents of 16 MB, and a month is
+read as its days. How many spellings that left out, it says.
 """
 
 from __future__ import annotations
@@ -44,13 +51,15 @@ _COUNT_MILLISECONDS = 15_000
 _LENGTHS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 _ABOVE = {"minute": "hour", "hour": "day"}
 _BELOW = {"hour": "minute", "day": "hour"}
+# Words of a bucket. The last of so many is in too few tweets of its day to be among the first of a month's.
+MOST = {"minute": 40_000, "hour": 20_000, "day": 10_000}
 # So many buckets are counted at once, which bounds how long one count takes.
 _AT_ONCE = {"minute": 30, "hour": 6, "day": 1}
 
 
 @dataclass
 class Counts:
-    """The tweets of a span of time, and how many of them hold each word as it is spelt."""
+    """The tweets of a span of time, and how many texts of them hold each word as it is spelt."""
 
     tweets: int = 0
     words: Counter[str] = field(default_factory=Counter)
@@ -116,7 +125,8 @@ def counts(
     """Return the words of the tweets collected from *since* to *until*, both widened to whole minutes.
 
     Only those collected for the place *woeid* and for the topic of exactly the name *topic*, if given. A
-    month is read as its days; what is left at either end as hours and minutes.
+    month is read as its days; what is left at either end as hours and minutes. Words beyond the first
+    :data:`MOST` of a bucket are not in it.
     """
     chosen = [
         {"unit": unit, "at": {"$in": ats}, "woeid": woeid, "topic": topic}
@@ -193,26 +203,53 @@ def _count(database: Database[Document], unit: str, ats: Sequence[datetime]) -> 
 
 
 def _from_tweets(ats: Sequence[datetime]) -> list[Document]:
-    """Return the stages that give each tweet's bucket, keys, and words as ``{w, n}``."""
+    """Return the stages that give each tweet's bucket, keys, and, if they count, words as ``{w, n}``."""
+    marked = {"$or": [{"collected_at": {"$gte": a, "$lt": b}} for a, b in _spans(ats)]}
+    is_retweet = {"retweet_of": {"$exists": True}}
+    words = {"$map": {"input": "$words", "in": {"w": "$$this", "n": 1}}}
+    unless_retweet = {"$cond": [{"$eq": [{"$type": "$retweet_of"}, "missing"]}, words, []]}
+    firsts = [{"$match": {**marked, **is_retweet}}, *_first_retweets(), _in_buckets(words, tweets=0)]
+    return [
+        {"$match": marked},
+        _in_buckets(unless_retweet, tweets=1),
+        {"$unionWith": {"coll": TWEETS.name, "pipeline": firsts}},
+        {"$unwind": "$keys"},
+    ]
+
+
+def _first_retweets() -> list[Document]:
+    """Return the stages that leave of some retweets those before which no stored tweet has the same text."""
+
+    def look(field: str, name: str) -> Document:
+        oldest = [{"$sort": {"_id": 1}}, {"$limit": 1}, {"$project": {"_id": 1}}]
+        equal = {"localField": "retweet_of", "foreignField": field}
+        return {"$lookup": {"from": TWEETS.name, **equal, "pipeline": oldest, "as": name}}
+
+    return [
+        # A look costs a tenth of a millisecond: one for each text, not for each retweet.
+        {"$group": {"_id": "$retweet_of", "first": {"$top": {"sortBy": {"_id": 1}, "output": "$$ROOT"}}}},
+        {"$replaceWith": "$first"},
+        look("_id", "original"),
+        look("retweet_of", "oldest"),
+        {"$match": {"original": [], "$expr": {"$eq": [["$_id"], "$oldest._id"]}}},
+    ]
+
+
+def _in_buckets(words: Any, tweets: int) -> Document:
+    """Return the stage that gives a tweet its bucket and keys; *tweets* is what it adds to their number."""
 
     def keys(woeid: Any, name: Any) -> Document:
         return {"$map": {"input": "$topics", "as": "t", "in": {"woeid": woeid, "topic": name}}}
 
     place, name = {"$ifNull": ["$$t.woeid", None]}, "$$t.name"
     anything = [{"woeid": None, "topic": None}]
-    return [
-        {"$match": {"$or": [{"collected_at": {"$gte": a, "$lt": b}} for a, b in _spans(ats)]}},
-        {
-            "$project": {
-                "at": {"$dateTrunc": {"date": "$collected_at", "unit": "minute"}},
-                "keys": {
-                    "$setUnion": [anything, keys(place, name), keys(place, None), keys(None, name)],
-                },
-                "words": _with_total({"$map": {"input": "$words", "in": {"w": "$$this", "n": 1}}}, 1),
-            }
-        },
-        {"$unwind": "$keys"},
-    ]
+    return {
+        "$project": {
+            "at": {"$dateTrunc": {"date": "$collected_at", "unit": "minute"}},
+            "keys": {"$setUnion": [anything, keys(place, name), keys(place, None), keys(None, name)]},
+            "words": _with_total(words, tweets),
+        }
+    }
 
 
 def _from_counts(unit: str, ats: Sequence[datetime]) -> list[Document]:
@@ -234,24 +271,29 @@ def _from_counts(unit: str, ats: Sequence[datetime]) -> list[Document]:
 def _totals(unit: str) -> list[Document]:
     """Return the stages that add up and replace what is there."""
     key = {"at": "$_id.at", "woeid": "$_id.keys.woeid", "topic": "$_id.keys.topic"}
-    is_total = {"$eq": ["$_id.w", ""]}
     word = {"w": "$_id.w", "n": "$n"}
+    # The total is one of them, and the first.
+    best = {"$topN": {"n": MOST[unit] + 1, "sortBy": {"n": -1, "_id.w": 1}, "output": word}}
     return [
         {"$unwind": "$words"},
         {"$group": {"_id": {"at": "$at", "keys": "$keys", "w": "$words.w"}, "n": {"$sum": "$words.n"}}},
         {
             "$group": {
                 "_id": {"unit": {"$literal": unit}, **key},
-                "tweets": {"$sum": {"$cond": [is_total, "$n", 0]}},
-                "words": {"$push": {"$cond": [is_total, "$$REMOVE", word]}},
+                "spellings": {"$sum": 1},
+                "words": best,
             }
         },
         {
             "$set": {
                 **{name: f"$_id.{name}" for name in ("unit", "at", "woeid", "topic")},
+                "tweets": {"$first": "$words.n"},
+                "words": {"$slice": ["$words", 1, MOST[unit]]},
+                "left_out": {"$subtract": ["$spellings", {"$size": "$words"}]},
                 "computed_at": "$$NOW",
             }
         },
+        {"$unset": "spellings"},
         {"$merge": {"into": WORD_COUNTS.name, "whenMatched": "replace", "whenNotMatched": "insert"}},
     ]
 

@@ -8,7 +8,7 @@ was just acknowledged. A tweet that another sink wrote and that no majority has 
 back as a duplicate, and its turn comes again once the majority has it.
 
 Before a write, the moments whose roll-ups it changes are told: known only then are those that a tweet
-leaves because it was collected again.
+leaves because it was collected again, and those of a retweet that counts no more because one before it came.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import bson
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
-from pymongo import UpdateOne
+from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
@@ -74,7 +74,7 @@ def write_tweets(
 ) -> Outcome:
     """Write tweets, given by id, into a collection made by :func:`safely`.
 
-    Before anything is written, *before* gets the ``collected_at`` of all that will change, old and new.
+    Before anything is written, *before* gets the ``collected_at`` of all that count otherwise then.
     """
     outcome = Outcome()
     waiting = set(documents)
@@ -89,6 +89,7 @@ def write_tweets(
         before(
             {documents[key]["collected_at"] for key in (*fresh, *updates)}
             | {known[key]["collected_at"] for key in updates}
+            | _displaced(collection, {key: documents[key] for key in (*fresh, *updates)})
         )
         again = _insert(collection, list(fresh.values()), outcome)
         again |= _apply(collection, list(updates.items()), outcome)
@@ -104,6 +105,38 @@ def write_once(collection: Collection[Document], documents: Mapping[Key, Documen
     again = _insert(collection, list(_encoded(documents.items(), outcome).values()), outcome)
     outcome.unchanged = len(again)
     return outcome
+
+
+def next_of(collection: Collection[Document], originals: Iterable[Key], some: Document) -> list[Document]:
+    """Return the first stored retweet of each of *originals* that *some* matches: original, id and moment."""
+    return list(
+        collection.aggregate(
+            [
+                {"$match": {"retweet_of": {"$in": list(originals)}, **some}},
+                {"$sort": {"retweet_of": ASCENDING, "_id": ASCENDING}},
+                {
+                    "$group": {
+                        "_id": "$retweet_of",
+                        "id": {"$first": "$_id"},
+                        "collected_at": {"$first": "$collected_at"},
+                    }
+                },
+            ]
+        )
+    )
+
+
+def _displaced(collection: Collection[Document], written: Mapping[Key, Document]) -> set[datetime]:
+    """Return the moments of retweets that were the first of their text until *written* came."""
+    firsts: dict[Key, Key] = {}
+    for key, document in written.items():
+        original = document.get("retweet_of", key)
+        firsts[original] = min(key, firsts.get(original, key))
+    return {
+        found["collected_at"]
+        for found in (next_of(collection, firsts, {}) if firsts else ())
+        if found["id"] > firsts[found["_id"]]
+    }
 
 
 def _encoded(

@@ -46,7 +46,7 @@ def create(lake: Lake, users: Users, key: bytes, metrics: Web | None = None) -> 
     app.include_router(login.router)
     app.include_router(pages.router)
     app.include_router(api.router)
-    app.add_api_route("/static/{name}", _static, include_in_schema=False, methods=["GET", "HEAD"])
+    app.add_api_route("/static/{name}", _static, include_in_schema=False)
     app.add_exception_handler(HTTPException, _failed)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(PyMongoError, _away)

@@ -32,7 +32,7 @@ _OPEN = ("/login", "/preferences", "/health", "/robots.txt")
 _OPEN_BELOW = ("/static/",)
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "object-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
     "Content-Security-Policy": _POLICY,
@@ -86,15 +86,17 @@ class Gate:
             await send(message)
 
         refused = _refusal(scope, headers, state)
+        # HEAD is answered as GET is. The server, which still sees HEAD, leaves the body out.
+        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
-            await (refused or self._app)(scope, receive, sent)
+            await (refused or self._app)(asked, receive, sent)
         finally:
-            self._count(scope, status, time.perf_counter() - began, refused=refused is not None)
+            route = "refused" if refused else str(getattr(asked.get("route"), "path", None) or "none")
+            self._count(route, scope["method"], status, time.perf_counter() - began)
 
-    def _count(self, scope: Scope, status: int, seconds: float, *, refused: bool) -> None:
+    def _count(self, route: str, method: str, status: int, seconds: float) -> None:
         # Not the path, and not any method: anybody can make them up, and each would be a series.
-        route = "refused" if refused else str(getattr(scope.get("route"), "path", None) or "none")
-        method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"
+        method = method if method in ("GET", "HEAD", "POST") else "other"
         self._metrics.requests.labels(route, method, str(status)).inc()
         self._metrics.request_seconds.labels(route, method).observe(seconds)
 

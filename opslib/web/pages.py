@@ -26,8 +26,11 @@ _MOST_RISING = 12
 _MOST_WORDS = 30
 _MOST_LANGUAGES = 6
 _SAMPLE = 8
-# A picture is text with fonts inside: nothing in it may run or fetch, even if it is opened by itself.
-_PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; font-src data:; img-src data:; sandbox"
+# A picture is text with fonts inside, shown in a page or by itself: nothing in it may run or fetch.
+_PICTURE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; font-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'; sandbox"
+)
 _PICTURE_TYPES = {"light": "image/svg+xml", "dark": "image/svg+xml", "png": "image/png"}
 _PICTURE_NAMES = {"light.svg": "light", "dark.svg": "dark", "picture.png": "png"}
 

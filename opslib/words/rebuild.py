@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bson.int64 import Int64
 from pymongo import UpdateOne
 
+from opslib.message import retweeted_id
 from opslib.store import rollups
 from opslib.words import VERSION, words_of
 
@@ -32,7 +34,7 @@ def rebuild_words(
     replaced meanwhile has its words by today's rules, and is left alone.
     """
     last: Any = None
-    fields = {"text": 1, "lang": 1, "entities": 1, "collected_at": 1}
+    fields = {"text": 1, "lang": 1, "entities": 1, "referenced_tweets": 1, "collected_at": 1}
     while True:
         after = {"_id": {"$gt": last}} if last is not None else {}
         found = list(tweets.find({**_OLD, **after}, fields).sort("_id", 1).limit(batch))
@@ -43,7 +45,7 @@ def rebuild_words(
             [
                 UpdateOne(
                     {"_id": tweet["_id"], **_OLD},
-                    {"$set": {"words": words_of(tweet), "words_version": VERSION}},
+                    {"$set": _counted(tweet)},
                 )
                 for tweet in found
             ],
@@ -51,3 +53,13 @@ def rebuild_words(
         )
         last = found[-1]["_id"]
         yield len(found)
+
+
+def _counted(tweet: dict[str, Any]) -> dict[str, Any]:
+    """Return what counting needs of a stored tweet."""
+    original = retweeted_id(tweet)
+    return {
+        "words": words_of(tweet),
+        "words_version": VERSION,
+        **({"retweet_of": Int64(original)} if original is not None else {}),
+    }

@@ -96,6 +96,17 @@ def test_a_tweet_goes_with_its_retweets_and_roll_ups_equal_a_recount(lake: Lake)
     assert noted == dict.fromkeys((5, 17, 4711, 71), "asked")
 
 
+def test_the_next_retweet_has_the_words_of_one_that_goes(lake: Lake) -> None:
+    write(lake.database, retweet(71, 5), retweet(72, 5, "RT @somebody: o texto, e outro"), retweet(73, 5))
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    assert "outro" not in rollups.counts(lake.database, NOON, NOON + dt.timedelta(hours=1)).words
+    forgotten(lake, Wanted({71: "deleted"}))
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    assert stored(lake.database) == recounted(lake.database)
+    found = rollups.counts(lake.database, NOON, NOON + dt.timedelta(hours=1))
+    assert (found.tweets, found.words["texto"]) == (2, 1)
+
+
 def test_doing_it_again_changes_nothing_and_writes_no_further_line(lake: Lake) -> None:
     write(lake.database, by("7", 1), by("8", 2))
     wanted = Wanted({2: "deleted"}, {"7": "asked"})

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import services
+from bson.int64 import Int64
 from conftest import end
 from test_sink import tweet
 
+from opslib.cloud.counts import Selection, from_database
 from opslib.sink import writer
 from opslib.store import rollups
 from opslib.store.collections import ROLLUP_MARKS, initialise
@@ -31,10 +33,13 @@ TOPICS = [("Carnaval", 23424768), ("Samba", 23424768), ("Samba", 455827), ("Rio"
 Key = tuple[Any, ...]
 
 
-def document(number: int, minute: int, words: list[str], topics: list[tuple[str, Any]]) -> dict[str, Any]:
+def document(
+    number: int, minute: int, words: list[str], topics: list[tuple[str, Any]], retweet_of: int | None = None
+) -> dict[str, Any]:
     at = NOON + dt.timedelta(minutes=minute, seconds=number % 60)
     return {
         **tweet_document(tweet(number)),
+        **({"retweet_of": Int64(tweet(retweet_of)["id"])} if retweet_of is not None else {}),
         "words": words,
         "words_version": VERSION,
         "topics": [{"name": name, "woeid": woeid, "first_at": at} for name, woeid in topics],
@@ -53,7 +58,11 @@ def recounted(database: Any) -> dict[Key, tuple[int, dict[str, int]]]:
     """Count every bucket from the tweets, the plain way."""
     tweets: Counter[Key] = Counter()
     words: dict[Key, Counter[str]] = {}
-    for found in safely(database["tweets"]).find():
+    texts: set[Any] = set()
+    for found in safely(database["tweets"]).find().sort("_id"):
+        original = found.get("retweet_of", found["_id"])
+        counted = [] if original in texts else found["words"]
+        texts.add(original)
         for unit in ("minute", "hour", "day"):
             at = rollups.floor(found["collected_at"], unit)
             keys = {(None, None)}
@@ -61,7 +70,7 @@ def recounted(database: Any) -> dict[Key, tuple[int, dict[str, int]]]:
                 keys |= {(topic["woeid"], topic["name"]), (topic["woeid"], None), (None, topic["name"])}
             for woeid, name in keys:
                 tweets[unit, at, woeid, name] += 1
-                words.setdefault((unit, at, woeid, name), Counter()).update(found["words"])
+                words.setdefault((unit, at, woeid, name), Counter()).update(counted)
     return {key: (number, dict(words[key])) for key, number in tweets.items()}
 
 
@@ -83,12 +92,14 @@ def test_roll_ups_equal_a_recount_after_any_writes(lake: Lake, seed: int) -> Non
             lake.database,
             *(
                 document(
-                    chance.randrange(60),
+                    number,
                     chance.choice([0, 1, 2, 59, 60, 61, 700, 719, 720, 2000]),
                     chance.sample(WORDS, chance.randint(0, 4)),
                     chance.sample(TOPICS, chance.randint(0, 3)),
+                    # Of the first ten, which may be stored or not, and never another one for the same tweet.
+                    number % 10 + 1 if number % 3 and number > 10 else None,
                 )
-                for _ in range(15)
+                for number in (chance.randrange(1, 61) for _ in range(15))
             ),
         )
         if chance.random() < 0.5:
@@ -98,12 +109,55 @@ def test_roll_ups_equal_a_recount_after_any_writes(lake: Lake, seed: int) -> Non
     assert lake.database.rollup_marks.count_documents({}) == 0
     assert rollups.refresh(lake.database) == {"minute": 0, "hour": 0, "day": 0}
 
-    some = [found["_id"] for found in lake.database.tweets.find().limit(5)]
+    # Of those that nobody retweets.
+    alone = {"_id": {"$gt": int(tweet(10)["id"])}, "retweet_of": {"$exists": False}}
+    some = [found["_id"] for found in lake.database.tweets.find(alone).limit(5)]
     moments = [found["collected_at"] for found in lake.database.tweets.find({"_id": {"$in": some}})]
     rollups.mark(safely(lake.database.rollup_marks), moments)
     lake.database.tweets.delete_many({"_id": {"$in": some}})
     rollups.refresh(lake.database, settle=NO_WAIT)
     assert stored(lake.database) == recounted(lake.database)
+
+
+def test_a_tweet_and_its_retweets_count_once_whichever_came_first(lake: Lake) -> None:
+    def counted() -> dict[str, int]:
+        rollups.refresh(lake.database, settle=NO_WAIT)
+        assert stored(lake.database) == recounted(lake.database)
+        found = rollups.counts(lake.database, NOON, NOON + DAY)
+        assert found.tweets == lake.database.tweets.count_documents({})
+        return dict(found.words)
+
+    write(lake.database, document(7, 90, ["festa", "7"], TOPICS[:1], 2), document(8, 91, ["samba"], []))
+    assert counted() == {"festa": 1, "7": 1, "samba": 1}
+    # An older retweet of the same in another minute, then what they retweet, in a third one.
+    write(lake.database, document(5, 30, ["festa", "5"], TOPICS[:1], 2))
+    assert counted() == {"festa": 1, "5": 1, "samba": 1}
+    write(lake.database, document(2, 200, ["festa", "2"], TOPICS[:1]))
+    assert counted() == {"festa": 1, "2": 1, "samba": 1}
+    write(lake.database, document(9, 300, ["festa", "9"], TOPICS[:1], 2))
+    assert counted() == {"festa": 1, "2": 1, "samba": 1}
+    # Those of a span that holds the retweets alone have it as well when tweets are read, not their roll-ups.
+    after = Selection(NOON + DAY, 22)
+    assert from_database(lake.database, after).words == {"2": 1, "festa": 1}
+    alone = Selection(NOON + dt.timedelta(hours=3), 3)
+    assert from_database(lake.database, alone).words == {"5": 1, "festa": 1, "samba": 1}
+
+
+def test_a_bucket_keeps_the_words_of_most_tweets(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollups, "MOST", {"minute": 4, "hour": 3, "day": 2})
+    for number in range(1, 9):
+        words = [word for every, word in enumerate("abcde", start=1) if number % every == 0]
+        write(lake.database, document(number, 0, words, []))
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    kept = {
+        one["unit"]: (one["tweets"], [(word["w"], word["n"]) for word in one["words"]], one["left_out"])
+        for one in lake.database.word_counts.find()
+    }
+    assert kept == {
+        "minute": (8, [("a", 8), ("b", 4), ("c", 2), ("d", 2)], 1),
+        "hour": (8, [("a", 8), ("b", 4), ("c", 2)], 1),
+        "day": (8, [("a", 8), ("b", 4)], 1),
+    }
 
 
 def test_a_tweet_collected_again_leaves_the_minute_it_was_in(lake: Lake) -> None:

@@ -11,9 +11,11 @@ import pytest
 import seeded
 from axe_playwright_python.sync_playwright import Axe
 from page import PASSWORD, USER, Page
-from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Frame, expect, sync_playwright
 from playwright.sync_api import Page as Tab
-from seeded import BRAZIL, HOSTILE, RIO
+from seeded import BRAZIL, HOSTILE, RIO, now
+
+from opslib.cloud.theme import DARK, LIGHT, Theme
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,18 +173,65 @@ def test_the_language_and_the_colours_can_be_chosen(tab: Tab, page: Page) -> Non
     expect(tab.locator("html")).to_have_attribute("data-theme", "dark")
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") != light
     tab.goto(page.url + "/")
-    assert str(tab.locator(".cloud img").get_attribute("src")).endswith("dark.svg")
+    assert str(tab.locator(".cloud object").get_attribute("data")).endswith("dark.svg")
 
 
-def test_the_picture_is_that_of_the_scheme_and_can_be_seen(browser: Browser, state: Any, page: Page) -> None:
-    for scheme, name in (("light", "light.svg"), ("dark", "dark.svg")):
-        context = browser.new_context(**DESKTOP, storage_state=state, color_scheme=scheme)
-        tab = watched(context)
+def picture(tab: Tab) -> Frame:
+    """Return the document of the picture that can be seen."""
+    shown = tab.locator(".cloud object:visible")
+    expect(shown).to_have_count(1)
+    address = str(shown.get_attribute("data"))
+    frame = next(frame for frame in tab.frames if frame.url.endswith(address))
+    frame.wait_for_selector("g > text")
+    return frame
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize(("scheme", "theme"), [("light", LIGHT), ("dark", DARK)])
+def test_pointing_at_a_word_of_the_page_tells_its_count(
+    browser: Browser, state: Any, page: Page, scheme: Any, theme: Theme, scripts: bool
+) -> None:
+    context = browser.new_context(
+        **DESKTOP, storage_state=state, color_scheme=scheme, java_script_enabled=scripts
+    )
+    tab, asked = watched(context), []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(page.url + "/")
+    shown = picture(tab)
+    assert [url for url in asked if url.endswith(("light.svg", "dark.svg"))] == [shown.url]
+    assert shown.url.endswith(f"/{theme.name}.svg")
+    assert shown.locator("rect").first.get_attribute("fill") == theme.background
+    newest = page.database.clouds.find_one({"kind": "words"}, sort=[("until", -1)])
+    for number in (0, len(newest["words"]) - 1):
+        word = newest["words"][number]
+        shown.locator("g > text").nth(number).hover()
+        told = shown.locator("g > text:hover > title").text_content()
+        assert told == f"{word['word']}: {word['tweets']:,} tweet{'s' * (word['tweets'] != 1)}"
+    context.close()
+
+
+def test_the_picture_fills_its_frame_and_the_keyboard_passes_it_by(tab: Tab, page: Page) -> None:
+    for size in (DESKTOP, PHONE):
+        tab.set_viewport_size(size["viewport"])
         tab.goto(page.url + "/")
-        image = tab.locator(".cloud img")
-        assert image.evaluate("(image) => image.currentSrc").endswith(name)
-        assert image.evaluate("(image) => image.complete && image.naturalWidth > 100")
-        context.close()
+        shown = picture(tab)
+        assert shown.evaluate("innerWidth") == shown.evaluate(
+            "Math.round(document.documentElement.getBoundingClientRect().width)"
+        )
+        assert shown.evaluate(
+            "[scrollX, scrollY].join() === '0,0' && document.documentElement.scrollHeight <= innerHeight"
+        )
+    tab.locator(".controls a").last.focus()
+    tab.keyboard.press("Tab")
+    expect(tab.get_by_role("link", name="Permanent link")).to_be_focused()
+
+
+def test_a_browser_that_shows_no_objects_has_the_picture_with_its_text(tab: Tab, page: Page) -> None:
+    tab.route("**/light.svg", lambda route: route.fulfill(status=404))
+    tab.goto(page.url + "/")
+    image = tab.get_by_role("img", name="Word cloud of Brasil").locator("img")
+    expect(image).to_be_visible()
+    expect(image).to_have_js_property("naturalWidth", 800)
 
 
 def test_everything_needed_is_there_without_scripts(browser: Browser, page: Page) -> None:
@@ -224,22 +273,32 @@ def test_tweets_and_topics_cannot_run_anything(tab: Tab, page: Page) -> None:
     assert all(url.startswith(page.url) for url in asked)
 
 
-def test_a_picture_opened_by_itself_runs_nothing_and_tells_counts(tab: Tab, page: Page) -> None:
-    cloud = page.database.clouds.find_one({"kind": "words"})
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_picture_runs_and_fetches_nothing_in_the_page_or_by_itself(
+    tab: Tab, page: Page, alone: bool
+) -> None:
+    cloud = page.database.clouds.find_one({"kind": "words"}, sort=[("until", -1)])
     harmful = cloud["svg"].replace(
-        b"</svg>",
-        b"<script>document.documentElement.id='owned'</script><image href='https://x.invalid/'/></svg>",
+        b"<g ",
+        b"<script>document.documentElement.id='owned'; top.document.title='owned'</script>"
+        b"<image href='https://x.invalid/i.png' onerror=\"document.documentElement.id='owned'\"/>"
+        b"<style>@import url(https://x.invalid/s.css); g { filter: url(https://x.invalid/b#f) }</style>"
+        b"<a href='https://x.invalid/' target='_top'><text y='90' id='away'>away</text></a><g ",
     )
-    page.database.clouds.update_one({"_id": cloud["_id"]}, {"$set": {"svg": harmful}})
-    asked: list[str] = []
-    context = tab.context
-    alone = context.new_page()
-    alone.on("request", lambda request: asked.append(request.url))
-    alone.goto(f"{page.url}/clouds/{cloud['_id']}/light.svg")
-    assert alone.evaluate("document.documentElement.id") != "owned"
-    assert [url for url in asked if not url.startswith(page.url)] in ([], ["https://x.invalid/"])
-    assert alone.locator("text title").first.text_content()
-    page.database.clouds.update_one({"_id": cloud["_id"]}, {"$set": {"svg": cloud["svg"]}})
+    page.database.clouds.update_one({"_id": cloud["_id"]}, {"$set": {"svg": harmful, "rendered_at": now()}})
+    tab, asked = tab.context.new_page(), []  # one in which what the policy stops is no failure
+    tab.on("requestfinished", lambda request: asked.append(request.url))
+    tab.goto(f"{page.url}/clouds/{cloud['_id']}" + ("/light.svg" if alone else ""))
+    shown = tab.main_frame if alone else picture(tab)
+    assert shown.locator("g > text title").first.text_content()
+    assert shown.evaluate("document.documentElement.id") != "owned"
+    assert "owned" not in tab.title()
+    if not alone:
+        shown.locator("#away").click(no_wait_after=True)
+        expect(tab.get_by_role("heading", level=1)).to_be_visible()
+        assert tab.url == f"{page.url}/clouds/{cloud['_id']}"
+    assert [url for url in asked if not url.startswith(page.url)] == []
+    page.database.clouds.replace_one({"_id": cloud["_id"]}, cloud)
 
 
 def test_guessing_a_password_is_limited(browser: Browser, page: Page) -> None:

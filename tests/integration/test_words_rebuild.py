@@ -51,3 +51,16 @@ def test_roll_ups_have_the_new_words(lake: Lake) -> None:
     rollups.refresh(lake.database, settle=dt.timedelta(0))
     words = rollups.counts(lake.database, NOON, NOON + dt.timedelta(hours=1)).words
     assert set(words) == {"gols\tgol", "Bahia"}
+
+
+def test_retweets_stored_before_they_were_told_apart_count_once(lake: Lake) -> None:
+    tweets, marks = safely(lake.database.tweets), safely(lake.database.rollup_marks)
+    reference = {"referenced_tweets": [{"type": "retweeted", "id": "1"}]}
+    for number in range(3):
+        stored = tweet_document({**tweet(number, minutes=number), "text": "RT @ana: gols", **reference})
+        del stored["retweet_of"]
+        tweets.insert_one({**stored, "words": ["gols"], "words_version": VERSION - 1})
+    assert list(rebuild_words(tweets, marks, 2)) == [2, 1]
+    rollups.refresh(lake.database, settle=dt.timedelta(0))
+    found = rollups.counts(lake.database, NOON, NOON + dt.timedelta(hours=1))
+    assert (found.tweets, found.words) == (3, {"gols": 1})

@@ -83,6 +83,7 @@ def test_the_fields_that_x_gives_by_default_are_enough() -> None:
         decode_tweet(encode(tweet_message({"id": "20", "text": "t"}, None, "x", None, "x", NOW)))
     )
     assert (document["lang"], document["author"], document["created_at"]) == (None, None, None)
+    assert "retweet_of" not in document
     newer = tweet_document(decode_tweet(encode(GOOD)))
     assert newer["created_at"].isoformat(timespec="seconds") == "2022-10-07T22:58:12+00:00"
 
@@ -99,6 +100,7 @@ def test_texts_that_x_cut_short_are_taken_in_full() -> None:
     document = tweet_document(tweet_message(retweet, includes, "x", 1, "x", NOW))
     assert document["text"] == "RT @ana: a long text #tag"
     assert document["entities"] == {"hashtags": [{"tag": "tag"}]}
+    assert document["retweet_of"] == 5
     note = {"id": "9", "text": "cut…", "note_tweet": {"text": "all of it"}}
     assert tweet_document(tweet_message(note, None, "x", 1, "x", NOW))["text"] == "all of it"
 

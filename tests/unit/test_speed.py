@@ -223,6 +223,21 @@ def test_a_burst_scores_by_authors_and_not_by_tweets() -> None:
     assert (window["tweets"], window["authors"]) == (52, 13)
 
 
+def test_a_set_expression_is_a_word_and_no_pair_is() -> None:
+    speed = Speed(Rules(minimum=3))
+    texts = ["bom dia São Paulo", "sao paulo é Ana Maria", "São Paulo", "boa noite São Paulo", "São Paulo"]
+    for number, text in enumerate(texts):
+        speed.read(0, tweet(number, text, written=number, author=str(min(number, 3))))
+    for number in range(5, 9):
+        speed.read(0, tweet(number, "Ana Maria", written=number, author=str(number)))
+    speed.publish(60)
+    found = {
+        item["name"]: (item["kind"], item["authors"], item["tweets"]) for item in speed.window(1, 60)["items"]
+    }
+    assert found.keys() == {"Rio", "São Paulo", "Ana", "Maria"}
+    assert found["São Paulo"] == ("word", 4, 5)
+
+
 def test_a_score_halves_and_is_forgotten_and_what_is_below_the_minimum_has_none() -> None:
     counts = np.zeros((2, 60), dtype=np.int32)
     counts[0, 40] = 9

@@ -125,6 +125,9 @@ class Collection:
     def find(self, *_: Any) -> Any:
         return self.known
 
+    def aggregate(self, _: Any) -> Any:
+        return []
+
     def insert_many(self, fresh: Any, **_: Any) -> None:
         if self.insert:
             self.insert(fresh)

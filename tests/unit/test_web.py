@@ -455,3 +455,20 @@ def test_no_path_becomes_a_series_of_its_own(client: TestClient, metrics: Web) -
     routes = {labels[0] for labels in metrics.requests._metrics}
     assert routes <= {"none", "/login", "/static/{name}", "refused"}
     assert {labels[1] for labels in metrics.requests._metrics} <= {"GET", "POST", "other"}
+
+
+def test_head_is_answered_as_get_is_and_without_a_body(client: TestClient, metrics: Web) -> None:
+    log_in(client)
+    # A page, a file, JSON, what is not there, and what is not to be asked for without a form.
+    paths = {
+        "/robots.txt": 200, "/static/page.css": 200, "/api/openapi.json": 200, "/static/none.css": 404,
+        "/logout": 405,
+    }  # fmt: skip
+    for path, status in paths.items():
+        answer, full = client.head(path), client.get(path)
+        assert (answer.status_code, answer.content) == (status, b"")
+        assert full.status_code == status
+        assert full.content
+        assert dict(answer.headers) == dict(full.headers)
+    methods = {labels[:2] for labels in metrics.requests._metrics}
+    assert {("/static/{name}", "HEAD"), ("/static/{name}", "GET")} <= methods

@@ -70,14 +70,33 @@ def stops(lang: str) -> set[str]:
     return {folded(word.replace("’", "'")) for word in found}
 
 
+@lru_cache
+def expressions(lang: str) -> set[tuple[str, str]]:
+    found = set()
+    for name in ["any", *OWN.get(lang, [])]:
+        file = LISTS.with_name("expressions") / f"{name}.txt"
+        for line in file.read_text(encoding="utf-8").split("\n") if file.is_file() else ():
+            for listed in line.split("#")[0].split(","):
+                if listed.strip():
+                    one, two = listed.split()
+                    found.add((folded(one), folded(two)))
+    return found
+
+
 @lru_cache(100_000)
-def counted_as(token: str, lang: str) -> tuple[str, str] | None:
+def spelling_of(token: str, lang: str) -> str:
     word = regex.sub("[’ʼʻ]", "'", token).strip("_")
     word = regex.sub(r"(\w)\1\1+", r"\1", word)
     if lang == "fr":
         word = next((word[len(e) :] for e in ELIDED if word.lower().startswith(e)), word)
     if lang == "en" and word.lower().endswith("'s") and folded(word) not in stops(lang):
         word = word[:-2]
+    return word
+
+
+@lru_cache(100_000)
+def counted_as(token: str, lang: str) -> tuple[str, str] | None:
+    word = spelling_of(token, lang)
     if not word:
         return None
     key = folded(word)
@@ -110,6 +129,21 @@ def tokens(text: str) -> list[tuple[str, str]]:
     return [(match.lastgroup, match.group()) for match in regex.finditer(pattern, text)]
 
 
+def with_expressions(parts: list[tuple[str, str]], lang: str) -> list[tuple[str, str]]:
+    """Return the parts of a text with the set expressions among them, which have ``~`` for their space."""
+    found, at = [], 0
+    while at < len(parts):
+        if [kind for kind, _ in parts[at : at + 3]] == ["word", "space", "word"]:
+            one, two = (spelling_of(parts[place][1], lang) for place in (at, at + 2))
+            if one and two and (folded(one), folded(two)) in expressions(lang):
+                found.append(("expression", f"{one}~{two}"))
+                at += 3
+                continue
+        found.append(parts[at])
+        at += 1
+    return found
+
+
 def words(text: str, lang: str) -> tuple[dict[str, str], set[str], dict[str, str]]:
     """Return the words, and the pairs, of a tweet: what each counts as with its spelling."""
     text = html.unescape(text)
@@ -122,14 +156,14 @@ def words(text: str, lang: str) -> tuple[dict[str, str], set[str], dict[str, str
     pairs: dict[str, str] = {}
     tags: dict[str, str] = {}
     before, gap = None, ""
-    for kind, token in tokens(unicodedata.normalize("NFC", text)):
+    for kind, token in with_expressions(tokens(unicodedata.normalize("NFC", text)), lang):
         if kind == "tag":
             tag = "#" + token[1:]
             tags[folded(tag)] = tags.get(folded(tag), tag)
         if kind == "emoji":
             single.setdefault(folded(token), folded(token))
-        if kind == "word":
-            found = counted_as(token, lang)
+        if kind in ("word", "expression"):
+            found = counted_as(token, lang) if kind == "word" else (token, folded(token))
             if found:
                 single.setdefault(found[1], found[0])
                 if before and gap == " " and before[1] != found[1]:
@@ -166,7 +200,7 @@ def count(lines: list[str], lang: str) -> dict[str, int]:
     shown: Counter[str] = Counter()
     for key, number in left.items():
         if number:
-            shown[max(spelt[key], key=lambda s: (spelt[key][s], s))] += number
+            shown[max(spelt[key], key=lambda s: (spelt[key][s], s)).replace("~", " ")] += number
     return dict(shown)
 
 
