@@ -7,7 +7,7 @@ from nifiapi.flowfiletransform import FlowFileTransform, FlowFileTransformResult
 from nifiapi.relationship import Relationship
 
 from opslib.message import encode
-from opslib.x import nifi
+from opslib.x import nifi, walk
 from opslib.x.budget import Exhausted
 from opslib.x.client import Refused, XError
 from opslib.x.gate import Gate
@@ -59,6 +59,7 @@ class SearchTweets(FlowFileTransform):
 
     def transform(self, context, flowfile):
         if nifi.mode_of(context) != "search":
+            self._end_walk(context.getStateManager())
             return FlowFileTransformResult("finished", contents=b"")
         if self._gate.closed_for():
             return self._later(context)
@@ -71,6 +72,12 @@ class SearchTweets(FlowFileTransform):
         except XError as error:
             self.logger.error(self._gate.shut(error))
             return self._later(context)
+
+    def _end_walk(self, manager):
+        """Note that a walk is over that was under way: once this mode is back, others would wait for it."""
+        state = dict(manager.getState(Scope.LOCAL).toMap())
+        if walk.end(state):
+            manager.setState(state, Scope.LOCAL)
 
     def _later(self, context):
         """Leave the FlowFile as it is, to be tried again, and rest meanwhile."""
@@ -89,8 +96,8 @@ class SearchTweets(FlowFileTransform):
         else:
             lines = bytes(flowfile.getContentsAsBytes()).split(b"\n")
             try:
-                walk = flowfile.getAttribute("uuid")
-                position = walker.begin(state, walk, [json.loads(line) for line in lines if line])
+                uuid = flowfile.getAttribute("uuid")
+                position = walker.begin(state, uuid, [json.loads(line) for line in lines if line])
             except Busy:
                 # NiFi penalizes it, and the walk that is under way goes on.
                 return FlowFileTransformResult("failure")

@@ -9,8 +9,9 @@ but commits a FlowFile only after its trigger, so this order is what keeps both 
 - killed between the state and the commit: the same state is written again, from the same FlowFile.
 
 One walk is under way at a time, so that no topic is searched twice at once; a snapshot that comes meanwhile
-waits. A walk that has not been heard of for a while, because somebody emptied its queue, is given up. Topics
-that trend in several places are searched once, for all of them.
+waits. A walk that a change of the mode cuts short is noted as over by :func:`end`, or later snapshots would
+wait for it. One that has not been heard of for a while, because somebody emptied its queue, is given up.
+Topics that trend in several places are searched once, for all of them.
 """
 
 from __future__ import annotations
@@ -91,6 +92,15 @@ class Position:
 
 class Busy(Exception):  # noqa: N818 - it names a state
     """Another walk is under way."""
+
+
+def end(state: State) -> bool:
+    """Note in *state* that no walk is under way any more; tell whether one was.
+
+    Its FlowFile, if it still comes, ends it as one that another walk has taken over from. Topics keep their
+    places: the next walk goes on from there.
+    """
+    return state.pop(_WALK, None) is not None
 
 
 class Walker:

@@ -89,7 +89,7 @@ def page(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="session")
-def collector(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+def collector_of_all(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
     """One NiFi for all tests of the extraction layer."""
     collector = Collector(servers, tmp_path_factory.mktemp("collector"))
     try:
@@ -97,6 +97,13 @@ def collector(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield collector
     finally:
         collector.nifi.stop()
+
+
+@pytest.fixture(scope="module")
+def collector(collector_of_all: Collector) -> Iterator[Collector]:
+    """Give a module NiFi without a flow: what another one left queued would come to its Kafka and its X."""
+    yield collector_of_all
+    collector_of_all.remove()
 
 
 @dataclass

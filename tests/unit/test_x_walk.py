@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from opslib.x.budget import Budget, Exhausted, Limits
 from opslib.x.client import EXPAND_AUTHORS, EXPAND_REFERENCED, SearchPage
 from opslib.x.search import Progress
-from opslib.x.walk import MIN_RESULTS, Busy, Position, Rules, Walker, shares
+from opslib.x.walk import MIN_RESULTS, Busy, Position, Rules, Walker, end, shares
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -159,6 +159,21 @@ def test_one_walk_at_a_time_and_a_silent_one_is_given_up(budget: Budget) -> None
     lake.clock += timedelta(minutes=11)
     assert lake.trigger("w2", snapshot)
     assert lake.trigger("w1", page) is None, "it has lost its turn"
+
+
+def test_a_walk_that_was_ended_keeps_no_other_waiting(budget: Budget) -> None:
+    lake = nifi(budget, {"#a": some(25)})
+    snapshot = {"snapshots": [{"woeid": 1, "trends": [{"name": "#a"}]}]}
+    first = lake.trigger("w1", snapshot)
+    assert first
+    second = lake.trigger("w1", first)
+    assert second
+    assert end(lake.state)
+    assert not end(lake.state), "none is under way"
+    assert lake.trigger("w1", second) is None, "it is over"
+    lake.run("w2", "#a")
+    assert {*first["ids"], *lake.kafka} == set(some(25)), "the topic goes on from where it was"
+    assert not set(first["ids"]) & set(lake.kafka)
 
 
 def test_topics_of_several_places_are_searched_once_for_all(budget: Budget) -> None:
