@@ -42,7 +42,7 @@ class _Frame:
     @classmethod
     def of(cls, width: int) -> _Frame:
         unit = width / 1600
-        return cls(round(36 * unit), max(12, round(38 * unit)), max(8, round(20 * unit)), round(112 * unit))
+        return cls(round(36 * unit), max(12, round(38 * unit)), max(8, round(20 * unit)), round(124 * unit))
 
 
 def words_size(width: int, height: int) -> tuple[int, int]:
@@ -123,10 +123,11 @@ def _word(item: Placed, unit: str, theme: Theme) -> str:
         where = f'x="{item.x - left}" y="{item.y - top}"'
     reach = length(item.word, item.size)
     word = escape(item.word)
+    number = told(item.tweets, unit) if item.tweets else "number unknown"  # of a topic, to X
     return (
         f'<text {where} font-size="{item.size}" fill="{theme.colour(item.tone)}" textLength="{reach:.1f}" '
         f'font-family="{_family(item.word)}" lengthAdjust="spacingAndGlyphs">{word}'
-        f"<title>{word}: {told(item.tweets, unit)}</title></text>"
+        f"<title>{word}: {number}</title></text>"
     )
 
 

@@ -16,10 +16,19 @@ _STYLE = """
 body { margin: 0 auto; max-width: 100rem; padding: 1rem; font: 1rem/1.5 system-ui, "Noto Sans", sans-serif }
 svg { width: 100%; height: auto; border-radius: .5rem }
 .dark { display: none }
-table { border-collapse: collapse; columns: 3 }
-caption, th { text-align: start }
-td, th { padding: .1rem 1rem .1rem 0; border-bottom: 1px solid #8884 }
-td:last-child, th:last-child { text-align: end; font-variant-numeric: tabular-nums }
+h1, thead { position: absolute; clip-path: inset(50%); white-space: nowrap; width: 1px; overflow: hidden }
+table { display: block; margin-top: 1rem }
+tbody { display: grid; column-gap: 2rem }
+tbody { grid-template-columns: repeat(auto-fill, minmax(min(100%, 14rem), 1fr)) }
+tr { display: flex; justify-content: space-between; gap: 1rem }
+tr { border-bottom: 1px solid #8884; padding: .1rem 0 }
+td { min-width: 0; overflow-wrap: anywhere }
+td:last-child { font-variant-numeric: tabular-nums }
+/* The picture has the title in it, too small on a phone. */
+@media (max-width: 40rem) {
+h1 { position: static; clip-path: none; white-space: normal; width: auto }
+h1 { font-size: 1.3rem; margin: 0 0 .5rem }
+}
 """
 
 
@@ -31,7 +40,10 @@ def html(
     unit: str = "tweets",
 ) -> bytes:
     """Return the page of a picture, given light and dark as SVG, with its words in their order."""
-    rows = "".join(f'<tr><td dir="auto">{escape(word)}</td><td>{n:,}</td></tr>' for word, n in words)
+    rows = "".join(
+        f"<tr><td><bdi>{escape(word)}</bdi></td><td>{format(n, ',') if n else 'unknown'}</td></tr>"
+        for word, n in words
+    )
     out = ", ".join(f"<bdi>{escape(word)}</bdi>" for word in left_out)
     note = f"<p>Found no room in the picture, or no font: {out}</p>" if out else ""
     light, dark = (picture.decode() for picture in pictures)
