@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 SETTLE = timedelta(seconds=30)
 _COUNT_MILLISECONDS = 15_000
+_SOON_MILLISECONDS = 5_000
 _LENGTHS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 _ABOVE = {"minute": "hour", "hour": "day"}
 _BELOW = {"hour": "minute", "day": "hour"}
@@ -181,15 +182,8 @@ def _refreshed(database: Database[Document], unit: str, ats: Sequence[datetime],
     """Count the buckets of one unit that begin at *ats*; return how many of them could be."""
     began = now(database)
     marks = database[ROLLUP_MARKS.name]
-    try:
-        _count(database, unit, ats)
-    except OperationFailure as error:
-        if error.code in (13, 18):  # not authorised: no bucket is to blame
-            raise
-        if len(ats) > 1:
-            return sum(_refreshed(database, unit, [at], settle) for at in ats)
-        _LOG.error("the %s of %s was not counted: %s", unit, ats[0].isoformat(), error)
-        return 0
+    if not _counted(database, unit, ats):
+        return sum(_refreshed(database, unit, [at], settle) for at in ats) if len(ats) > 1 else 0
     # What no tweet is in any more has not been written now.
     database[WORD_COUNTS.name].delete_many(
         {"unit": unit, "at": {"$in": list(ats)}, "computed_at": {"$lt": began}}
@@ -204,38 +198,89 @@ def _refreshed(database: Database[Document], unit: str, ats: Sequence[datetime],
     return len(ats)
 
 
-def _count(database: Database[Document], unit: str, ats: Sequence[datetime]) -> None:
+def _counted(database: Database[Document], unit: str, ats: Sequence[datetime]) -> bool:
+    """Count all at once if that is soon done, and otherwise a single bucket by place and topic."""
+    for count in (_count, _count_by_key):
+        if count is _count and unit == "day":
+            continue  # millions of numbers
+        try:
+            count(database, unit, ats)
+        except OperationFailure as error:
+            if error.code in (13, 18):  # not authorised: no bucket is to blame
+                raise
+            if len(ats) > 1:
+                return False
+            _LOG.log(
+                logging.ERROR if count is _count_by_key else logging.DEBUG,
+                "the %s of %s was not counted: %s", unit, ats[0].isoformat(), error,
+            )  # fmt: skip
+        else:
+            return True
+    return False
+
+
+def _count(
+    database: Database[Document],
+    unit: str,
+    ats: Sequence[datetime],
+    key: Document | None = None,
+    milliseconds: int = _SOON_MILLISECONDS,
+) -> None:
+    """Count the buckets of one unit that begin at *ats*, or of them those of the place and topic *key*."""
     if unit == "minute":
-        _replace(database[TWEETS.name], unit, _from_tweets(ats))
-    elif unit == "hour":
-        _replace(database[WORD_COUNTS.name], unit, _from_counts(unit, ats, {}))
+        source, stages = TWEETS.name, _from_tweets(ats, key)
     else:
-        # All of a day at once is millions of numbers.
-        for key in _keys(database, unit, ats):
-            _replace(database[WORD_COUNTS.name], unit, _from_counts(unit, ats, key))
+        source, stages = WORD_COUNTS.name, _from_counts(unit, ats, key)
+    database[source].aggregate([*stages, *_totals(unit)], allowDiskUse=True, maxTimeMS=milliseconds).close()
 
 
-def _replace(source: Collection[Document], unit: str, stages: list[Document]) -> None:
-    source.aggregate([*stages, *_totals(unit)], allowDiskUse=True, maxTimeMS=_COUNT_MILLISECONDS).close()
+def _count_by_key(database: Database[Document], unit: str, ats: Sequence[datetime]) -> None:
+    keys = _keys_of_tweets(database, ats) if unit == "minute" else _keys_of_counts(database, unit, ats)
+    for key in keys:
+        _count(database, unit, ats, key, _COUNT_MILLISECONDS)
 
 
-def _keys(database: Database[Document], unit: str, ats: Sequence[datetime]) -> list[Document]:
+def _keys_of_tweets(database: Database[Document], ats: Sequence[datetime]) -> list[Document]:
+    """Return the places and topics that tweets of some minutes were collected for, and any of either."""
+    group = {"_id": {"woeid": "$topics.woeid", "topic": "$topics.name"}}
+    found = database[TWEETS.name].aggregate(
+        [{"$match": _within(ats)}, {"$unwind": "$topics"}, {"$group": group}]
+    )
+    keys: set[tuple[int | None, str | None]] = {(None, None)}
+    for one in found:
+        woeid, topic = one["_id"].get("woeid"), one["_id"]["topic"]
+        keys |= {(woeid, topic), (woeid, None), (None, topic)}
+    return [{"woeid": woeid, "topic": topic} for woeid, topic in keys]
+
+
+def _keys_of_counts(database: Database[Document], unit: str, ats: Sequence[datetime]) -> list[Document]:
     """Return the places and topics that the parts of some buckets are counted for."""
     group = {"_id": {"woeid": "$woeid", "topic": "$topic"}}
     found = database[WORD_COUNTS.name].aggregate([{"$match": _parts(unit, ats)}, {"$group": group}])
     return [one["_id"] for one in found]
 
 
-def _from_tweets(ats: Sequence[datetime]) -> list[Document]:
+def _within(ats: Sequence[datetime]) -> Document:
+    return {"$or": [{"collected_at": {"$gte": begin, "$lt": end}} for begin, end in _spans(ats)]}
+
+
+def _from_tweets(ats: Sequence[datetime], key: Document | None) -> list[Document]:
     """Return the stages that give each tweet's bucket, keys, and, if they count, words as ``{w, n}``."""
-    marked = {"$or": [{"collected_at": {"$gte": a, "$lt": b}} for a, b in _spans(ats)]}
+    marked = _within(ats)
+    if key:
+        topic = {
+            name: key[field]
+            for name, field in (("name", "topic"), ("woeid", "woeid"))
+            if key[field] is not None
+        }
+        marked = {**marked, **({"topics": {"$elemMatch": topic}} if topic else {})}
     is_retweet = {"retweet_of": {"$exists": True}}
     words = {"$map": {"input": "$words", "in": {"w": "$$this", "n": 1}}}
     unless_retweet = {"$cond": [{"$eq": [{"$type": "$retweet_of"}, "missing"]}, words, []]}
-    firsts = [{"$match": {**marked, **is_retweet}}, *_first_retweets(), _in_buckets(words, tweets=0)]
+    firsts = [{"$match": {**marked, **is_retweet}}, *_first_retweets(), _in_buckets(words, 0, key)]
     return [
         {"$match": marked},
-        _in_buckets(unless_retweet, tweets=1),
+        _in_buckets(unless_retweet, 1, key),
         {"$unionWith": {"coll": TWEETS.name, "pipeline": firsts}},
         {"$unwind": "$keys"},
     ]
@@ -259,8 +304,11 @@ def _first_retweets() -> list[Document]:
     ]
 
 
-def _in_buckets(words: Any, tweets: int) -> Document:
-    """Return the stage that gives a tweet its bucket and keys; *tweets* is what it adds to their number."""
+def _in_buckets(words: Any, tweets: int, key: Document | None) -> Document:
+    """Return the stage that gives a tweet its bucket and all its keys, or *key* alone.
+
+    *tweets* is what it adds to their number.
+    """
 
     def keys(woeid: Any, name: Any) -> Document:
         return {"$map": {"input": "$topics", "as": "t", "in": {"woeid": woeid, "topic": name}}}
@@ -270,7 +318,9 @@ def _in_buckets(words: Any, tweets: int) -> Document:
     return {
         "$project": {
             "at": {"$dateTrunc": {"date": "$collected_at", "unit": "minute"}},
-            "keys": {"$setUnion": [anything, keys(place, name), keys(place, None), keys(None, name)]},
+            "keys": [{"$literal": key}]
+            if key
+            else {"$setUnion": [anything, keys(place, name), keys(place, None), keys(None, name)]},
             "words": _with_total(words, tweets),
         }
     }
@@ -283,10 +333,10 @@ def _parts(unit: str, ats: Sequence[datetime]) -> Document:
     return {"unit": below, "at": {"$in": parts}}
 
 
-def _from_counts(unit: str, ats: Sequence[datetime], key: Document) -> list[Document]:
+def _from_counts(unit: str, ats: Sequence[datetime], key: Document | None) -> list[Document]:
     """Return the stages that give the counts of the unit below, each with the bucket it belongs to."""
     return [
-        {"$match": {**_parts(unit, ats), **key}},
+        {"$match": {**_parts(unit, ats), **(key or {})}},
         {
             "$project": {
                 "at": {"$dateTrunc": {"date": "$at", "unit": unit}},

@@ -12,6 +12,7 @@ import pytest
 import services
 from bson.int64 import Int64
 from conftest import end
+from pymongo.errors import ExecutionTimeout
 from test_sink import tweet
 
 from opslib.cloud.counts import Selection, from_database
@@ -200,6 +201,39 @@ def test_a_minute_is_marked_again_before_its_mark_can_go(lake: Lake, monkeypatch
     monkeypatch.setattr(writer, "REMARK_SECONDS", 0)
     sink._mark({NOON})
     assert touched() > first
+
+
+def test_what_is_too_much_at_once_is_counted_by_place_and_topic(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(5)  # noqa: S311 - not a secret
+    for _ in range(3):
+        numbers = [chance.randrange(1, 90) for _ in range(60)]
+        write(
+            lake.database,
+            *(
+                document(
+                    number, chance.choice([0, 1, 61]), chance.sample(WORDS, 3), chance.sample(TOPICS, number % 4),
+                    number % 10 + 1 if number > 10 and number % 2 else None,
+                )
+                for number in numbers
+            ),
+        )  # fmt: skip
+    monkeypatch.setattr(rollups, "_count", _refuses_all_at_once(rollups._count))
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    assert stored(lake.database) == recounted(lake.database)
+    assert lake.database.rollup_marks.count_documents({}) == 0
+
+
+def _refuses_all_at_once(count: Any) -> Any:
+    """Return *count*, which takes too long for all places and topics at once."""
+
+    def refusing(database: Any, unit: str, ats: Any, key: Any = None, *rest: Any) -> None:
+        if key is None:
+            raise ExecutionTimeout("operation exceeded time limit", 50)
+        count(database, unit, ats, key, *rest)
+
+    return refusing
 
 
 def test_hours_and_days_are_counted_once_they_are_over(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
