@@ -200,22 +200,20 @@ def _refreshed(database: Database[Document], unit: str, ats: Sequence[datetime],
 
 def _counted(database: Database[Document], unit: str, ats: Sequence[datetime]) -> bool:
     """Count all at once if that is soon done, and otherwise a single bucket by place and topic."""
-    for count in (_count, _count_by_key):
-        if count is _count and unit == "day":
-            continue  # millions of numbers
+    reason = None
+    # A day at once is millions of numbers.
+    for count in (_count_by_key,) if unit == "day" else (_count, _count_by_key):
         try:
             count(database, unit, ats)
-        except OperationFailure as error:
+        except OperationFailure as error:  # noqa: PERF203 - there are two
             if error.code in (13, 18):  # not authorised: no bucket is to blame
                 raise
             if len(ats) > 1:
                 return False
-            _LOG.log(
-                logging.ERROR if count is _count_by_key else logging.DEBUG,
-                "the %s of %s was not counted: %s", unit, ats[0].isoformat(), error,
-            )  # fmt: skip
+            reason = error
         else:
             return True
+    _LOG.error("the %s of %s was not counted: %s", unit, ats[0].isoformat(), reason)
     return False
 
 
@@ -266,14 +264,9 @@ def _within(ats: Sequence[datetime]) -> Document:
 
 def _from_tweets(ats: Sequence[datetime], key: Document | None) -> list[Document]:
     """Return the stages that give each tweet's bucket, keys, and, if they count, words as ``{w, n}``."""
-    marked = _within(ats)
-    if key:
-        topic = {
-            name: key[field]
-            for name, field in (("name", "topic"), ("woeid", "woeid"))
-            if key[field] is not None
-        }
-        marked = {**marked, **({"topics": {"$elemMatch": topic}} if topic else {})}
+    topic = {"name": key["topic"], "woeid": key["woeid"]} if key else {}
+    named = {name: value for name, value in topic.items() if value is not None}
+    marked = {**_within(ats), **({"topics": {"$elemMatch": named}} if named else {})}
     is_retweet = {"retweet_of": {"$exists": True}}
     words = {"$map": {"input": "$words", "in": {"w": "$$this", "n": 1}}}
     unless_retweet = {"$cond": [{"$eq": [{"$type": "$retweet_of"}, "missing"]}, words, []]}

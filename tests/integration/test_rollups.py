@@ -213,12 +213,15 @@ def test_what_is_too_much_at_once_is_counted_by_place_and_topic(
             lake.database,
             *(
                 document(
-                    number, chance.choice([0, 1, 61]), chance.sample(WORDS, 3), chance.sample(TOPICS, number % 4),
+                    number,
+                    chance.choice([0, 1, 61]),
+                    chance.sample(WORDS, 3),
+                    chance.sample(TOPICS, number % 4),
                     number % 10 + 1 if number > 10 and number % 2 else None,
                 )
                 for number in numbers
             ),
-        )  # fmt: skip
+        )
     monkeypatch.setattr(rollups, "_count", _refuses_all_at_once(rollups._count))
     rollups.refresh(lake.database, settle=NO_WAIT)
     assert stored(lake.database) == recounted(lake.database)
