@@ -387,7 +387,10 @@ def windows_differ(machine: Machine, producer: Producer, until: dt.datetime) -> 
 def forget_all(machine: Machine, producer: Producer) -> dict[str, Any]:
     """Take out of the lake what the producer put in, as an operator would: by its authors."""
     authors = " ".join(f"--author {author}" for author in producer.authors)
-    told = machine.run(f"opslib forget {authors} --why 'the chaos is over' --yes --format json", seconds=300)
+    told = machine.run(
+        f"opslib forget {authors} --why 'the chaos is over' --yes --format json",
+        seconds=300 + len(producer.ids) // 500,
+    )
     assert not stored_ids(machine, producer)
     return dict(json.loads(told))
 
@@ -435,7 +438,7 @@ def run(number: int, kills: int, *, seed: int = 1, seconds: float = 150) -> tupl
         differ[:] = roll_ups_differ(machine)
         return not differ
 
-    wait_until("roll-ups equal a recount", counted, 150)
+    wait_until("roll-ups equal a recount", counted, 120 + number / 500)
     compared, wrong = 0, []
     if machine.is_active("opslib-speed"):
 
@@ -459,7 +462,8 @@ def run(number: int, kills: int, *, seed: int = 1, seconds: float = 150) -> tupl
 def leave(machine: Machine, producer: Producer) -> dict[str, Any]:
     """Take the tweets out again, and wait until the machine is as it was; return what was forgotten."""
     taken = forget_all(machine, producer)
-    wait_until("roll-ups equal a recount", lambda: not roll_ups_differ(machine), 150)
+    patience = 120 + len(producer.ids) / 500
+    wait_until("roll-ups equal a recount", lambda: not roll_ups_differ(machine), patience)
     machine.run("systemctl start opslib-recheck.timer", check=False)
     wait_until("the doctor is content", lambda: bool(machine.run("opslib doctor") or True), 120)
     return taken
