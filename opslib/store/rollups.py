@@ -58,7 +58,7 @@ _BELOW = {"hour": "minute", "day": "hour"}
 # Words of a bucket. The last of so many is in too few tweets of its day to be among the first of a month's.
 MOST = {"minute": 40_000, "hour": 20_000, "day": 10_000}
 # So many buckets are counted at once, which bounds how long one count takes; a day by place and topic.
-_AT_ONCE = {"minute": 30, "hour": 6, "day": 1}
+_AT_ONCE = {"minute": 30, "hour": 1, "day": 1}
 # Until so long after its end a bucket may not have been counted yet.
 READY = {"minute": timedelta(0), "hour": timedelta(minutes=10), "day": timedelta(hours=1)}
 
