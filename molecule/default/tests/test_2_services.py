@@ -75,6 +75,14 @@ def test_nifi_refuses_a_client_without_a_certificate(lake):
     assert answer.status_code in (401, 403)
 
 
+@pytest.mark.parametrize("check", ["zookeeper/healthy ruok imok", "kafka/healthy", "nifi/healthy"])
+def test_nobody_waits_for_a_service_that_ended_while_it_started(host, check):
+    # There is no such process: Linux counts to 4194304.
+    said = host.run(f"MAINPID=4194305 /etc/{check}")
+    assert said.rc == 1
+    assert "has ended" in said.stderr
+
+
 def test_the_doctor_finds_everything_well(host):
     said = host.run("opslib doctor")
     assert said.rc == 0, said.stdout + said.stderr
