@@ -182,7 +182,9 @@ def _join(totals: Counter[str]) -> None:
     candidates = []
     for pair, number in [(key, number) for key, number in totals.items() if " " in key]:
         first, second = (totals[word] for word in pair.split(" "))
-        if number >= _FEWEST_TOGETHER and number**2 >= _TOGETHER * first * second:
+        # Fewer than the pair they are where a roll-up did not keep all spellings.
+        whole = min(first, second) >= number
+        if whole and number >= _FEWEST_TOGETHER and number**2 >= _TOGETHER * first * second:
             candidates.append((-(number**2) / (first * second), -number, pair))
         else:
             del totals[pair]

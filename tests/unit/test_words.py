@@ -358,3 +358,9 @@ def test_the_words_of_a_topic_are_told_apart_in_any_inflection() -> None:
     ]
     others = ["eleger", "goleiro", "gola", "cantar", "Mariana", "festa", "Ana Paula", "🎉"]
     assert names_in([*own, *others], topics) == set(own)
+
+
+def test_a_pair_whose_words_a_roll_up_did_not_keep_is_none() -> None:
+    assert merge({"ana maria": 9, "ana": 12}) == {"ana": 12}
+    assert merge({"ana maria": 9, "ana": 12, "maria": 5}) == {"ana": 12, "maria": 5}
+    assert merge({"ana maria": 9, "ana": 12, "maria": 9}) == {"ana maria": 9, "ana": 3}
