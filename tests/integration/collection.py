@@ -7,16 +7,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-import nipyapi
-import pytest
 import requests
 import services
 from contract import CONTRACT
 from nifi import Nifi, credentials
 
-from opslib.flow import api, deploy
 from opslib.flow.nar import PROCESSORS
-from opslib.settings import load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,16 +123,6 @@ class Collector:
         """Return what the flow is doing."""
         found: dict[str, Any] = json.loads(self.flow("status", "--format", "json").stdout)
         return found
-
-    def remove(self) -> None:
-        """Take the flow away, with all that is queued in it and its processors' state."""
-        with pytest.MonkeyPatch.context() as patch:
-            for name in ("CREDENTIALS_DIRECTORY", "OPSLIB_CONFIG"):
-                patch.setenv(name, self.environment[name])
-            api.connect(load())
-        group = deploy.find("trendlake")
-        if group is not None:
-            nipyapi.canvas.delete_process_group(group, force=True)
 
     def flow(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `opslib flow`."""

@@ -88,22 +88,15 @@ def page(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         page.close()
 
 
-@pytest.fixture(scope="session")
-def collector_of_all(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """One NiFi for all tests of the extraction layer."""
+@pytest.fixture(scope="module")
+def collector(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """Give each module a NiFi of its own: what another one left queued would come to its Kafka and its X."""
     collector = Collector(servers, tmp_path_factory.mktemp("collector"))
     try:
         collector.nifi.start()
         yield collector
     finally:
         collector.nifi.stop()
-
-
-@pytest.fixture(scope="module")
-def collector(collector_of_all: Collector) -> Iterator[Collector]:
-    """Give a module NiFi without a flow: what another one left queued would come to its Kafka and its X."""
-    yield collector_of_all
-    collector_of_all.remove()
 
 
 @dataclass

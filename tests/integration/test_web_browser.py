@@ -138,6 +138,7 @@ def test_now_follows_what_is_new_without_being_loaded_again(tab: Tab, page: Page
 def test_a_lost_connection_is_told_and_found_again(tab: Tab, page: Page) -> None:
     tab.clock.install()
     tab.goto(f"{page.url}/?place={BRAZIL}")
+    expect(tab.locator(".live")).to_be_visible()  # the first answer has come, and the next turn is set
     expect(tab.locator(".live")).to_contain_text("Live")
     tab.context.set_offline(True)
     tab.clock.run_for(11_000)
