@@ -1,8 +1,8 @@
-"""The sink's main loop: batches are decoded while those before them are written, two at once.
+"""The sink's main loop: one batch is decoded while the one before it is written.
 
-So one is prepared while MongoDB works on the other. Offsets are committed for what has been written and
-acknowledged, never before, and batch by batch in their order. While MongoDB is away the partitions are paused
-and the loop keeps polling, so the sink stays in its group and nothing is fetched that there is no room for.
+Offsets are committed for what has been written and acknowledged, never before. While MongoDB is away the
+partitions are paused and the loop keeps polling, so the sink stays in its group and nothing is fetched
+that there is no room for.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, TopicPartition  # type: ignore[import-untyped]
@@ -36,7 +35,6 @@ _TURN_SECONDS = 1.0  # how long one turn of the loop may take, and so how soon i
 _REVOKE_SECONDS = 5.0  # well below the session timeout: heartbeats stand still for so long
 DRAIN_SECONDS = 20.0
 _REPORT_SECONDS = 10.0
-_AT_ONCE = 2  # writes; a third would wait for the processor that the two leave to nobody
 _UNCOMMITTED = "offsets not committed, the messages will be read again"
 
 
@@ -73,14 +71,6 @@ class _Totals:
         return " ".join(f"{name}={count}" for name, count in self._counts.items())
 
 
-@dataclass(frozen=True)
-class _Write:
-    """A batch in the hands of the writer."""
-
-    batch: Batch
-    outcome: Future[Outcome]
-
-
 class Service:
     """Moves messages from a subscribed consumer to a writer until it is told to stop."""
 
@@ -97,9 +87,10 @@ class Service:
         self._writer = writer
         self._batch_size = batch_size
         self._idle_seconds = min(batch_seconds, _TURN_SECONDS)
-        self._threads = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="writer")
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
         self._waiting: deque[Batch] = deque()
-        self._writing: deque[_Write] = deque()  # in the order they were read
+        self._written: Batch | None = None  # in the writer's hands
+        self._writing: Future[Outcome] | None = None
         self._stop = threading.Event()
         self._totals = _Totals()
         self._figures = figures or Figures()
@@ -125,12 +116,12 @@ class Service:
         finally:
             self._writer.abandon()
             self._consumer.close(timeout_ms=5000)
-            self._threads.shutdown()
+            self._thread.shutdown()
             self._totals.tell(now=True)
 
     def _turn(self) -> None:
         if self._waiting and self._writing:
-            wait([self._writing[0].outcome], _TURN_SECONDS)
+            wait([self._writing], _TURN_SECONDS)
         self._settle()
         self._start_writing()
         if self._waiting:
@@ -147,12 +138,14 @@ class Service:
             self._waiting.append(batches.read(records))
 
     def _start_writing(self) -> None:
-        while self._waiting and len(self._writing) < _AT_ONCE:
-            batch = self._waiting.popleft()
-            self._writing.append(_Write(batch, self._threads.submit(self._writer.write, batch)))
+        if self._writing is None and self._waiting:
+            self._written = self._waiting.popleft()
+            self._writing = self._thread.submit(self._writer.write, self._written)
 
     def _settle(self) -> None:
-        """Commit what has been written, as far as nothing before it is still being written."""
+        """If the writer is done, commit what it wrote."""
+        if self._writing is None or not self._writing.done():
+            return
         offsets = self._taken()
         if not offsets:
             return
@@ -165,14 +158,16 @@ class Service:
             _LOG.warning("%s: %s", _UNCOMMITTED, error)
 
     def _taken(self) -> dict[Any, Any]:
-        """Return the offsets that finished writes allow to commit, and let go of these."""
-        offsets: dict[Any, Any] = {}
-        while self._writing and self._writing[0].outcome.done():
-            write = self._writing.popleft()
-            self._count(write.batch, write.outcome.result())
-            for partition, offset in write.batch.next_offsets.items():
-                offsets[TopicPartition(*partition)] = OffsetAndMetadata(offset, "", -1)
-        return offsets
+        """Return the offsets that the finished write allows to commit, and free the writer."""
+        assert self._writing is not None  # noqa: S101 - for the type checker
+        assert self._written is not None  # noqa: S101
+        written, outcome = self._written, self._writing.result()
+        self._written = self._writing = None
+        self._count(written, outcome)
+        return {
+            TopicPartition(*partition): OffsetAndMetadata(offset, "", -1)
+            for partition, offset in written.next_offsets.items()
+        }
 
     def _count(self, written: Batch, outcome: Outcome) -> None:
         self._totals.add(written, outcome)
@@ -192,9 +187,10 @@ class Service:
         deadline = time.monotonic() + DRAIN_SECONDS
         while self._writing or self._waiting:
             self._start_writing()
-            wait([self._writing[0].outcome], max(0.0, deadline - time.monotonic()))
-            if not self._writing[0].outcome.done():
-                left = sum(batch.size for batch in (*self._waiting, *(w.batch for w in self._writing)))
+            assert self._writing is not None  # noqa: S101
+            wait([self._writing], max(0.0, deadline - time.monotonic()))
+            if not self._writing.done():
+                left = sum(batch.size for batch in (*self._waiting, self._written) if batch)
                 _LOG.warning("%d messages were not written in time and stay in Kafka", left)
                 return
             self._settle()
@@ -205,18 +201,20 @@ class Service:
         Runs in the consumer's own thread while :meth:`_poll` waits for it, so nothing else is at work.
         """
         self._waiting.clear()
-        wait([write.outcome for write in self._writing], _REVOKE_SECONDS)
-        if any(write.outcome.done() and write.outcome.exception() for write in self._writing):
-            return  # the loop's next turn ends the sink with it
-        offsets = self._taken()
-        # What is still being written may be another's by the time it is: do not commit for it.
-        self.lose()
-        if not offsets:
+        if self._writing is None:
             return
-        try:
-            await self._consumer.commit_async(offsets)
-        except KafkaError as error:
-            _LOG.warning("%s: %s", _UNCOMMITTED, error)
+        wait([self._writing], _REVOKE_SECONDS)
+        if not self._writing.done():
+            # It may be written yet, but by then its partitions can be another's: do not commit for them.
+            if self._written:
+                self._written.next_offsets.clear()
+            return
+        if self._writing.exception() is None:
+            offsets = self._taken()
+            try:
+                await self._consumer.commit_async(offsets)
+            except KafkaError as error:
+                _LOG.warning("%s: %s", _UNCOMMITTED, error)
 
     def forget(self, partitions: Iterable[TopicPartition]) -> None:
         """Let the figures of partitions end: whoever has them next tells about them."""
@@ -225,8 +223,8 @@ class Service:
     def lose(self) -> None:
         """Take note that the partitions are another's already."""
         self._waiting.clear()
-        for write in self._writing:
-            write.batch.next_offsets.clear()
+        if self._written:
+            self._written.next_offsets.clear()
 
 
 class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types

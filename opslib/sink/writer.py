@@ -1,4 +1,4 @@
-"""The side of the sink that talks to MongoDB and to the dead-letter topic, in threads of its own."""
+"""The side of the sink that talks to MongoDB and to the dead-letter topic, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -57,7 +57,6 @@ class Writer:
         self._trends = safely(database[TRENDS.name])
         self._marks = safely(database[ROLLUP_MARKS.name])
         self._marked: dict[datetime, float] = {}  # minutes with when they were last marked
-        self._marking = threading.Lock()
         self._forgotten = Forgotten(database)
         self._send_dead = send_dead
         self._abandon = threading.Event()
@@ -102,12 +101,11 @@ class Writer:
         A write ends within ATTEMPT_SECONDS of its turn, so within REMARK_SECONDS and these of its mark, which
         is well below what a mark is kept for (``rollups.SETTLE``).
         """
-        with self._marking:
-            began = time.monotonic()
-            self._marked = {at: then for at, then in self._marked.items() if began - then < REMARK_SECONDS}
-            new = {rollups.floor(moment, "minute") for moment in moments} - self._marked.keys()
-            rollups.mark(self._marks, new)
-            self._marked.update(dict.fromkeys(new, began))
+        began = time.monotonic()
+        self._marked = {at: then for at, then in self._marked.items() if began - then < REMARK_SECONDS}
+        new = {rollups.floor(moment, "minute") for moment in moments} - self._marked.keys()
+        rollups.mark(self._marks, new)
+        self._marked.update(dict.fromkeys(new, began))
 
     def _persist(self, what: str, attempt: Callable[[], Result]) -> Result:
         pause = _FIRST_PAUSE
