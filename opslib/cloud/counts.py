@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from opslib.message import moment_of, retweeted_id, retweeted_name
+from opslib.store import rollups
 from opslib.words import merge, words_of
 
 if TYPE_CHECKING:
@@ -140,36 +141,15 @@ def from_database(database: Database[dict[str, Any]], selection: Selection) -> C
 
 def of_tweets(database: Database[dict[str, Any]], match: Mapping[str, Any]) -> tuple[int, dict[str, int]]:
     """Return how many stored tweets a query finds, and their words, those of a retweeted text once."""
-    # One answer brings both, so that they agree while more tweets come in. The total is the word that no
-    # tweet has.
-    found = database["tweets"].aggregate(
-        [
-            {"$match": match},
-            {
-                "$group": {
-                    "_id": {"$ifNull": ["$retweet_of", "$_id"]},
-                    "n": {"$sum": 1},
-                    # Of the oldest, as in the roll-ups: of what is retweeted, if it is there.
-                    "words": {"$top": {"sortBy": {"_id": 1}, "output": "$words"}},
-                }
-            },
-            {
-                "$project": {
-                    "words": {
-                        "$concatArrays": [
-                            [{"w": {"$literal": ""}, "n": "$n"}],
-                            {"$map": {"input": "$words", "in": {"w": "$$this", "n": 1}}},
-                        ]
-                    }
-                }
-            },
-            {"$unwind": "$words"},
-            {"$group": {"_id": "$words.w", "n": {"$sum": "$words.n"}}},
-        ],
-        allowDiskUse=True,
-    )
-    spellings = {word["_id"]: word["n"] for word in found}
-    return spellings.pop("", 0), merge(spellings)
+    text = {
+        "_id": {"$ifNull": ["$retweet_of", "$_id"]},
+        "tweets": {"$sum": 1},
+        # Of the oldest, as in the roll-ups: of what is retweeted, if it is there.
+        "words": {"$top": {"sortBy": {"_id": 1}, "output": "$words"}},
+    }
+    words = {"$project": {"words": rollups.with_total(rollups.EACH_ONCE, "$tweets")}}
+    found = rollups.summed(database["tweets"], [{"$match": match}, {"$group": text}, words])
+    return found.tweets, merge(found.words)
 
 
 def woeid_of(database: Database[dict[str, Any]], place: str) -> int:

@@ -55,6 +55,8 @@ _SOON_MILLISECONDS = 5_000
 _LENGTHS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 _ABOVE = {"minute": "hour", "hour": "day"}
 _BELOW = {"hour": "minute", "day": "hour"}
+# The words of one tweet, as those of a bucket are.
+EACH_ONCE = {"$map": {"input": "$words", "in": {"w": "$$this", "n": 1}}}
 # Words of a bucket. The last of so many is in too few tweets of its day to be among the first of a month's.
 MOST = {"minute": 40_000, "hour": 20_000, "day": 10_000}
 # So many buckets are counted at once, which bounds how long one count takes; a day by place and topic.
@@ -118,7 +120,9 @@ def refresh(
             marks.delete_many({"_id": {"$in": [{"unit": unit, "at": at} for at in gone]}})
             marked = marked[len(gone) :]
         for first in range(0, len(marked), _AT_ONCE[unit]):
-            done[unit] += _refreshed(database, unit, marked[first : first + _AT_ONCE[unit]], settle)
+            some = marked[first : first + _AT_ONCE[unit]]
+            # A day at once is millions of numbers.
+            done[unit] += _refreshed(database, unit, some, settle, by_key=unit == "day")
     return done
 
 
@@ -143,17 +147,26 @@ def counts(
     ]
     if not chosen:
         return Counts()
-    totals = database[WORD_COUNTS.name].aggregate(
-        [
-            {"$match": {"$or": chosen}},
-            {"$project": {"words": _with_total("$words", "$tweets")}},
-            {"$unwind": "$words"},
-            {"$group": {"_id": "$words.w", "n": {"$sum": "$words.n"}}},
-        ],
-        allowDiskUse=True,
+    return summed(
+        database[WORD_COUNTS.name],
+        [{"$match": {"$or": chosen}}, {"$project": {"words": with_total("$words", "$tweets")}}],
     )
-    words: Counter[str] = Counter({found["_id"]: found["n"] for found in totals})
+
+
+def summed(source: Collection[Document], stages: list[Document]) -> Counts:
+    """Return the sum of what *stages* make of *source*: documents whose ``words`` have :func:`with_total`.
+
+    One answer brings words and number of tweets, so that they agree while more tweets come in.
+    """
+    group = {"$group": {"_id": "$words.w", "n": {"$sum": "$words.n"}}}
+    found = source.aggregate([*stages, {"$unwind": "$words"}, group], allowDiskUse=True)
+    words: Counter[str] = Counter({word["_id"]: word["n"] for word in found})
     return Counts(words.pop("", 0), words)
+
+
+def with_total(words: Any, tweets: Any) -> Document:
+    """Return the expression of *words* with the number of tweets ahead, as the word that no tweet has."""
+    return {"$concatArrays": [[{"w": {"$literal": ""}, "n": tweets}], words]}
 
 
 def buckets(since: datetime, until: datetime) -> dict[str, list[datetime]]:
@@ -178,12 +191,31 @@ def _over(unit: str, ats: Iterable[datetime], moment: datetime) -> list[datetime
     return [at for at in ats if at + _LENGTHS[unit] <= moment]
 
 
-def _refreshed(database: Database[Document], unit: str, ats: Sequence[datetime], settle: timedelta) -> int:
-    """Count the buckets of one unit that begin at *ats*; return how many of them could be."""
+def _refreshed(
+    database: Database[Document],
+    unit: str,
+    ats: Sequence[datetime],
+    settle: timedelta,
+    *,
+    by_key: bool = False,
+) -> int:
+    """Count the buckets of one unit that begin at *ats*; return how many of them could be.
+
+    What is not soon done at once is tried one by one, and then by place and topic.
+    """
     began = now(database)
     marks = database[ROLLUP_MARKS.name]
-    if not _counted(database, unit, ats):
-        return sum(_refreshed(database, unit, [at], settle) for at in ats) if len(ats) > 1 else 0
+    try:
+        (_count_by_key if by_key else _count)(database, unit, ats)
+    except OperationFailure as error:
+        if error.code in (13, 18):  # not authorised: no bucket is to blame
+            raise
+        if len(ats) > 1:
+            return sum(_refreshed(database, unit, [at], settle) for at in ats)
+        if not by_key:
+            return _refreshed(database, unit, ats, settle, by_key=True)
+        _LOG.error("the %s of %s was not counted: %s", unit, ats[0].isoformat(), error)
+        return 0
     # What no tweet is in any more has not been written now.
     database[WORD_COUNTS.name].delete_many(
         {"unit": unit, "at": {"$in": list(ats)}, "computed_at": {"$lt": began}}
@@ -196,25 +228,6 @@ def _refreshed(database: Database[Document], unit: str, ats: Sequence[datetime],
     }
     marks.delete_many(settled)
     return len(ats)
-
-
-def _counted(database: Database[Document], unit: str, ats: Sequence[datetime]) -> bool:
-    """Count all at once if that is soon done, and otherwise a single bucket by place and topic."""
-    reason = None
-    # A day at once is millions of numbers.
-    for count in (_count_by_key,) if unit == "day" else (_count, _count_by_key):
-        try:
-            count(database, unit, ats)
-        except OperationFailure as error:  # noqa: PERF203 - there are two
-            if error.code in (13, 18):  # not authorised: no bucket is to blame
-                raise
-            if len(ats) > 1:
-                return False
-            reason = error
-        else:
-            return True
-    _LOG.error("the %s of %s was not counted: %s", unit, ats[0].isoformat(), reason)
-    return False
 
 
 def _count(
@@ -233,29 +246,18 @@ def _count(
 
 
 def _count_by_key(database: Database[Document], unit: str, ats: Sequence[datetime]) -> None:
-    keys = _keys_of_tweets(database, ats) if unit == "minute" else _keys_of_counts(database, unit, ats)
-    for key in keys:
-        _count(database, unit, ats, key, _COUNT_MILLISECONDS)
-
-
-def _keys_of_tweets(database: Database[Document], ats: Sequence[datetime]) -> list[Document]:
-    """Return the places and topics that tweets of some minutes were collected for, and any of either."""
-    group = {"_id": {"woeid": "$topics.woeid", "topic": "$topics.name"}}
-    found = database[TWEETS.name].aggregate(
-        [{"$match": _within(ats)}, {"$unwind": "$topics"}, {"$group": group}]
-    )
-    keys: set[tuple[int | None, str | None]] = {(None, None)}
-    for one in found:
-        woeid, topic = one["_id"].get("woeid"), one["_id"]["topic"]
-        keys |= {(woeid, topic), (woeid, None), (None, topic)}
-    return [{"woeid": woeid, "topic": topic} for woeid, topic in keys]
-
-
-def _keys_of_counts(database: Database[Document], unit: str, ats: Sequence[datetime]) -> list[Document]:
-    """Return the places and topics that the parts of some buckets are counted for."""
-    group = {"_id": {"woeid": "$woeid", "topic": "$topic"}}
-    found = database[WORD_COUNTS.name].aggregate([{"$match": _parts(unit, ats)}, {"$group": group}])
-    return [one["_id"] for one in found]
+    """Count the buckets of one unit that begin at *ats*, one place and topic after the other."""
+    if unit == "minute":
+        source, found = (
+            TWEETS.name,
+            [{"$match": _within(ats)}, _in_buckets([], 1, None), {"$unwind": "$keys"}],
+        )
+        key: Any = "$keys"
+    else:
+        source, found = WORD_COUNTS.name, [{"$match": _parts(unit, ats)}]
+        key = {"woeid": "$woeid", "topic": "$topic"}
+    for one in database[source].aggregate([*found, {"$group": {"_id": key}}]):
+        _count(database, unit, ats, one["_id"], _COUNT_MILLISECONDS)
 
 
 def _within(ats: Sequence[datetime]) -> Document:
@@ -268,9 +270,8 @@ def _from_tweets(ats: Sequence[datetime], key: Document | None) -> list[Document
     named = {name: value for name, value in topic.items() if value is not None}
     marked = {**_within(ats), **({"topics": {"$elemMatch": named}} if named else {})}
     is_retweet = {"retweet_of": {"$exists": True}}
-    words = {"$map": {"input": "$words", "in": {"w": "$$this", "n": 1}}}
-    unless_retweet = {"$cond": [{"$eq": [{"$type": "$retweet_of"}, "missing"]}, words, []]}
-    firsts = [{"$match": {**marked, **is_retweet}}, *_first_retweets(), _in_buckets(words, 0, key)]
+    unless_retweet = {"$cond": [{"$eq": [{"$type": "$retweet_of"}, "missing"]}, EACH_ONCE, []]}
+    firsts = [{"$match": {**marked, **is_retweet}}, *_first_retweets(), _in_buckets(EACH_ONCE, 0, key)]
     return [
         {"$match": marked},
         _in_buckets(unless_retweet, 1, key),
@@ -314,7 +315,7 @@ def _in_buckets(words: Any, tweets: int, key: Document | None) -> Document:
             "keys": [{"$literal": key}]
             if key
             else {"$setUnion": [anything, keys(place, name), keys(place, None), keys(None, name)]},
-            "words": _with_total(words, tweets),
+            "words": with_total(words, tweets),
         }
     }
 
@@ -334,7 +335,7 @@ def _from_counts(unit: str, ats: Sequence[datetime], key: Document | None) -> li
             "$project": {
                 "at": {"$dateTrunc": {"date": "$at", "unit": unit}},
                 "keys": {"woeid": "$woeid", "topic": "$topic"},
-                "words": _with_total("$words", "$tweets"),
+                "words": with_total("$words", "$tweets"),
             }
         },
     ]
@@ -368,11 +369,6 @@ def _totals(unit: str) -> list[Document]:
         {"$unset": "spellings"},
         {"$merge": {"into": WORD_COUNTS.name, "whenMatched": "replace", "whenNotMatched": "insert"}},
     ]
-
-
-def _with_total(words: Any, tweets: Any) -> Document:
-    """Return the expression of *words* with the number of tweets ahead, as the word that no tweet has."""
-    return {"$concatArrays": [[{"w": {"$literal": ""}, "n": tweets}], words]}
 
 
 def _spans(ats: Sequence[datetime]) -> list[tuple[datetime, datetime]]:

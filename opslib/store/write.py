@@ -13,7 +13,6 @@ leaves because it was collected again, and those of a retweet that counts no mor
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
 _DUPLICATE = 11000
 _ROUNDS = 8
-_PAUSE_SECONDS = 0.01  # and twice, three times that: a majority needs some milliseconds
 # Kept for what each update looks at; the rest of a known tweet need not travel.
 _JUDGED = {"collected_at": 1, "first_seen_at": 1, "topics": 1}
 _UNWRITABLE = (BSONError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
@@ -80,8 +78,7 @@ def write_tweets(
     """
     outcome = Outcome()
     waiting = set(documents)
-    for turn in range(_ROUNDS):
-        time.sleep(turn * _PAUSE_SECONDS)
+    for _ in range(_ROUNDS):
         known = {d["_id"]: d for d in collection.find({"_id": {"$in": list(waiting)}}, _JUDGED)}
         fresh = _encoded(
             ((key, documents[key]) for key in waiting if key not in known),
