@@ -84,6 +84,17 @@ class _Found:
     retweet: bool  # that holds the text of one that is asked for
     retweet_of: Int64 | None
 
+    @classmethod
+    def of(cls, document: Document, reason: str, *, retweet: bool) -> _Found:
+        return cls(
+            document["_id"],
+            document["collected_at"],
+            _author(document),
+            reason,
+            retweet,
+            document.get("retweet_of"),
+        )
+
 
 def _parts(wanted: Wanted) -> Iterator[Wanted]:
     # Authors first: with their tweets go the retweets of these, whoever else is asked for.
@@ -179,12 +190,12 @@ class Forgetting:
                 _author(document) or "", "asked"
             )
             mine[document["_id"]] = reason
-            yield _found(document, reason, retweet=False)
+            yield _Found.of(document, reason, retweet=False)
         yield from self._retweets(mine, names, fields)
 
     def _retweets(self, of: Mapping[int, str], names: list[str], fields: Document) -> Iterator[_Found]:
-        # Nothing is indexed for this: retweets are looked for once a part, and every index is paid for by
-        # each tweet that comes in.
+        # Not by their retweet_of, which tweets lack that were stored before there was one. Nothing is indexed
+        # for this: retweets are looked for once a part, and every index is paid for by each tweet that comes in.
         holding: list[Document] = []
         ids = [str(tweet) for tweet in of]
         for first in range(0, len(ids), AT_ONCE):
@@ -197,7 +208,7 @@ class Forgetting:
         for document in self._tweets.find({"$or": holding}, fields) if holding else ():
             if document["_id"] in of:
                 continue
-            yield _found(document, of.get(retweeted_id(document) or 0, "asked"), retweet=True)
+            yield _Found.of(document, of.get(retweeted_id(document) or 0, "asked"), retweet=True)
 
     def _take(self, found: list[_Found]) -> Taken:
         """Take these out of everything that holds them, the tweets themselves last."""
@@ -244,17 +255,6 @@ class Forgetting:
 def _author(document: Document) -> str | None:
     author: str | None = (document.get("author") or {}).get("id")
     return author
-
-
-def _found(document: Document, reason: str, *, retweet: bool) -> _Found:
-    return _Found(
-        document["_id"],
-        document["collected_at"],
-        _author(document),
-        reason,
-        retweet,
-        document.get("retweet_of"),
-    )
 
 
 def _known(collection: Collection[Document], keys: Iterable[Any]) -> int:
