@@ -28,9 +28,12 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
+from recount import buckets, rolled_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from recount import Bucket
 
 ROOT = Path(__file__).resolve().parents[1]
 UNITS = ("opslib-sink@1", "opslib-speed", "mongodb", "kafka", "zookeeper")
@@ -38,7 +41,6 @@ AUTHORS = 500
 _WORDS = ["gol", "festa", "praia", "samba", "chuva", "trem", "café", "estrada", "violão", "sorriso"]
 _HASHTAGS = ("#caos", "#calma", "#tempestade")
 _FIRST_ID = 7_000_000_000_000_000_000  # far behind all that were ever given out
-Key = tuple[Any, ...]
 
 
 def say(text: str) -> None:
@@ -310,45 +312,14 @@ def stored_ids(machine: Machine, producer: Producer) -> set[int]:
     return {found["_id"] for found in machine.database.tweets.find(some, {"_id": 1})}
 
 
-def recounted(machine: Machine) -> dict[Key, tuple[int, dict[str, int]]]:
-    """Count every bucket from the tweets, the plain way."""
-    tweets: Counter[Key] = Counter()
-    words: dict[Key, Counter[str]] = {}
-    texts: set[int] = set()
-    fields = {"collected_at": 1, "topics": 1, "words": 1, "retweet_of": 1}
-    for found in machine.database.tweets.find({}, fields).sort("_id").batch_size(5000):
-        original = found.get("retweet_of", found["_id"])
-        counted = [] if original in texts else found["words"]
-        texts.add(original)
-        at = found["collected_at"].replace(second=0, microsecond=0)
-        ats = {"minute": at, "hour": at.replace(minute=0), "day": at.replace(minute=0, hour=0)}
-        keys = {(None, None)}
-        for topic in found["topics"]:
-            keys |= {(topic["woeid"], topic["name"]), (topic["woeid"], None), (None, topic["name"])}
-        for unit, begins in ats.items():
-            for woeid, name in keys:
-                tweets[unit, begins, woeid, name] += 1
-                words.setdefault((unit, begins, woeid, name), Counter()).update(counted)
-    return {key: (number, dict(words[key])) for key, number in tweets.items()}
-
-
-def rolled_up(machine: Machine) -> dict[Key, tuple[int, dict[str, int]]]:
-    """Return what the roll-ups say."""
-    return {
-        tuple(found[name] for name in ("unit", "at", "woeid", "topic")): (
-            found["tweets"],
-            {word["w"]: word["n"] for word in found["words"]},
-        )
-        for found in machine.database.word_counts.find().batch_size(2000)
-    }
-
-
-def roll_ups_differ(machine: Machine) -> list[Key]:
+def roll_ups_differ(machine: Machine) -> list[Bucket]:
     """Return the buckets that are over and that a count from scratch has otherwise."""
     now = dt.datetime.now(dt.timezone.utc)
     lengths = {"minute": dt.timedelta(0), "hour": dt.timedelta(hours=1), "day": dt.timedelta(days=1)}
-    wanted = {key: value for key, value in recounted(machine).items() if key[1] + lengths[key[0]] <= now}
-    found = rolled_up(machine)
+    fields = {"collected_at": 1, "topics": 1, "words": 1, "retweet_of": 1}
+    recounted = buckets(machine.database.tweets.find({}, fields).sort("_id").batch_size(5000))
+    wanted = {key: value for key, value in recounted.items() if key[1] + lengths[key[0]] <= now}
+    found = rolled_up(machine.database.word_counts.find().batch_size(2000))
     return sorted((key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)), key=str)
 
 
@@ -404,7 +375,7 @@ class Result:
     missing: int
     unknown: int
     dead_letters: int
-    roll_ups: list[Key]
+    roll_ups: list[Bucket]
     windows: int
     wrong_windows: list[str]
     kills: dict[str, int]
@@ -432,7 +403,7 @@ def run(number: int, kills: int, *, seed: int = 1, seconds: float = 150) -> tupl
     say("MongoDB has every tweet")
     found = stored_ids(machine, producer)
     until = dt.datetime.now(dt.timezone.utc).replace(microsecond=0)
-    differ: list[Key] = []
+    differ: list[Bucket] = []
 
     def counted() -> bool:
         differ[:] = roll_ups_differ(machine)

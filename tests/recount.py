@@ -1,6 +1,7 @@
-"""Windows counted once more from the messages alone, in the plainest way, to hold the speed layer against.
+"""Counted once more, in the plainest way: windows from the messages alone, and roll-ups from the tweets.
 
-Nothing of ``opslib.speed`` is used here, so that the two do not err together; words are opslib's own.
+Nothing of ``opslib.speed`` and ``opslib.store`` is used here, so that the two do not err together; words are
+opslib's own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 STEP = 10
+Bucket = tuple[Any, ...]  # unit, beginning, woeid, topic
+Buckets = dict[Bucket, tuple[int, dict[str, int]]]  # with the number of tweets and those of each word
 
 
 @dataclass
@@ -165,3 +168,35 @@ def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
         for name in ("authors", "tweets", "expected", "score")
         if abs(has[key][name] - is_to_have[key][name]) > 1e-6 * max(1, is_to_have[key][name])
     ]
+
+
+def buckets(tweets: Iterable[dict[str, Any]]) -> Buckets:
+    """Return the buckets that stored *tweets*, in the order of their ids, make up."""
+    numbers: Counter[Bucket] = Counter()
+    words: dict[Bucket, Counter[str]] = {}
+    texts: set[int] = set()
+    for tweet in tweets:
+        original = tweet.get("retweet_of", tweet["_id"])
+        counted = [] if original in texts else tweet["words"]
+        texts.add(original)
+        at = tweet["collected_at"].replace(second=0, microsecond=0)
+        ats = {"minute": at, "hour": at.replace(minute=0), "day": at.replace(minute=0, hour=0)}
+        keys = {(None, None)}
+        for topic in tweet["topics"]:
+            keys |= {(topic["woeid"], topic["name"]), (topic["woeid"], None), (None, topic["name"])}
+        for unit, begins in ats.items():
+            for woeid, name in keys:
+                numbers[unit, begins, woeid, name] += 1
+                words.setdefault((unit, begins, woeid, name), Counter()).update(counted)
+    return {key: (number, dict(words[key])) for key, number in numbers.items()}
+
+
+def rolled_up(word_counts: Iterable[dict[str, Any]]) -> Buckets:
+    """Return the buckets that documents of ``word_counts`` are."""
+    return {
+        tuple(found[name] for name in ("unit", "at", "woeid", "topic")): (
+            found["tweets"],
+            {word["w"]: word["n"] for word in found["words"]},
+        )
+        for found in word_counts
+    }

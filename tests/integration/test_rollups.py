@@ -13,6 +13,7 @@ import services
 from bson.int64 import Int64
 from conftest import end
 from pymongo.errors import ExecutionTimeout
+from recount import buckets, rolled_up
 from test_sink import tweet
 
 from opslib.cloud.counts import Selection, from_database
@@ -25,13 +26,13 @@ from opslib.words import VERSION
 
 if TYPE_CHECKING:
     from conftest import Lake
+    from recount import Buckets
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone.utc)
 DAY = dt.timedelta(days=1)
 NO_WAIT = dt.timedelta(0)
 WORDS = ["festa", "samba", "gol", "chuva", "praia", "#carnaval", "pão", "Rio"]
 TOPICS = [("Carnaval", 23424768), ("Samba", 23424768), ("Samba", 455827), ("Rio", None)]
-Key = tuple[Any, ...]
 
 
 def document(
@@ -55,34 +56,12 @@ def write(database: Any, *documents: dict[str, Any]) -> None:
     write_tweets(safely(database["tweets"]), by_id, lambda moments: rollups.mark(marks, moments))
 
 
-def recounted(database: Any) -> dict[Key, tuple[int, dict[str, int]]]:
-    """Count every bucket from the tweets, the plain way."""
-    tweets: Counter[Key] = Counter()
-    words: dict[Key, Counter[str]] = {}
-    texts: set[Any] = set()
-    for found in safely(database["tweets"]).find().sort("_id"):
-        original = found.get("retweet_of", found["_id"])
-        counted = [] if original in texts else found["words"]
-        texts.add(original)
-        for unit in ("minute", "hour", "day"):
-            at = rollups.floor(found["collected_at"], unit)
-            keys = {(None, None)}
-            for topic in found["topics"]:
-                keys |= {(topic["woeid"], topic["name"]), (topic["woeid"], None), (None, topic["name"])}
-            for woeid, name in keys:
-                tweets[unit, at, woeid, name] += 1
-                words.setdefault((unit, at, woeid, name), Counter()).update(counted)
-    return {key: (number, dict(words[key])) for key, number in tweets.items()}
+def recounted(database: Any) -> Buckets:
+    return buckets(safely(database["tweets"]).find().sort("_id"))
 
 
-def stored(database: Any) -> dict[Key, tuple[int, dict[str, int]]]:
-    return {
-        tuple(found[name] for name in ("unit", "at", "woeid", "topic")): (
-            found["tweets"],
-            {word["w"]: word["n"] for word in found["words"]},
-        )
-        for found in safely(database["word_counts"]).find()
-    }
+def stored(database: Any) -> Buckets:
+    return rolled_up(safely(database["word_counts"]).find())
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
