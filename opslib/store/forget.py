@@ -195,7 +195,8 @@ class Forgetting:
 
     def _retweets(self, of: Mapping[int, str], names: list[str], fields: Document) -> Iterator[_Found]:
         # Not by their retweet_of, which tweets lack that were stored before there was one. Nothing is indexed
-        # for this: retweets are looked for once a part, and every index is paid for by each tweet that comes in.
+        # for this: retweets are looked for once a part, and every index is paid for by each tweet that
+        # comes in.
         holding: list[Document] = []
         ids = [str(tweet) for tweet in of]
         for first in range(0, len(ids), AT_ONCE):

@@ -247,17 +247,15 @@ def _count(
 
 def _count_by_key(database: Database[Document], unit: str, ats: Sequence[datetime]) -> None:
     """Count the buckets of one unit that begin at *ats*, one place and topic after the other."""
+    key: Any
     if unit == "minute":
-        source, found = (
-            TWEETS.name,
-            [{"$match": _within(ats)}, _in_buckets([], 1, None), {"$unwind": "$keys"}],
-        )
-        key: Any = "$keys"
+        source, key = TWEETS.name, "$keys"
+        stages = [{"$match": _within(ats)}, _in_buckets([], 1, None), {"$unwind": "$keys"}]
     else:
-        source, found = WORD_COUNTS.name, [{"$match": _parts(unit, ats)}]
-        key = {"woeid": "$woeid", "topic": "$topic"}
-    for one in database[source].aggregate([*found, {"$group": {"_id": key}}]):
-        _count(database, unit, ats, one["_id"], _COUNT_MILLISECONDS)
+        source, key = WORD_COUNTS.name, {"woeid": "$woeid", "topic": "$topic"}
+        stages = [{"$match": _parts(unit, ats)}]
+    for found in database[source].aggregate([*stages, {"$group": {"_id": key}}]):
+        _count(database, unit, ats, found["_id"], _COUNT_MILLISECONDS)
 
 
 def _within(ats: Sequence[datetime]) -> Document:
