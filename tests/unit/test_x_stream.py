@@ -106,6 +106,11 @@ class Lake:
         while self.stream.connected:
             *_, last = self.x.add(*(f"{n} #a" for n in range(13)))
             self.turn_until(lambda last=last: self.has(last) or not self.stream.connected)  # type: ignore[misc]
+        self.left()
+
+    def left(self) -> None:
+        """Wait until what X sent before it noticed that the stream was left is counted, and take it."""
+        self.stream.leave()
         for _ in range(3):
             self.turn()
 
@@ -446,6 +451,7 @@ def test_what_was_sent_before_x_noticed_is_counted_and_given_out(x: Client, tmp_
         lake.turn_until(lambda: lake.stream.connected)
         ids = x.add(*(f"{n} #a" for n in range(300)))
         lake.turn_until(lambda: lake.has(*ids))
+        lake.left()
         assert lake.budget.spent_today().resources == x.ledger()["charged"]["posts"] == 300
 
 
