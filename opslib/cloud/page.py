@@ -37,9 +37,13 @@ def html(
     pictures: tuple[bytes, bytes],
     words: Iterable[tuple[str, int]],
     left_out: Iterable[str],
+    of: str = "word",
     unit: str = "tweets",
 ) -> bytes:
-    """Return the page of a picture, given light and dark as SVG, with its words in their order."""
+    """Return the page of a picture, given light and dark as SVG, with its words in their order.
+
+    *of* is what one of them is, a word or a topic, and *unit* what they are counted in.
+    """
     rows = "".join(
         f"<tr><td><bdi>{escape(word)}</bdi></td><td>{format(n, ',') if n else 'unknown'}</td></tr>"
         for word, n in words
@@ -58,7 +62,7 @@ def html(
 <body><main><h1>{escape(title)}</h1>
 <div class="light">{light}</div>
 <div class="dark">{dark}</div>
-{note}<table><thead><tr><th>Word</th><th>{escape(unit.capitalize())}</th></tr></thead><tbody>{rows}</tbody></table>
+{note}<table><thead><tr><th>{escape(of.capitalize())}</th><th>{escape(unit.capitalize())}</th></tr></thead><tbody>{rows}</tbody></table>
 </main></body></html>
 """
     return text.encode()

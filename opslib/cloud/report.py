@@ -182,7 +182,9 @@ def names_in(words: Iterable[str], topics: Iterable[str]) -> frozenset[str]:
     for name in topics:
         known.update((fold(name), fold(name.lstrip("#"))))
         known.update(fold(word) for word in name.split())
-        spelt.update(parts(entry)[0] for entry in words_of({"text": name}) if " " not in entry)
+        # Word by word too: two that make an expression are one word in the name.
+        for text in (name, *name.split()):
+            spelt.update(parts(entry)[0] for entry in words_of({"text": text}) if " " not in entry)
     known.update(map(fold, spelt))
     plain = known | {name.lstrip("#") for name in known} | {f"#{name}" for name in known}
     lemmas = {form for word in spelt for form in _lemmas(word)}

@@ -36,6 +36,7 @@ class Page:
     folder: Path
     name: str = field(default_factory=lambda: f"page-{uuid.uuid4().hex[:8]}")
     url: str = ""
+    hostile: bool = True  # with tweets and topics that try to be more than text
 
     def __post_init__(self) -> None:
         self.mongo: MongoClient[Any] = MongoClient(
@@ -44,7 +45,7 @@ class Page:
         )  # fmt: skip
         self.database: Any = self.mongo[self.name]
         initialise(self.database)
-        self.until = seeded.seed(self.database)
+        self.until = seeded.seed(self.database, hostile=self.hostile)
         credentials = self.folder / "credentials"
         credentials.mkdir()
         (credentials / "ca").write_bytes(self.servers.authority.ca.read_bytes())

@@ -51,7 +51,7 @@ def seed(database: Any, until: datetime | None = None, hours: int = 26, hostile:
     rollups.mark(database.rollup_marks, {tweet["collected_at"] for tweet in database.tweets.find({})})
     rollups.refresh(database)
     _clouds(database, tweets, until, hours)
-    trending(database, until)
+    trending(database, until, hostile=hostile)
     stats(database, until, hours, chance)
     return until
 
@@ -169,13 +169,14 @@ def cloud(
     return ids[0]
 
 
-def trending(database: Any, ends_at: datetime, first: str = "#Carnaval") -> None:
+def trending(database: Any, ends_at: datetime, first: str = "#Carnaval", hostile: bool = True) -> None:
     """Put the windows of the speed layer that end at a moment."""
+    odd = HOSTILE if hostile else ("#CinemaBrasileiro", "#feriado", "ingresso")
     ends_at = ends_at.replace(second=ends_at.second // 10 * 10, microsecond=0)
     names = {
         "topic": (first, "#Enem", "#ChuvaEmSP", "#CaféDaManhã"),
-        "hashtag": ("#bloco", "#previsão", HOSTILE[0], HOSTILE[1]),
-        "word": ("temporal", "bateria", "gabarito", HOSTILE[2]),
+        "hashtag": ("#bloco", "#previsão", *odd[:2]),
+        "word": ("temporal", "bateria", "gabarito", odd[2]),
     }
     for minutes in (1, 5, 60):
         items = []

@@ -165,8 +165,10 @@ def test_what_came_late_or_was_forgotten_is_rendered_anew(told: Lake) -> None:
 
 def test_the_page_and_what_cannot_be_shown(told: Lake) -> None:
     out = told.folder / "now.html"
-    asked(told, "--place", "Brazil", "--output", str(out))
-    assert out.read_text().count("<svg ") == 2
+    for kind, head in (("words", "<th>Word</th>"), ("topics", "<th>Topic</th>")):
+        asked(told, "--place", "Brazil", "--kind", kind, "--output", str(out))
+        assert out.read_text().count("<svg ") == 2
+        assert head in out.read_text()
     for arguments, message in (
         (["--show", "nothing"], "no cloud 'nothing' is kept"),
         ([], "name one of the places"),

@@ -1,0 +1,78 @@
+"""The pictures of the page in ``docs/``: ``pytest tests/integration/screenshots.py`` takes them anew.
+
+Not among the tests: it looks at nothing, somebody must. The lake is the one that the tests of the page have,
+without what tries to be more than text.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from page import Page
+from test_web_browser import CHROMIUM, DESKTOP, PHONE, browser, paths, picture, state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import Servers
+    from playwright.sync_api import Browser
+
+__all__ = ["browser", "state"]
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def page(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    page = Page(servers, tmp_path_factory.mktemp("page"), hostile=False)
+    try:
+        with page.serving("--port", "0") as page.url:
+            yield page
+    finally:
+        page.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "options"),
+    [
+        ("page-now", "now", DESKTOP),
+        ("page-dark", "topic", {**DESKTOP, "color_scheme": "dark"}),
+        ("page-operations", "operations", DESKTOP),
+    ],
+)
+def test_desktop(
+    browser: Browser, state: Any, page: Page, name: str, shown: str, options: dict[str, Any]
+) -> None:
+    take(browser, page, name, shown, storage_state=state, **options)
+
+
+def test_phone(browser: Browser, state: Any, page: Page) -> None:
+    # The density is the browser's: an emulated one does not reach the picture, whose document is sandboxed.
+    phone = browser.browser_type.launch(
+        executable_path=CHROMIUM,
+        args=["--no-sandbox", "--force-device-scale-factor=2"],
+    )
+    take(
+        phone, page, "page-phone", "history", PHONE["viewport"],
+        no_viewport=True, storage_state=state, locale="pt-BR",
+    )  # fmt: skip
+    phone.close()
+
+
+def take(
+    browser: Browser, page: Page, name: str, shown: str, size: dict[str, int] | None = None, **options: Any
+) -> None:
+    """Take a picture of all of the page, or of what a screen of this *size* shows first."""
+    context = browser.new_context(**options)
+    tab = context.new_page()
+    if size is not None:
+        # Windows are not made as narrow as this.
+        narrow = {**size, "deviceScaleFactor": 0, "mobile": True}
+        context.new_cdp_session(tab).send("Emulation.setDeviceMetricsOverride", narrow)
+    tab.goto(page.url + paths(page)[shown])
+    if shown in ("now", "history"):
+        picture(tab)
+    tab.wait_for_load_state("networkidle")
+    tab.screenshot(path=DOCS / f"{name}.png", full_page=size is None)
+    context.close()
