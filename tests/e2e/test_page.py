@@ -1,7 +1,8 @@
 """The page of the deployed machine, over HTTPS through nginx, in Chromium: each page, live, as axe judges it.
 
-Runs against the machine of Molecule's scenario `default`, after tweets have been collected there. What clouds
-and the speed layer have written by then is not waited for: the page says so where there is nothing yet.
+Runs against the machine of Molecule's scenario `default`, after tweets have been collected there. What the
+speed layer has written by then is not waited for: the page says so where there is nothing yet. Clouds are
+waited for: each snapshot of trends brings a new one, a minute apart.
 """
 
 from __future__ import annotations
@@ -11,18 +12,22 @@ import re
 import shutil
 import subprocess
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SCENARIO = Path(__file__).parents[2] / "out" / "molecule" / "default"
 MACHINE = os.environ.get("TRENDLAKE_TEST_MACHINE", "trendlake-test")
+
+# Two snapshots of trends, the picture of each, and what a loaded machine adds.
+PATIENCE_MILLISECONDS = 240_000
 
 pytestmark = pytest.mark.skipif(
     not (SCENARIO / "ssh_config").is_file(), reason="no machine: `molecule converge`"
@@ -45,23 +50,45 @@ def address() -> str:
 
 
 @pytest.fixture(scope="module")
-def tab(address: str) -> Iterator[Page]:
-    name = f"verify-{uuid.uuid4().hex[:8]}"
-    password = on_machine(f"opslib web user add {name} --random").strip()
+def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium") or "/usr/bin/chromium", args=["--no-sandbox"]
         )
-        # That the certificate is the authority's is a test of its own, by a client that can be told it.
-        context = browser.new_context(ignore_https_errors=True)
-        tab = context.new_page()
-        tab.goto(address)
-        tab.get_by_label("User name").fill(name)
-        tab.get_by_label("Password").fill(password)
-        tab.get_by_role("button", name="Log in").click()
-        yield tab
+        yield browser
         browser.close()
-    on_machine(f"opslib web user disable {name}")
+
+
+@contextmanager
+def user() -> Iterator[tuple[str, str]]:
+    """Add a user for a while; yield the name and the password."""
+    name = f"verify-{uuid.uuid4().hex[:8]}"
+    password = on_machine(f"opslib web user add {name} --random").strip()
+    try:
+        yield name, password
+    finally:
+        on_machine(f"opslib web user disable {name}")
+
+
+def opened(browser: Browser, address: str) -> Page:
+    # That the certificate is the authority's is a test of its own, by a client that can be told it.
+    tab = browser.new_context(ignore_https_errors=True).new_page()
+    tab.goto(address)
+    return tab
+
+
+def log_in(tab: Page, name: str, password: str) -> None:
+    tab.get_by_label("User name").fill(name)
+    tab.get_by_label("Password").fill(password)
+    tab.get_by_role("button", name="Log in").click()
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Browser, address: str) -> Iterator[Page]:
+    with user() as (name, password):
+        tab = opened(browser, address)
+        log_in(tab, name, password)
+        yield tab
 
 
 @pytest.mark.parametrize("path", ["/", "/history", "/topics", "/operations"])
@@ -84,8 +111,44 @@ def test_a_topic_that_was_collected_has_its_words_and_tweets(tab: Page, address:
     expect(tab.locator(".tweet").first).to_contain_text("View on X")
 
 
-def test_now_is_live_through_nginx(tab: Page, address: str) -> None:
+def test_now_shows_the_next_cloud_by_itself(tab: Page, address: str) -> None:
     tab.goto(address)
     expect(tab.locator(".live")).to_contain_text("Live")
-    status = tab.evaluate("fetch(document.querySelector('[data-live]').dataset.live).then((a) => a.status)")
-    assert status == 200
+    cloud = tab.locator(".cloud")
+    shown = str(cloud.get_attribute("data-cloud", timeout=PATIENCE_MILLISECONDS))
+    tab.evaluate("window.stillTheSame = true")
+    expect(cloud).not_to_have_attribute("data-cloud", shown, timeout=PATIENCE_MILLISECONDS)
+    assert tab.evaluate("window.stillTheSame") is True
+
+
+def test_the_slider_goes_back_to_a_cloud_that_was_kept(tab: Page, address: str) -> None:
+    tab.goto(f"{address}/history")
+    slider, shown = tab.get_by_role("slider", name="Time of day"), tab.locator(".cloud")
+    newest = str(shown.get_attribute("data-cloud"))
+    slider.focus()
+    tab.keyboard.press("ArrowLeft")
+    expect(shown).not_to_have_attribute("data-cloud", newest)
+    earlier = str(shown.get_attribute("data-cloud"))
+    assert tab.url == f"{address}/clouds/{earlier}"
+    tab.reload()
+    expect(shown).to_have_attribute("data-cloud", earlier)
+
+
+def test_the_language_can_be_chosen(tab: Page, address: str) -> None:
+    tab.goto(address)
+    for button, lang, history in (("Português", "pt-BR", "Histórico"), ("English", "en", "History")):
+        tab.locator(".menu summary").click()
+        tab.get_by_role("button", name=button).click()
+        expect(tab.locator("html")).to_have_attribute("lang", lang)
+        expect(tab.get_by_role("link", name=history)).to_be_visible()
+
+
+def test_guessing_a_password_is_limited(browser: Browser, address: str) -> None:
+    with user() as (name, password):
+        tab = opened(browser, address)
+        for number in range(11):
+            # The last one is right, and is not looked at any more.
+            log_in(tab, name, "wrong password" if number < 10 else password)
+            problem = "Too many attempts" if number == 10 else "is wrong"
+            expect(tab.get_by_role("alert")).to_contain_text(problem)
+        tab.context.close()
