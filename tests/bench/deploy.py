@@ -16,10 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
-UNITS = ("zookeeper", "kafka", "mongodb", "nifi", "opslib-sink@1", "opslib-rollup", "opslib-simulate")
+UNITS = re.compile(r"^(zookeeper|kafka|mongodb|nifi|nginx|opslib-\S+)\.service +(\d+)$", re.MULTILINE)
 
 
 def run(*command: str | Path, **environment: str) -> tuple[float, str]:
@@ -46,11 +47,10 @@ def report(name: str, value: object) -> None:
 def resident_mb() -> dict[str, int]:
     """Return the resident memory of each unit with all its processes, in MB."""
     _, said = run("bin/machine", "ssh", "trendlake-demo", "ps -eo unit=,rss=")
-    held = dict.fromkeys(UNITS, 0)
-    for unit, kilobytes in re.findall(r"^(\S+)\.service +(\d+)$", said, re.MULTILINE):
-        if unit in held:
-            held[unit] += int(kilobytes)
-    return {unit: kilobytes // 1024 for unit, kilobytes in held.items()}
+    held: Counter[str] = Counter()
+    for unit, kilobytes in UNITS.findall(said):
+        held[unit] += int(kilobytes)
+    return {unit: kilobytes // 1024 for unit, kilobytes in held.most_common()}
 
 
 def main() -> None:
