@@ -112,9 +112,7 @@ def _draw(database: Database[dict[str, Any]], settings: Settings, options: dict[
     for path in options["outputs"]:
         if path.suffix.lower() == ".html":
             both = picture.svg(LIGHT), picture.svg(DARK)
-            content = html(
-                picture.head.title, both, picture.layout.counts.items(), left_out, _one_of(options["kind"])
-            )
+            content = html(picture.head.title, both, picture.layout.counts.items(), left_out, options["kind"])
         else:
             content = picture.svg(theme) if path.suffix.lower() == ".svg" else picture.png(theme)
         write_file(path, content)
@@ -143,10 +141,6 @@ def _report(database: Database[dict[str, Any]], settings: Settings, options: dic
     return at_moment(database, place, snapshot, until, options["hours"] or settings.report.hours)[kind]
 
 
-def _one_of(kind: Kind) -> str:
-    return "topic" if kind == "topics" else "word"
-
-
 def _moment(text: str, place: Place) -> Any:
     from opslib.cloud.report import moment_in
 
@@ -170,7 +164,7 @@ def _show(database: Database[dict[str, Any]], options: dict[str, Any]) -> None:
         if path.suffix.lower() == ".html":
             title = f"What is trending in {found['place']}"
             both = found["svg"], found["svg_dark"]
-            content = html(title, both, words.items(), found["left_out"], _one_of(found["kind"]))
+            content = html(title, both, words.items(), found["left_out"], found["kind"])
         elif path.suffix.lower() == ".svg":
             content = found["svg_dark" if options["dark"] else "svg"]
         elif options["dark"]:

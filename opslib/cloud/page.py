@@ -10,6 +10,7 @@ from opslib.cloud.theme import DARK, LIGHT
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from opslib.cloud.report import Kind
     from opslib.cloud.theme import Theme
 
 _STYLE = """
@@ -37,19 +38,16 @@ def html(
     pictures: tuple[bytes, bytes],
     words: Iterable[tuple[str, int]],
     left_out: Iterable[str],
-    of: str = "word",
-    unit: str = "tweets",
+    kind: Kind,
 ) -> bytes:
-    """Return the page of a picture, given light and dark as SVG, with its words in their order.
-
-    *of* is what one of them is, a word or a topic, and *unit* what they are counted in.
-    """
+    """Return the page of a picture, given light and dark as SVG, with its words or topics in their order."""
     rows = "".join(
         f"<tr><td><bdi>{escape(word)}</bdi></td><td>{format(n, ',') if n else 'unknown'}</td></tr>"
         for word, n in words
     )
     out = ", ".join(f"<bdi>{escape(word)}</bdi>" for word in left_out)
     note = f"<p>Found no room in the picture, or no font: {out}</p>" if out else ""
+    head = "Word" if kind == "words" else "Topic"
     light, dark = (picture.decode() for picture in pictures)
     text = f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>
@@ -62,7 +60,7 @@ def html(
 <body><main><h1>{escape(title)}</h1>
 <div class="light">{light}</div>
 <div class="dark">{dark}</div>
-{note}<table><thead><tr><th>{escape(of.capitalize())}</th><th>{escape(unit.capitalize())}</th></tr></thead><tbody>{rows}</tbody></table>
+{note}<table><thead><tr><th>{head}</th><th>Tweets</th></tr></thead><tbody>{rows}</tbody></table>
 </main></body></html>
 """
     return text.encode()

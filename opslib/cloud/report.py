@@ -183,7 +183,7 @@ def names_in(words: Iterable[str], topics: Iterable[str]) -> frozenset[str]:
         known.update((fold(name), fold(name.lstrip("#"))))
         known.update(fold(word) for word in name.split())
         # Word by word too: two that make an expression are one word in the name.
-        for text in (name, *name.split()):
+        for text in {name, *name.split()}:
             spelt.update(parts(entry)[0] for entry in words_of({"text": text}) if " " not in entry)
     known.update(map(fold, spelt))
     plain = known | {name.lstrip("#") for name in known} | {f"#{name}" for name in known}

@@ -17,10 +17,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from deployed import MACHINE, SCENARIO, needs_machine, on_machine
 
 PROJECT = Path(__file__).parents[2]
-SCENARIO = PROJECT / "out" / "molecule" / "default"
-MACHINE = os.environ.get("TRENDLAKE_TEST_MACHINE", "trendlake-test")
 TWEETS = Path(
     os.environ.get("TRENDLAKE_TEST_TWEETS") or PROJECT.parent / "shared" / "data" / "tweets" / "pt.txt"
 )
@@ -30,16 +29,8 @@ PATIENCE_SECONDS = 300
 
 pytestmark = [
     pytest.mark.skipif(not TWEETS.is_file(), reason="the real tweets are not part of the project"),
-    pytest.mark.skipif(not (SCENARIO / "ssh_config").is_file(), reason="no machine: `molecule converge`"),
+    needs_machine,
 ]
-
-
-def on_machine(command: str) -> str:
-    done = subprocess.run(
-        ["ssh", "-F", SCENARIO / "ssh_config", MACHINE, command], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"{command}: {done.stderr[-1500:]}"
-    return done.stdout
 
 
 def in_mongodb(expression: str) -> object:

@@ -18,7 +18,7 @@ from collection import Collector
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
 from kafka.errors import KafkaError
-from page import Page
+from page import Page, served
 
 from opslib import message
 from opslib.store.collections import initialise
@@ -80,12 +80,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 @pytest.fixture(scope="session")
 def page(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """One page on one seeded lake for all tests of it."""
-    page = Page(servers, tmp_path_factory.mktemp("page"))
-    try:
-        with page.serving("--port", "0") as page.url:
-            yield page
-    finally:
-        page.close()
+    with served(servers, tmp_path_factory.mktemp("page")) as page:
+        yield page
 
 
 @pytest.fixture(scope="module")

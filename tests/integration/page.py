@@ -132,6 +132,17 @@ class Page:
         self.mongo.close()
 
 
+@contextlib.contextmanager
+def served(servers: Servers, folder: Path, *, hostile: bool = True) -> Iterator[Page]:
+    """Seed a lake and serve its page for a while."""
+    page = Page(servers, folder, hostile=hostile)
+    try:
+        with page.serving("--port", "0") as page.url:
+            yield page
+    finally:
+        page.close()
+
+
 def new_session() -> requests.Session:
     """Return a session that sends secure cookies to loopback without TLS, as browsers do."""
     return _Loopback()

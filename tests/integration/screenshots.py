@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from page import Page
+from page import Page, served
 from test_web_browser import CHROMIUM, DESKTOP, PHONE, browser, paths, picture, state
 
 if TYPE_CHECKING:
@@ -25,12 +25,8 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 @pytest.fixture(scope="module")
 def page(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    page = Page(servers, tmp_path_factory.mktemp("page"), hostile=False)
-    try:
-        with page.serving("--port", "0") as page.url:
-            yield page
-    finally:
-        page.close()
+    with served(servers, tmp_path_factory.mktemp("page"), hostile=False) as page:
+        yield page
 
 
 @pytest.mark.parametrize(
