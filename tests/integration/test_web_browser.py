@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
-# A place of a word that no other word lies over: small ones stand between the letters of large ones.
+# A place of a word that no other word lies over: small ones stand between the letters of large ones. Nor
+# within two pixels of it, as the pointer comes to stand between them.
 FREE = """(text) => {
   const box = text.getBoundingClientRect();
-  for (let y = 1; y < box.height; y += 2) {
-    for (let x = 1; x < box.width; x += 2) {
-      if (document.elementFromPoint(box.x + x, box.y + y) === text) return { x, y };
+  const near = [-2, 0, 2];
+  const isText = (x, y) => document.elementFromPoint(box.x + x, box.y + y) === text;
+  for (let y = 3; y < box.height; y += 2) {
+    for (let x = 3; x < box.width; x += 2) {
+      if (near.every((across) => near.every((down) => isText(x + across, y + down)))) return { x, y };
     }
   }
 }"""
