@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from contract import STREAMED, Contract, ValidationError
 
 from opslib.cli import main
-from opslib.x.simulate import server
+from opslib.simulate import server
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

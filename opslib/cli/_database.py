@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from pymongo.errors import PyMongoError
 
+from opslib.run.failures import wrong_settings
 from opslib.settings import SettingsError
-from opslib.store.failures import wrong_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

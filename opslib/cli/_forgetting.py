@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import click
 
-from opslib.store.forget import SETTLE_SECONDS, Asked, Forgetting, Taken, Wanted
+from opslib.forgetting.take import SETTLE_SECONDS, Asked, Forgetting, Taken, Wanted
 
 if TYPE_CHECKING:
     from pymongo.database import Database

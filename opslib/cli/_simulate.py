@@ -12,7 +12,7 @@ import click
 from opslib.settings import has_credential, secret
 
 if TYPE_CHECKING:
-    from opslib.x.simulate.tweets import Source
+    from opslib.simulate.tweets import Source
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -104,12 +104,12 @@ def command(
     has the same trends, the hashtags of most tweets. GET /_control/ledger tells what was offered, given and
     what X would have charged; PUT /_control/faults lets things go wrong. docs/local-x-api.md has the rest.
     """
-    from opslib.x.simulate.faults import BadFaults
-    from opslib.x.simulate.limits import Limits
-    from opslib.x.simulate.local import LocalX
-    from opslib.x.simulate.server import Server, listen
-    from opslib.x.simulate.state import put, read
-    from opslib.x.simulate.tweets import BadFile, BadState, Store
+    from opslib.simulate.faults import BadFaults
+    from opslib.simulate.limits import Limits
+    from opslib.simulate.local import LocalX
+    from opslib.simulate.server import Server, listen
+    from opslib.simulate.state import put, read
+    from opslib.simulate.tweets import BadFile, BadState, Store
 
     if token is None and has_credential("x_token"):
         token = secret("x_token")
@@ -146,7 +146,7 @@ def command(
 
 def _faults(path: Path | None, seed: int | None, now: dict[str, Any]) -> dict[str, Any]:
     """Return the faults to begin with: those of the file, or else *now*'s."""
-    from opslib.x.simulate.faults import BadFaults
+    from opslib.simulate.faults import BadFaults
 
     given = now
     if path is not None:
@@ -169,8 +169,8 @@ def _source(
 ) -> Source:
     """Return where tweets come from; a file's have the times that they had *before* a restart."""
     from opslib.message import moment_of
-    from opslib.x.simulate.generator import Generator
-    from opslib.x.simulate.tweets import FileSource, Nothing, end_of_span
+    from opslib.simulate.generator import Generator
+    from opslib.simulate.tweets import FileSource, Nothing, end_of_span
 
     now = _now()
     if tweets is not None:

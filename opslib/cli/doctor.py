@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from opslib.cli._options import with_settings
-from opslib.doctor import certificates, endpoints, host, kafka, mongodb, nifi, speed, web, zookeeper
+from opslib.doctor import certificates, host, kafka, mongodb, nifi, speed, web, zookeeper
 from opslib.doctor.findings import Check, Finding, Report, run
+from opslib.run import endpoints
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

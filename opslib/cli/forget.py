@@ -15,7 +15,7 @@ from rich.progress import Progress
 from opslib.cli._database import database_of
 from opslib.cli._forgetting import carry_out, who
 from opslib.cli._options import with_settings
-from opslib.store.forget import Asked, Forgetting, Taken, Wanted
+from opslib.forgetting.take import Asked, Forgetting, Taken, Wanted
 
 if TYPE_CHECKING:
     from opslib.settings import Settings

@@ -12,8 +12,8 @@ import click
 from opslib.cli._database import database_of
 from opslib.cli._forgetting import carry_out
 from opslib.cli._options import with_settings
+from opslib.forgetting.take import Asked, Taken, Wanted
 from opslib.settings import secret
-from opslib.store.forget import Asked, Taken, Wanted
 
 if TYPE_CHECKING:
     from opslib.settings import Settings
@@ -33,7 +33,7 @@ def command(settings: Settings, most: int, dry_run: bool, form: str) -> None:
     the budget ([recheck] usd_day) or X's limit does: a post that X returns costs 0.005 USD, one that is gone
     nothing. Needs the credential x_token.
     """
-    from opslib.store.recheck import Page, Recheck, TooManyGone
+    from opslib.forgetting.recheck import Page, Recheck, TooManyGone
     from opslib.x.budget import Budget, Limits
     from opslib.x.client import XClient, XError
     from opslib.x.gate import Gate

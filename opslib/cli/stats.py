@@ -96,8 +96,8 @@ def _recorded(settings: Settings, spans: dict[str, timedelta]) -> tuple[dict[str
     try:
         from pymongo.errors import PyMongoError
 
+        from opslib.run.failures import wrong_settings
         from opslib.stats.report import report
-        from opslib.store.failures import wrong_settings
     except ModuleNotFoundError as error:
         return None, f"the package {error.name} is not installed here"
     try:

@@ -46,8 +46,8 @@ def rebuild(settings: Settings, batch: int) -> None:
     from pymongo.errors import PyMongoError
 
     from opslib.store.collections import ROLLUP_MARKS
+    from opslib.store.rebuild import outdated, rebuild_words
     from opslib.store.write import safely
-    from opslib.words.rebuild import outdated, rebuild_words
 
     with settings.mongodb.client(appname="opslib-words", serverSelectionTimeoutMS=10_000) as client:
         database = client[settings.mongodb.database]

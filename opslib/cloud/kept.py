@@ -61,7 +61,7 @@ def update(database: Database[Document], settings: Settings) -> Iterator[list[Do
     """Render what is missing or no longer right, and yield the documents of each moment once they are kept.
 
     Of each place the newest moment comes first. Whoever forgets tweets deletes the clouds that counted them
-    (:mod:`opslib.store.forget`), so that they are missing here.
+    (:mod:`opslib.forgetting.take`), so that they are missing here.
     """
     database = timed(database)
     for place in places(database, settings.report.timezones, settings.report.timezone):

@@ -9,9 +9,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-
-
 class DistError(Exception):
     """An input or a tarball is not what it has to be; the text says which, and what to do."""
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from opslib.dist import DistError, cache, fetch, python
 from opslib.dist.lock import Lock, load, sha256
 from opslib.dist.sources import SOURCES
-from opslib.dist.tarball import Tarball
+from opslib.packing.tarball import Tarball
 
 NAMES = (*SOURCES, *python.NAMES)
 

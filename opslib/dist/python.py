@@ -13,8 +13,9 @@ import zipfile
 from pathlib import Path
 
 from opslib import __version__
-from opslib.dist import CHECKOUT, DistError, cache, fetch
-from opslib.dist.tarball import EPOCH, Tarball
+from opslib.dist import DistError, cache, fetch
+from opslib.packing import CHECKOUT, nar
+from opslib.packing.tarball import EPOCH, Tarball
 
 # Debian 11's and Debian 12's, to the patch: some packages leave 3.9.0 and 3.9.1 out.
 PYTHONS = {"py39": "3.9.2", "py311": "3.11.2"}
@@ -38,7 +39,7 @@ def _own_files(name: str) -> list[Path]:
     roots = [package / part for part in _IN_NAR] if name.startswith("nar") else [package]
     files = [CHECKOUT / "pyproject.toml", CHECKOUT / "LICENSE", CHECKOUT / "README.md"]
     if name.startswith("nar"):
-        roots += [CHECKOUT / "flows" / "processors", package / "flow" / "nar.py"]
+        roots += [CHECKOUT / "flows" / "processors", package / "packing" / "nar.py"]
     for root in roots:
         files += [root] if root.is_file() else [p for p in root.rglob("*") if p.is_file()]
     return sorted(p for p in files if p.is_file() and "__pycache__" not in p.parts)
@@ -128,11 +129,6 @@ def _own_wheel() -> tuple[str, bytes]:
 
 
 def _build_nar(name: str, wheels: Path, path: Path) -> None:
-    try:
-        from opslib.flow import nar
-    except ModuleNotFoundError as missing:
-        raise DistError(f"{name} cannot be built: {missing.name} is missing") from missing
-
     with tempfile.TemporaryDirectory(prefix="trendlake-nar-") as scratch:
         packages = Path(scratch)
         for wheel in sorted(wheels.glob("*.whl")):

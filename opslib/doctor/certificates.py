@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opslib.doctor import endpoints, tls
+from opslib.run import endpoints, tls
 from opslib.settings import SettingsError
 
 if TYPE_CHECKING:

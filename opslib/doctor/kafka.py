@@ -11,7 +11,7 @@ from kafka.admin import KafkaAdminClient, OffsetSpec  # type: ignore[import-unty
 from kafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from opslib import message
-from opslib.doctor import endpoints, tls
+from opslib.run import endpoints, tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pymongo import DESCENDING
 from pymongo.errors import OperationFailure, PyMongoError
 
+from opslib.run.failures import wrong_settings
 from opslib.store.collections import ALL, OPS_STATS
-from opslib.store.failures import wrong_settings
 
 if TYPE_CHECKING:
     from opslib.doctor.findings import Report

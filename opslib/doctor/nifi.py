@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from opslib.doctor import tls
+from opslib.run import tls
 
 if TYPE_CHECKING:
     from opslib.doctor.findings import Report

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 from typing import TYPE_CHECKING
 
-from opslib.doctor import endpoints, tls
+from opslib.run import endpoints, tls
 
 if TYPE_CHECKING:
     from opslib.doctor.findings import Report

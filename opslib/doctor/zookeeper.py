@@ -6,7 +6,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from opslib.doctor import endpoints, tls
+from opslib.run import endpoints, tls
 
 if TYPE_CHECKING:
     from opslib.doctor.findings import Report

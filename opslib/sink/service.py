@@ -19,9 +19,9 @@ from kafka.errors import AuthorizationError, FencedInstanceIdError, KafkaError  
 from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]
 
 from opslib.metrics import Sink as Figures
+from opslib.run.notify import notify
 from opslib.settings import SettingsError
 from opslib.sink import batch as batches
-from opslib.sink.notify import notify
 from opslib.sink.writer import Abandoned, Writer
 
 if TYPE_CHECKING:

@@ -14,15 +14,15 @@ from prometheus_client import CollectorRegistry
 from pymongo.errors import PyMongoError
 
 from opslib import message, metrics
-from opslib.daemon import check_handshakes, on_signal, wait_for
-from opslib.doctor import endpoints
+from opslib.run import endpoints
+from opslib.run.daemon import check_handshakes, on_signal, wait_for
+from opslib.run.failures import wrong_settings
+from opslib.run.notify import notify
 from opslib.settings import Settings, SettingsError
 from opslib.sink.dead_letters import DeadLetters
-from opslib.sink.notify import notify
 from opslib.sink.service import Service
 from opslib.sink.writer import Writer
 from opslib.store.collections import TWEETS
-from opslib.store.failures import wrong_settings
 
 _LOG = logging.getLogger(__name__)
 _MEGABYTE = 1024 * 1024

@@ -13,11 +13,11 @@ from kafka.errors import AuthorizationError, KafkaError  # type: ignore[import-u
 from pymongo.errors import PyMongoError
 
 from opslib.metrics import Sink as Figures
+from opslib.run.failures import wrong_settings
 from opslib.settings import SettingsError
 from opslib.store import rollups
 from opslib.store.collections import ROLLUP_MARKS, TRENDS, TWEETS
-from opslib.store.failures import wrong_settings
-from opslib.store.forget import Forgotten
+from opslib.store.unwanted import Forgotten
 from opslib.store.write import Outcome, safely, write_once, write_tweets
 
 if TYPE_CHECKING:

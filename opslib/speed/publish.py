@@ -11,10 +11,10 @@ from pymongo import ReplaceOne
 from pymongo.errors import PyMongoError
 
 from opslib import message
+from opslib.run.failures import wrong_settings
 from opslib.settings import SettingsError
 from opslib.speed.sightings import STEP
 from opslib.store.collections import FORGOTTEN, FORGOTTEN_AUTHORS, TRENDING
-from opslib.store.failures import wrong_settings
 from opslib.store.write import safely
 
 if TYPE_CHECKING:

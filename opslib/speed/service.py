@@ -21,8 +21,8 @@ from quixstreams.kafka import ConnectionConfig
 from quixstreams.models import TopicConfig
 
 from opslib import message
+from opslib.run.notify import notify
 from opslib.settings import SettingsError, credential
-from opslib.sink.notify import notify
 from opslib.speed import sightings
 from opslib.speed.sightings import STEP, Sighting
 

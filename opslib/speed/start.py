@@ -17,15 +17,15 @@ from pymongo.errors import PyMongoError
 from quixstreams.exceptions import QuixException
 
 from opslib import message, metrics
-from opslib.daemon import check_handshakes, on_signal, wait_for
-from opslib.doctor import endpoints
+from opslib.run import endpoints
+from opslib.run.daemon import check_handshakes, on_signal, wait_for
+from opslib.run.failures import wrong_settings
 from opslib.settings import SettingsError
 from opslib.speed.aggregator import Aggregator
 from opslib.speed.publish import Forgotten, Trending
 from opslib.speed.score import Rules
 from opslib.speed.service import Service, connection, refusal
 from opslib.store.collections import TRENDING
-from opslib.store.failures import wrong_settings
 
 if TYPE_CHECKING:
     from opslib.settings import Settings

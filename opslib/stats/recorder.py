@@ -21,12 +21,12 @@ from kafka.errors import AuthorizationError, KafkaError  # type: ignore[import-u
 from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]
 from pymongo.errors import PyMongoError
 
+from opslib.run.failures import wrong_settings
+from opslib.run.notify import notify
 from opslib.settings import SettingsError
-from opslib.sink.notify import notify
 from opslib.stats import delays
 from opslib.stats.minutes import MINUTE, Minutes, moment_of
 from opslib.stats.series import BUDGET, LAG
-from opslib.store.failures import wrong_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -11,15 +11,15 @@ from kafka.errors import KafkaConfigurationError, UnknownTopicOrPartitionError  
 from prometheus_client import CollectorRegistry
 
 from opslib import message, metrics
-from opslib.daemon import check_handshakes, on_signal, wait_for
-from opslib.doctor import endpoints
+from opslib.run import endpoints
+from opslib.run.daemon import check_handshakes, on_signal, wait_for
+from opslib.run.failures import wrong_settings
+from opslib.run.notify import notify
 from opslib.settings import SettingsError
-from opslib.sink.notify import notify
 from opslib.stats.observer import Observer
 from opslib.stats.recorder import Recorder
 from opslib.stats.series import Series
 from opslib.stats.stored import Stored
-from opslib.store.failures import wrong_settings
 
 if TYPE_CHECKING:
     from opslib.settings import Settings

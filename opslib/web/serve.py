@@ -14,8 +14,8 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from opslib import metrics
+from opslib.run.notify import notify
 from opslib.settings import Settings, SettingsError, has_credential, secret
-from opslib.sink.notify import notify
 from opslib.web.app import create
 from opslib.web.lake import Lake
 from opslib.web.users import Users

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from opslib.x.simulate.generator import Generator
+from opslib.simulate.generator import Generator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ import services
 from contract import CONTRACT
 from nifi import Nifi, credentials
 
-from opslib.flow.nar import PROCESSORS
+from opslib.packing.nar import PROCESSORS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,9 +16,10 @@ from test_rollups import NO_WAIT, recounted, stored, write
 from unit.local_x import Ten, local_x, serving
 
 from opslib import message
+from opslib.forgetting.take import Asked, Forgetting, Taken, Wanted
 from opslib.store import rollups
 from opslib.store.documents import tweet_document
-from opslib.store.forget import Asked, Forgetting, Forgotten, Taken, Wanted
+from opslib.store.unwanted import Forgotten
 
 if TYPE_CHECKING:
     from conftest import Lake

@@ -9,9 +9,9 @@ from test_sink import tweet
 
 from opslib.store import rollups
 from opslib.store.documents import tweet_document
+from opslib.store.rebuild import outdated, rebuild_words
 from opslib.store.write import safely
 from opslib.words import VERSION
-from opslib.words.rebuild import outdated, rebuild_words
 
 if TYPE_CHECKING:
     from conftest import Lake

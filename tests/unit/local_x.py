@@ -15,14 +15,14 @@ from urllib.parse import urlsplit
 import requests
 from contract import STREAMED, Contract
 
-from opslib.x.simulate.local import LocalX
-from opslib.x.simulate.server import Server, listen
-from opslib.x.simulate.tweets import Nothing, Store, snowflake
+from opslib.simulate.local import LocalX
+from opslib.simulate.server import Server, listen
+from opslib.simulate.tweets import Nothing, Store, snowflake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from opslib.x.simulate.tweets import Source
+    from opslib.simulate.tweets import Source
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,7 +123,7 @@ class Ten:
     """A source of ten tweets about goals, a minute apart; the last four are retweets of the first."""
 
     def __init__(self, now: datetime = NOW) -> None:
-        from opslib.x.simulate.tweets import tweet_of
+        from opslib.simulate.tweets import tweet_of
 
         self._tweets = []
         for place in range(10):

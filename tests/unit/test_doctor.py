@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from opslib.doctor import endpoints, findings, host, kafka
+from opslib.doctor import findings, host, kafka
+from opslib.run import endpoints
 from opslib.settings import Settings, SettingsError
 
 if TYPE_CHECKING:

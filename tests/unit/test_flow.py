@@ -12,10 +12,11 @@ import pytest
 
 pytest.importorskip("nipyapi")
 
-from opslib.flow import nar, parameters
+from opslib.flow import parameters
 from opslib.flow.api import FlowError
 from opslib.flow.definition import Definition, differences, mark_of
 from opslib.flow.history import History
+from opslib.packing import nar
 
 if TYPE_CHECKING:
     from typing import Any

@@ -8,8 +8,8 @@ import click
 import pytest
 
 from opslib.cli.forget import _id, _lines
+from opslib.forgetting.recheck import Page, _sort
 from opslib.message import retweeted_name
-from opslib.store.recheck import Page, _sort
 from opslib.x.client import Lookup
 
 

@@ -15,8 +15,9 @@ from prometheus_client import CollectorRegistry
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from opslib import message, metrics
+from opslib.run import notify
 from opslib.settings import SettingsError
-from opslib.sink import batch, notify, service, writer
+from opslib.sink import batch, service, writer
 from opslib.store.write import Outcome
 
 if TYPE_CHECKING:

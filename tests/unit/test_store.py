@@ -19,7 +19,8 @@ from pymongo.errors import (
 )
 
 from opslib import message
-from opslib.store import documents, failures, write
+from opslib.run import failures
+from opslib.store import documents, write
 from opslib.store.collections import ALL
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone.utc)

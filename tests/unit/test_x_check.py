@@ -11,9 +11,9 @@ from click.testing import CliRunner, Result
 from local_x import Client, local_x, serving
 
 from opslib.cli import main
+from opslib.simulate.generator import Generator
+from opslib.simulate.limits import Limits as Windows
 from opslib.x.budget import Budget, Limits
-from opslib.x.simulate.generator import Generator
-from opslib.x.simulate.limits import Limits as Windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,9 +12,9 @@ import pytest
 from contract import CONTRACT, SEARCH, X_API, Contract, ValidationError
 from local_x import NOW, Client, Clock, local_x, serving
 
+from opslib.simulate.generator import Generator
+from opslib.simulate.limits import Limits
 from opslib.x.client import EXPAND_AUTHORS, EXPAND_REFERENCED, TWEET_FIELDS, USER_FIELDS
-from opslib.x.simulate.generator import Generator
-from opslib.x.simulate.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opslib.x.simulate.query import QueryError, index, parse
+from opslib.simulate.query import QueryError, index, parse
 
 TEXT = "Que prova difícil, coca-cola no #MasterChefBR 😀 @Ana_B"
 DATA: dict[str, Any] = {

@@ -6,7 +6,7 @@ import os
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from opslib.x.simulate.tweets import FileSource, end_of_span
+from opslib.simulate.tweets import FileSource, end_of_span
 
 if TYPE_CHECKING:
     from pathlib import Path

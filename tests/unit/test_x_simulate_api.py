@@ -9,7 +9,7 @@ import pytest
 import requests
 from local_x import NOW, Client, Clock, Ten, local_x, serving
 
-from opslib.x.simulate.limits import LIMITS, Limits
+from opslib.simulate.limits import LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

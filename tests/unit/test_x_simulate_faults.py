@@ -9,7 +9,7 @@ import pytest
 import requests
 from local_x import Client, Ten, local_x, posts, serving
 
-from opslib.x.simulate.faults import BadFaults, Faults
+from opslib.simulate.faults import BadFaults, Faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from local_x import ROOT, Client, Clock, Ten, local_x, posts, serving
 
-from opslib.x.simulate.generator import Generator
-from opslib.x.simulate.limits import Limits
-from opslib.x.simulate.tweets import Store
+from opslib.simulate.generator import Generator
+from opslib.simulate.limits import Limits
+from opslib.simulate.tweets import Store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Callable
 import pytest
 from local_x import NOW, Client, local_x, serving
 
+from opslib.simulate.limits import Limits as Windows
 from opslib.x.budget import Budget, Limits, utc_now
 from opslib.x.client import Interrupted, RateLimited, Refused, Unavailable, XClient
 from opslib.x.follow import Follower
 from opslib.x.gate import STREAM, Gate
 from opslib.x.rules import RuleBook, tag_of, topics_of
-from opslib.x.simulate.limits import Limits as Windows
 from opslib.x.stream import Stream
 from opslib.x.walk import Rules
 

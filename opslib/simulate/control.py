@@ -8,17 +8,17 @@ import orjson
 from starlette.responses import Response
 from starlette.routing import Route
 
-from opslib.x.simulate import state
-from opslib.x.simulate.faults import BadFaults
-from opslib.x.simulate.problems import problem
-from opslib.x.simulate.tweets import DELETED, PROTECTED, BadFile, BadState, lines_of
+from opslib.simulate import state
+from opslib.simulate.faults import BadFaults
+from opslib.simulate.problems import problem
+from opslib.simulate.tweets import DELETED, PROTECTED, BadFile, BadState, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from starlette.requests import Request
 
-    from opslib.x.simulate.local import LocalX
+    from opslib.simulate.local import LocalX
 
 Json = dict[str, Any]
 # From the content of a request to that of the answer.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from opslib.x.simulate.faults import Faults
-from opslib.x.simulate.ledger import MONTHLY_CAP, Ledger
-from opslib.x.simulate.rules import Rules
-from opslib.x.simulate.stream import Streams
+from opslib.simulate.faults import Faults
+from opslib.simulate.ledger import MONTHLY_CAP, Ledger
+from opslib.simulate.rules import Rules
+from opslib.simulate.stream import Streams
 
 if TYPE_CHECKING:
-    from opslib.x.simulate.limits import Limits
-    from opslib.x.simulate.tweets import Store
+    from opslib.simulate.limits import Limits
+    from opslib.simulate.tweets import Store
 
 
 @dataclass

@@ -13,14 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from opslib.x.simulate import answers, rules
-from opslib.x.simulate.control import control_routes
-from opslib.x.simulate.faults import REFUSALS
-from opslib.x.simulate.limits import LIMITS, headers
-from opslib.x.simulate.parameters import OF_TWEETS, check, names, number
-from opslib.x.simulate.problems import InvalidRequest, capped, connection_issue, problem
-from opslib.x.simulate.state import saving
-from opslib.x.simulate.stream import Stream, cut, partial
+from opslib.simulate import answers, rules
+from opslib.simulate.control import control_routes
+from opslib.simulate.faults import REFUSALS
+from opslib.simulate.limits import LIMITS, headers
+from opslib.simulate.parameters import OF_TWEETS, check, names, number
+from opslib.simulate.problems import InvalidRequest, capped, connection_issue, problem
+from opslib.simulate.state import saving
+from opslib.simulate.stream import Stream, cut, partial
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from opslib.x.simulate.local import LocalX
+    from opslib.simulate.local import LocalX
 
 Json = dict[str, Any]
 # What a route answers to a call; it may have to wait for the body.

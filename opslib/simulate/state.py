@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from opslib.x.simulate.tweets import BadState
+from opslib.simulate.tweets import BadState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from opslib.x.simulate.local import LocalX
+    from opslib.simulate.local import LocalX
 
 Json = dict[str, Any]
 

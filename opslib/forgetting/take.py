@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 from bson.int64 import Int64
 from pymongo import UpdateOne
 
-from opslib.message import retweeted_id, retweeted_name
+from opslib.message import retweeted_id
 from opslib.store import rollups
 from opslib.store.collections import AUDIT, CLOUDS, FORGOTTEN, FORGOTTEN_AUTHORS, ROLLUP_MARKS, TWEETS
+from opslib.store.unwanted import author_of
 from opslib.store.write import next_of, safely
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class _Found:
         return cls(
             document["_id"],
             document["collected_at"],
-            _author(document),
+            author_of(document),
             reason,
             retweet,
             document.get("retweet_of"),
@@ -187,7 +188,7 @@ class Forgetting:
             asked.append({"author.id": {"$in": list(wanted.authors)}})
         for document in self._tweets.find({"$or": asked}, fields):
             reason = wanted.tweets.get(document["_id"]) or wanted.authors.get(
-                _author(document) or "", "asked"
+                author_of(document) or "", "asked"
             )
             mine[document["_id"]] = reason
             yield _Found.of(document, reason, retweet=False)
@@ -253,11 +254,6 @@ class Forgetting:
         safely(self._database[AUDIT.name]).insert_one(line)
 
 
-def _author(document: Document) -> str | None:
-    author: str | None = (document.get("author") or {}).get("id")
-    return author
-
-
 def _known(collection: Collection[Document], keys: Iterable[Any]) -> int:
     return collection.count_documents({"_id": {"$in": list(keys)}}) if keys else 0
 
@@ -302,40 +298,3 @@ def _drop_clouds(
     if not ids:
         return 0
     return safely(database[CLOUDS.name]).delete_many({"_id": {"$in": ids}}).deleted_count
-
-
-class Forgotten:
-    """What the sink has to leave out; asked about each batch, so that nothing is remembered wrongly.
-
-    For 1,000 tweets, with 20,000 that are forgotten, that took 11 ms where writing them took 123 ms
-    (pymongo, with their words). A set in memory would be quicker, and wrong once a note
-    takes a majority longer than whatever overlap two looks have.
-    """
-
-    def __init__(self, database: Database[Document]) -> None:
-        self._tweets = safely(database[FORGOTTEN.name])
-        self._authors = safely(database[FORGOTTEN_AUTHORS.name])
-
-    def of(self, documents: Mapping[Any, Document]) -> set[Any]:
-        """Return the ids of those that are to be forgotten: itself, its author, or what it retweets."""
-        originals = {key: retweeted_id(document) for key, document in documents.items()}
-        ids = {*documents, *(original for original in originals.values() if original)}
-        tweets = {found["_id"] for found in self._tweets.find({"_id": {"$in": list(ids)}}, {"_id": 1})}
-        authors = {key: _author(document) for key, document in documents.items()}
-        names = {key: retweeted_name(document["text"]) for key, document in documents.items()}
-        gone_authors, gone_names = self._gone(set(authors.values()) - {None}, set(names.values()) - {None})
-        return {
-            key
-            for key in documents
-            if key in tweets
-            or originals[key] in tweets
-            or authors[key] in gone_authors
-            or names[key] in gone_names
-        }
-
-    def _gone(self, authors: set[Any], names: set[Any]) -> tuple[set[Any], set[Any]]:
-        if not authors and not names:
-            return set(), set()
-        some = {"$or": [{"_id": {"$in": list(authors)}}, {"names": {"$in": list(names)}}]}
-        found = list(self._authors.find(some, {"names": 1}))
-        return {one["_id"] for one in found}, {name for one in found for name in one.get("names", ())}

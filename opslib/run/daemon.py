@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from kafka.errors import KafkaError  # type: ignore[import-untyped]
 from pymongo.errors import PyMongoError
 
-from opslib.doctor import tls
+from opslib.run import tls
+from opslib.run.notify import notify
 from opslib.settings import SettingsError
-from opslib.sink.notify import notify
 
 if TYPE_CHECKING:
     import threading
     from types import FrameType
 
-    from opslib.doctor import endpoints
+    from opslib.run import endpoints
 
 _LOG = logging.getLogger(__name__)
 _PAUSE_SECONDS = 2.0

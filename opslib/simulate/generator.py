@@ -11,7 +11,7 @@ import random
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from opslib.x.simulate.tweets import Tweet, completed, made_up_author, snowflake, tweet
+from opslib.simulate.tweets import Tweet, completed, made_up_author, snowflake, tweet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

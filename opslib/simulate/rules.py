@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opslib.message import stamp
-from opslib.x.simulate import parameters as p
-from opslib.x.simulate.problems import InvalidRequest
-from opslib.x.simulate.query import Matcher, QueryError, parse
+from opslib.simulate import parameters as p
+from opslib.simulate.problems import InvalidRequest
+from opslib.simulate.query import Matcher, QueryError, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from opslib.x.simulate.query import Indexed
+    from opslib.simulate.query import Indexed
 
 Json = dict[str, Any]
 

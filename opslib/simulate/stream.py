@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from opslib.x.simulate.faults import FAULTS, REFUSALS
-from opslib.x.simulate.problems import disconnected, not_found
-from opslib.x.simulate.tweets import MAX_WAITING
+from opslib.simulate.faults import FAULTS, REFUSALS
+from opslib.simulate.problems import disconnected, not_found
+from opslib.simulate.tweets import MAX_WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from starlette.types import Receive, Scope, Send
 
-    from opslib.x.simulate.answers import Wanted
-    from opslib.x.simulate.local import LocalX
+    from opslib.simulate.answers import Wanted
+    from opslib.simulate.local import LocalX
 
 Json = dict[str, Any]
 

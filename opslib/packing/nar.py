@@ -10,8 +10,8 @@ import os
 import zipfile
 from pathlib import Path
 
-from opslib.dist import CHECKOUT
-from opslib.dist.tarball import EPOCH_PARTS
+from opslib.packing import CHECKOUT
+from opslib.packing.tarball import EPOCH_PARTS
 
 PROCESSORS = CHECKOUT / "flows" / "processors"
 _MANIFEST = (

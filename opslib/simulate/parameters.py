@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opslib.message import moment_of, moment_of_id
-from opslib.x.simulate.problems import InvalidRequest
-from opslib.x.simulate.tweets import SEARCHABLE, snowflake
+from opslib.simulate.problems import InvalidRequest
+from opslib.simulate.tweets import SEARCHABLE, snowflake
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from opslib.x.simulate.app import application
+from opslib.simulate.app import application
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
-    from opslib.x.simulate.local import LocalX
+    from opslib.simulate.local import LocalX
 
 
 class Server(uvicorn.Server):

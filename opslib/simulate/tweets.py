@@ -14,8 +14,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, Protocol
 
 from opslib.message import id_at, moment_of, moment_of_id, stamp
+from opslib.simulate.query import Indexed, index, normal
 from opslib.words.extract import hashtags, links, mentions
-from opslib.x.simulate.query import Indexed, index, normal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

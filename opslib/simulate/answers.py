@@ -7,18 +7,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from opslib.message import moment_of_id, stamp
-from opslib.x.simulate import parameters as p
-from opslib.x.simulate.ledger import USAGE_DAYS
-from opslib.x.simulate.problems import InvalidRequest, not_authorized, not_found, problem
-from opslib.x.simulate.query import Matcher, QueryError, parse
-from opslib.x.simulate.tweets import DELETED, SEARCHABLE
+from opslib.simulate import parameters as p
+from opslib.simulate.ledger import USAGE_DAYS
+from opslib.simulate.problems import InvalidRequest, not_authorized, not_found, problem
+from opslib.simulate.query import Matcher, QueryError, parse
+from opslib.simulate.tweets import DELETED, SEARCHABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import date, datetime
 
-    from opslib.x.simulate.ledger import Ledger
-    from opslib.x.simulate.tweets import Store, Tweet
+    from opslib.simulate.ledger import Ledger
+    from opslib.simulate.tweets import Store, Tweet
 
 Json = dict[str, Any]
 

@@ -1,0 +1,1 @@
+"""Taking out what is unwanted wherever it lies, and asking X which of the stored tweets still exist."""
