@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any, Callable
 from opslib.message import moment_of, stamp
 from opslib.x.budget import UNLIMITED, utc_now
 from opslib.x.client import EXPAND_AUTHORS, EXPAND_REFERENCED
-from opslib.x.search import Progress, messages_of, query_for, resources_of, search_page
+from opslib.x.query import query_for
+from opslib.x.search import Progress, messages_of, resources_of, search_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
