@@ -40,7 +40,7 @@ class Pages:
 
 
 def test_since_id_moves_only_after_the_last_page() -> None:
-    start = id_at(datetime.now(timezone.utc) - timedelta(hours=2))
+    start = id_at(NOW - timedelta(hours=2))
     client: Any = Pages(
         SearchPage(newest_id="9", next_token="b"),
         SearchPage(newest_id="6", next_token="c"),
@@ -48,7 +48,7 @@ def test_since_id_moves_only_after_the_last_page() -> None:
     )
     seen = [Progress(since_id=start)]
     while len(seen) == 1 or seen[-1].next_token:
-        seen.append(search_page(client, "q", seen[-1])[1])
+        seen.append(search_page(client, "q", seen[-1], now=NOW)[1])
     seen = seen[1:]
     assert seen == [Progress(start, "b", "9"), Progress(start, "c", "9"), Progress("9")]
     assert client.calls == [(start, None), (start, "b"), (start, "c")]
