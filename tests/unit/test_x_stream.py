@@ -499,11 +499,11 @@ def test_a_pause_for_the_budget_is_no_gap_to_fill(
         assert x.ledger()["returned"] == {}, "nothing was searched for"
 
 
-def test_a_turn_has_its_share_of_the_day(x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_round_has_its_share_of_the_day(x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gap_at_once(monkeypatch)
     policy = CollectionPolicy(100, 10, interval=timedelta(hours=6))
     with following(x, tmp_path, policy=policy, clock=lambda: NOW) as lake:
-        # Noon: two turns are left, and the second one's trend is kept.
+        # Noon: two rounds are left, and the second one's trend is kept.
         lake.budget = Budget(tmp_path / "noon.sqlite", Limits(resources_day=101), clock=lambda: NOW)
         lake.start()
         came = []

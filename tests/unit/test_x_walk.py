@@ -333,22 +333,22 @@ def test_a_budget_of_n_collects_n_at_most_over_restarts_and_days(tmp_path: Path)
     assert sum(x.given.values()) > 100
 
 
-def test_a_turn_gets_its_share_of_the_day(tmp_path: Path) -> None:
+def test_a_round_gets_its_share_of_the_day(tmp_path: Path) -> None:
     budget = Budget(tmp_path / "b.sqlite", Limits(resources_day=1000), {}, lambda: NOW)
     lake = nifi(budget, {"#a": some(900)}, page_size=100, interval=timedelta(hours=2))
     lake.run("w1", "#a")
-    # Twelve hours are left of the day, which are six turns; the five to come take a trend each.
+    # Twelve hours are left of the day, which are six rounds; the five to come take a trend each.
     assert len(lake.kafka) == (1000 - 5) // 6
 
 
-def test_a_part_of_a_turn_before_midnight_counts_as_one(tmp_path: Path) -> None:
+def test_a_part_of_a_round_before_midnight_counts_as_one(tmp_path: Path) -> None:
     policy = CollectionPolicy(interval=timedelta(hours=2))
     budget = Budget(tmp_path / "b.sqlite", Limits(resources_day=1000), {}, lambda: NOW)
-    # Eleven and a half hours are left: five whole turns and one of an hour and a half.
+    # Eleven and a half hours are left: five whole rounds and one of an hour and a half.
     moment = NOW + timedelta(minutes=30)
     assert allowance(budget, policy, 0, moment) == 1000 // 6
     assert allowance(budget, policy, 1, moment) == (1000 - 5) // 6
-    # The whole of the day's last hour is one turn: what is left is for it.
+    # The whole of the day's last hour is one round: what is left is for it.
     assert allowance(budget, policy, 1, NOW + timedelta(hours=11)) == 1000
 
 
