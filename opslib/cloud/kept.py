@@ -197,13 +197,3 @@ def listed(
     pictures = {"svg": 0, "svg_dark": 0, "png": 0}
     found = timed(database)["clouds"].find(wanted, pictures).sort([("until", -1), ("_id", 1)])
     return list(found.limit(most))
-
-
-def kept_at(
-    database: Database[Document], woeid: int, moment: datetime, kind: Kind, hours: float
-) -> Document | None:
-    """Return the cloud that was the newest at *moment*, if it was no older than *hours* then."""
-    oldest = moment - timedelta(hours=hours)
-    return timed(database)["clouds"].find_one(
-        {"woeid": woeid, "kind": kind, "until": {"$lte": moment, "$gt": oldest}}, sort=[("until", -1)]
-    )
