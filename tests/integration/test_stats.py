@@ -16,7 +16,7 @@ from conftest import end
 
 from opslib import message
 from opslib.settings import SettingsError
-from opslib.stats.minutes import MINUTE, Minute, minute_of, moment_of
+from opslib.stats.minutes import MINUTE, Minute, begin_of, minute_of
 from opslib.stats.series import Series
 
 if TYPE_CHECKING:
@@ -111,12 +111,12 @@ def test_a_killed_recorder_records_each_minute_once_and_as_it_was(lake: Lake, re
         moments = sorted(chance.uniform(0, MINUTE) for _ in range(chance.randrange(BUSY)))
         for second in moments:
             lang = chance.choice(LANGUAGES)
-            at = moment_of(minute) + timedelta(seconds=second)
+            at = begin_of(minute) + timedelta(seconds=second)
             send(lake, tweet(at, lang), at)
             tweets.setdefault(minute, Counter())[lang or "und"] += 1
         if chance.random() < 0.3:
-            send(lake, b"{", moment_of(minute), message.DEAD_LETTERS)
-            send(lake, b"", moment_of(minute), message.DEAD_LETTERS, replayed="0:1")
+            send(lake, b"{", begin_of(minute), message.DEAD_LETTERS)
+            send(lake, b"", begin_of(minute), message.DEAD_LETTERS, replayed="0:1")
             dead[minute] += 1
     lake.producer.flush()
     for wanted in (3, 11, 20):
