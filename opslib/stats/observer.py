@@ -13,15 +13,15 @@ from kafka.errors import KafkaError  # type: ignore[import-untyped]
 from pymongo.errors import PyMongoError
 
 from opslib.run.failures import said
+from opslib.run.lag import bounds, committed, partition_counts, waiting
 from opslib.run.threads import Supervised
-from opslib.stats.lag import bounds, committed, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from opslib.metrics import Stats as Figures
+    from opslib.run.lag import Bounds
     from opslib.settings import Settings
-    from opslib.stats.lag import Bounds
     from opslib.stats.stored import Stored
 
 _LOG = logging.getLogger(__name__)
@@ -137,8 +137,7 @@ class Observer:
 
     def _ask_topics(self) -> None:
         asked_at = time.time()
-        found = self._kafka().describe_topics(self._names)
-        self.topics = (asked_at, {topic["name"]: len(topic["partitions"]) for topic in found})
+        self.topics = (asked_at, partition_counts(self._kafka(), self._names))
 
     @property
     def _counts(self) -> dict[str, int]:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from opslib import message
 from opslib.cli import main
+from opslib.run.lag import waiting
 from opslib.stats import delays
-from opslib.stats.lag import waiting
 from opslib.stats.minutes import Minutes, begin_of, budget_in
 from opslib.stats.stored import Stored
 from opslib.x.budget import Budget, Limits
