@@ -218,18 +218,23 @@ def keep(settings: Settings, folder: Path | None) -> None:
     What a run missed the next one catches up with, for report.catch_up_hours; clouds whose tweets came late
     or were forgotten are rendered anew. A second run has nothing to do.
     """
-    from opslib.cloud.kept import update
+    from opslib.cloud.kept import NotRendered, update
 
-    number = 0
+    number, failure = 0, ""
     with _database(settings) as database, progress("clouds") as done:
-        for documents in update(database, settings):
-            number += len(documents)
-            done(len(documents))
-            for document in documents:
-                click.echo(f"{document['_id']}: {len(document['words'])} drawn", err=True)
+        try:
+            for documents in update(database, settings):
+                number += len(documents)
+                done(len(documents))
+                for document in documents:
+                    click.echo(f"{document['_id']}: {len(document['words'])} drawn", err=True)
+        except NotRendered as some:
+            failure = str(some)
         if folder and number:
             _write_newest(database, folder)
     click.echo(f"{number} clouds were rendered")
+    if failure:
+        raise click.ClickException(failure)
 
 
 def _write_newest(database: Database[dict[str, Any]], folder: Path) -> None:

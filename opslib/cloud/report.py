@@ -150,7 +150,10 @@ def _both(
     words: dict[str, int],
 ) -> dict[Kind, Report]:
     report = Report("words", place, since, until, tweets, topics, words)
-    volumes = {drawable(topic.name): topic.tweet_count or 0 for topic in sorted(topics, key=_by_volume)}
+    volumes: dict[str, int] = {}
+    for topic in sorted(topics, key=_by_volume):
+        # Of names that look alike the larger number counts; one of which nothing can be drawn stays as it is.
+        volumes.setdefault(drawable(topic.name) or topic.name, topic.tweet_count or 0)
     return {"words": report, "topics": replace(report, kind="topics", words=volumes)}
 
 

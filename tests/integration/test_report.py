@@ -11,11 +11,14 @@ import pytest
 from test_rollups import NO_WAIT, write
 
 from opslib.cloud import kept
+from opslib.settings import load
 from opslib.store import rollups
 from opslib.store.documents import tweet_document
 
 if TYPE_CHECKING:
     from conftest import Lake
+
+    from opslib.cloud.report import Report
 
 BRAZIL, RIO = 23424768, 455825
 NOW = dt.datetime.now(dt.timezone.utc).replace(second=0, microsecond=0)
@@ -183,3 +186,30 @@ def test_the_page_and_what_cannot_be_shown(told: Lake) -> None:
         assert done.returncode in (1, 2)
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_names_that_cannot_be_drawn_are_told_and_of_two_alike_the_larger_number_counts(told: Lake) -> None:
+    told.database.trends.insert_one(
+        snapshot(40, ("\u200b\u200b", 9900), ("Carnaval", 5000), ("Carnaval\u200f", None), ("Praia", 70))
+    )
+    assert told.opslib("report", "keep").returncode == 0
+    cloud = told.database.clouds.find_one({"_id": kept.key(BRAZIL, NOW - 30 * MINUTE, "topics")})
+    assert [(word["word"], word["tweets"]) for word in cloud["words"]] == [("Carnaval", 5000), ("Praia", 70)]
+    assert cloud["left_out"] == ["U+200B U+200B"]
+    assert told.database.clouds.count_documents({"woeid": RIO}) == 2
+
+
+def test_what_cannot_be_rendered_holds_up_no_other_place(told: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = kept.document
+
+    def broken(report: Report, *arguments: Any) -> dict[str, Any]:
+        if report.place.woeid == BRAZIL and len(report.topics) == 2 and report.until > NOW - 60 * MINUTE:
+            raise ZeroDivisionError
+        return document(report, *arguments)
+
+    monkeypatch.setattr(kept, "document", broken)
+    settings = load(told.config)
+    with pytest.raises(kept.NotRendered, match="Brazil of "):
+        list(kept.update(told.database, settings))
+    assert told.database.clouds.count_documents({"woeid": BRAZIL}) == 2, "those of the other moment"
+    assert told.database.clouds.count_documents({"woeid": RIO}) == 2
