@@ -33,9 +33,9 @@ def command(settings: Settings, most: int, dry_run: bool, form: str) -> None:
     nothing. Needs the credential x_token.
     """
     from opslib.forgetting.recheck import Page, Recheck, TooManyGone
+    from opslib.x.backoff import Backoff
     from opslib.x.budget import Budget, Limits
     from opslib.x.client import XClient, XError
-    from opslib.x.gate import Gate
 
     wishes = settings.recheck
     client = XClient(settings.x.base_url, secret("x_token"), settings.x.timeout)
@@ -43,7 +43,7 @@ def command(settings: Settings, most: int, dry_run: bool, form: str) -> None:
     asked = Asked("opslib recheck", "X does not have it any more, or not for everybody")
     total, taken, gone, stopped = Page(), Taken(), Counter[str](), ""
     with database_of(settings, "opslib-forget") as database:
-        recheck = Recheck(database, client, budget, Gate(), time.sleep)
+        recheck = Recheck(database, client, budget, Backoff(), time.sleep)
         try:
             for page in recheck.pages(most, wishes.most_gone, dry_run=dry_run):
                 total.asked += page.asked
