@@ -216,6 +216,15 @@ class Report(_Section):
         return value
 
 
+class Schedule(_Section):
+    """What is promised to come how often, for the doctor; nothing is promised without a number."""
+
+    places: dict[int, str] = {}  # whose trends are collected, by WOEID
+    trends_minutes: Optional[float] = Field(default=None, gt=0)  # noqa: UP045 - read on Python 3.9
+    rollup_seconds: Optional[float] = Field(default=None, gt=0)  # noqa: UP045 - read on Python 3.9
+    report_seconds: Optional[float] = Field(default=None, gt=0)  # noqa: UP045 - read on Python 3.9
+
+
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
@@ -267,6 +276,7 @@ class Settings(BaseSettings):
     store: Store = Store()
     cloud: Cloud = Cloud()
     report: Report = Report()
+    schedule: Schedule = Schedule()
     web: Web = Web()
     x: X = X()
     recheck: Recheck = Recheck()
