@@ -11,9 +11,9 @@ import pytest
 from test_rollups import NO_WAIT, write
 
 from opslib.cloud import kept
+from opslib.message import tweet_document
 from opslib.settings import load
 from opslib.store import rollups
-from opslib.store.documents import tweet_document
 
 if TYPE_CHECKING:
     from conftest import Lake
