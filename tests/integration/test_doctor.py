@@ -300,7 +300,7 @@ def test_nifi_and_its_flow(lake: Lake, counts: tuple[int, int, int], status: str
     answers = {
         "/nifi-api/flow/about": {"about": {"version": "2.3.0"}},
         "/nifi-api/flow/status": {"controllerStatus": state},
-        "/nifi-api/flow/bulletin-board": {"bulletinBoard": {"bulletins": []}},
+        "/nifi-api/flow/bulletin-board": {"bulletinBoard": {"bulletins": [], "generated": "00:00:30 UTC"}},
     }
     with https(lake.servers.authority.certificate("nifi"), answers) as port:
         code, found = doctor(lake, "nifi", OPSLIB_NIFI__URL=f"https://127.0.0.1:{port}")
@@ -309,19 +309,20 @@ def test_nifi_and_its_flow(lake: Lake, counts: tuple[int, int, int], status: str
 
 
 def test_what_processors_of_nifi_complain_about_is_told(lake: Lake) -> None:
-    def bulletin(level: str, source: str, text: str) -> dict[str, Any]:
-        return {"bulletin": {"level": level, "sourceName": source, "message": text}}
+    def bulletin(level: str, source: str, text: str, at: str = "00:00:20 UTC") -> dict[str, Any]:
+        return {"bulletin": {"level": level, "sourceName": source, "message": text, "timestamp": at}}
 
     said = [
-        bulletin("ERROR", "Collect trends", "X refuses the token\n  401 Unauthorized"),
-        bulletin("ERROR", "Collect trends", "X refuses the token"),
+        bulletin("ERROR", "Collect trends", "X refuses the token", "23:57:00 UTC"),
+        bulletin("ERROR", "Collect trends", "X refuses the token\n  401 Unauthorized", "23:59:50 UTC"),
         bulletin("WARNING", "Search tweets", "the rest waits its turn"),
+        bulletin("ERROR", "Publish tweets", "not confirmed", "23:58:20 UTC"),  # and never since
         {"id": 7},  # of a component that this account may not see
     ]
     answers = {
         "/nifi-api/flow/about": {"about": {"version": "2.3.0"}},
         "/nifi-api/flow/status": {"controllerStatus": {"runningCount": 5}},
-        "/nifi-api/flow/bulletin-board": {"bulletinBoard": {"bulletins": said}},
+        "/nifi-api/flow/bulletin-board": {"bulletinBoard": {"bulletins": said, "generated": "00:00:30 UTC"}},
     }
     with https(lake.servers.authority.certificate("nifi"), answers) as port:
         code, found = doctor(lake, "nifi", OPSLIB_NIFI__URL=f"https://127.0.0.1:{port}")
@@ -329,16 +330,14 @@ def test_what_processors_of_nifi_complain_about_is_told(lake: Lake) -> None:
     wanted = "Collect trends, ERROR (2 in the last five minutes): X refuses the token 401 Unauthorized: mend"
     assert texts(found["nifi"], "failed").startswith(wanted)
     assert "Search tweets, WARNING (1 in the last five minutes)" in texts(found["nifi"], "ok")
+    assert "Publish tweets, ERROR (1 in the last five minutes)" in texts(found["nifi"], "ok")
 
 
 @pytest.mark.parametrize(
     ("status", "text"),
     [
         (200, None),
-        (
-            502,
-            "nginx answers 502, the page behind it does not: on its host: systemctl start opslib-web.socket",
-        ),
+        (502, "nginx answers 502, the page behind it does not: on its host: systemctl start opslib-web"),
         (503, "the page does not reach MongoDB: see the check mongodb"),
         (None, "nginx does not answer: [Errno 111] Connection refused: on its host: systemctl start nginx"),
     ],
