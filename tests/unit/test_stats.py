@@ -187,7 +187,7 @@ def test_a_sink_that_is_away_for_long_leaves_the_oldest_waiting_and_bounds_them(
 
 
 def test_answers_are_kept_for_as_long_as_the_recorder_may_be_behind() -> None:
-    """One a second for ten minutes: a message that was stored before the oldest of them has no known moment."""
+    """One a second for ten minutes; when a message was stored that lies before them, nobody knows."""
     stored, partition = Stored(), PARTITIONS[0]
     for second in range(700):
         stored.told({partition: second}, float(second))
