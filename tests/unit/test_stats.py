@@ -200,6 +200,25 @@ def test_answers_are_kept_for_as_long_as_the_recorder_may_be_behind() -> None:
     assert stored.taken() == []
 
 
+def test_the_offset_that_was_told_is_the_first_that_is_not_stored() -> None:
+    stored, partition = Stored(), PARTITIONS[0]
+    stored.told({partition: 5}, 100.0)
+    stored.read(partition, 8, 101.0)
+    stored.told({partition: 8}, 102.0)
+    assert stored.taken() == []
+    stored.told({partition: 9}, 103.0)
+    assert stored.taken() == [2.0]
+
+
+def test_answers_of_a_quiet_hour_do_not_take_the_place_of_those_that_tell_something() -> None:
+    stored, partition = Stored(), PARTITIONS[0]
+    stored.told({partition: 5}, 0.0)
+    for second in range(1, 3600):
+        stored.told({partition: 8}, float(second))
+    stored.read(partition, 7, 0.5)
+    assert stored.taken() == [0.5]
+
+
 def test_partitions_do_not_share_their_answers_nor_what_waits() -> None:
     stored = Stored()
     stored.told(dict.fromkeys(PARTITIONS, 0), 0.0)
