@@ -54,7 +54,7 @@ def check_trends(settings: Settings, report: Findings) -> None:
 def _trends(database: Database[dict[str, Any]], settings: Settings, report: Findings, now: datetime) -> None:
     promised = _promised(settings)
     for woeid, name in settings.schedule.places.items():
-        _judge(f"trends of {name}", newest.snapshot(database, woeid), now, promised, report, _COLLECTING)
+        _judge(f"trends of {name}", newest.snapshot(database, woeid, now), now, promised, report, _COLLECTING)
 
 
 def check_tweets(settings: Settings, report: Findings) -> None:
@@ -68,7 +68,7 @@ def check_tweets(settings: Settings, report: Findings) -> None:
 def _tweets(database: Database[dict[str, Any]], settings: Settings, report: Findings, now: datetime) -> None:
     promised = _promised(settings) + timedelta(minutes=settings.report.wait_minutes)
     advice = f"see the checks trends, sink and budget; {_COLLECTING}"
-    _judge("tweet", newest.tweet(database), now, promised, report, advice)
+    _judge("tweet", newest.tweet(database, now), now, promised, report, advice)
 
 
 def check_rollups(settings: Settings, report: Findings) -> None:
