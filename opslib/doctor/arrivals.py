@@ -7,6 +7,7 @@ settings promises, which the role writes from the variables that the flow and th
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -119,7 +120,7 @@ def _clouds(database: Database[dict[str, Any]], settings: Settings, report: Find
 def check_budget(settings: Settings, report: Findings) -> None:
     """Report what collecting may still cost: exactly on NiFi's host, elsewhere as the newest message told."""
     path = settings.x.budget_file
-    if path.is_file():
+    if os.access(path, os.R_OK):
         try:
             _left("now", Budget.of(path).left_today(), report)
         except (OSError, sqlite3.Error) as error:
