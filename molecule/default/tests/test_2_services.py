@@ -94,6 +94,16 @@ def test_the_doctor_finds_everything_well(host):
     assert said.rc == 0, said.stdout + said.stderr
 
 
+def test_the_doctor_finds_a_unit_that_is_only_stopped(host):
+    host.check_output("systemctl stop opslib-report.timer")
+    try:
+        said = host.run("opslib doctor --only units")
+    finally:
+        host.check_output("systemctl start opslib-report.timer")
+    assert said.rc == 1
+    assert "opslib-report.timer is stopped, though a boot starts it" in said.stdout
+
+
 def test_word_counts_are_made_of_what_was_collected(lake):
     with using.mongodb(lake) as client:
         whole = {"unit": "minute", "woeid": None, "topic": None}
