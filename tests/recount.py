@@ -23,12 +23,23 @@ Bucket = tuple[Any, ...]  # unit, beginning, woeid, topic
 Buckets = dict[Bucket, tuple[int, dict[str, int]]]  # with the number of tweets and those of each word
 
 
+def retweeted(content: dict[str, Any]) -> set[Any]:
+    """Return the ids of the tweet that one retweets, and of its author as far as X names them."""
+    known = content.get("referenced_tweets") or ()
+    named = (
+        (content.get("entities") or {}).get("mentions") or () if content["text"].startswith("RT @") else ()
+    )
+    return {int(one["id"]) for one in known if one["type"] == "retweeted"} | {
+        one["id"] for one in named if one["start"] == 3
+    }
+
+
 @dataclass
 class Recount:
     """The windows that some records of ``tweets.raw`` make up.
 
     *records* are partition and value, those of a partition in the order in which they are in Kafka. What is
-    in *forgotten* (ids and author ids) is as if it had never been written.
+    in *forgotten* (ids and author ids), or retweets it, is as if it had never been written.
     """
 
     records: Iterable[tuple[int, bytes]]
@@ -54,7 +65,7 @@ class Recount:
             written = min((document["created_at"] or document["collected_at"]).timestamp(), collected)
             author = content.get("author_id") or (content.get("author") or {}).get("id")
             tweet_id = document["_id"]
-            if tweet_id in self.forgotten or author in self.forgotten:
+            if self.forgotten.intersection((tweet_id, author, *retweeted(content))):
                 continue
             pane = int(written // STEP)
             known = tweet_id in self.tweets
