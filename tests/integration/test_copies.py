@@ -47,7 +47,7 @@ def test_what_two_sinks_write_at_once_is_joined(lake: Lake) -> None:
     base, named, liked = (
         {**complete(one), "_id": Int64(1)}
         for one in (
-            copy(5, lang=None),
+            merged([copy(0), copy(5)]),
             copy(2, author={"id": "7", "username": "ana"}),
             copy(3, author={"id": "7", "name": "Ana"}, public_metrics={"likes": 3}),
         )
