@@ -23,10 +23,11 @@ from bson.int64 import Int64
 from pymongo import UpdateOne
 
 from opslib.message import mentions, retweeted_author, retweeted_name
-from opslib.store import rollups
+from opslib.store import rollups, texts
 from opslib.store.collections import AUDIT, CLOUDS, FORGOTTEN, FORGOTTEN_AUTHORS, ROLLUP_MARKS, TWEETS
+from opslib.store.observations import moments_of
 from opslib.store.unwanted import Policy, author_of, origin
-from opslib.store.write import next_of, safely
+from opslib.store.write import safely
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -81,21 +82,19 @@ class _Found:
     """One stored tweet that has to go."""
 
     id: int
-    collected_at: Any
     author: str | None
     reason: str
     retweet: bool  # that holds the text of one that is asked for
-    retweet_of: Int64 | None
+    document: Document  # what says where it is counted
 
     @classmethod
     def of(cls, document: Document, reason: str, *, retweet: bool) -> _Found:
         return cls(
             document["_id"],
-            document["collected_at"],
             author_of(document),
             reason,
             retweet,
-            document.get("retweet_of"),
+            {name: document[name] for name in ("_id", *texts.FIELDS) if name in document},
         )
 
 
@@ -188,7 +187,7 @@ class Forgetting:
 
     def _found(self, wanted: Request, names: list[str]) -> Iterator[_Found]:
         """Yield the stored tweets that are asked for, and then the retweets that hold their text."""
-        fields = {"collected_at": 1, "retweet_of": 1, **_ORIGIN}
+        fields = {**_ORIGIN, **texts.FIELDS}
         mine: dict[int, str] = {}
         asked: list[Document] = []
         if wanted.tweets:
@@ -232,7 +231,7 @@ class Forgetting:
 
     def _take(self, found: list[_Found]) -> Taken:
         """Take these out of everything that holds them, the tweets themselves last."""
-        moments = [one.collected_at for one in found]
+        moments = [at for one in found for at in moments_of(one.document).values()]
         retweets = sum(one.retweet for one in found)
         taken = Taken(tweets=len(found) - retweets, retweets=retweets)
         if self._dry_run:
@@ -246,17 +245,12 @@ class Forgetting:
                 for one in found
             },
         )
-        rollups.mark(safely(self._database[ROLLUP_MARKS.name]), [*moments, *self._successors(found)])
+        heirs = texts.heirs(self._tweets, [one.document for one in found])
+        rollups.mark(safely(self._database[ROLLUP_MARKS.name]), [*moments, *heirs])
         self._tweets.delete_many({"_id": {"$in": [Int64(one.id) for one in found]}})
         taken.clouds = _drop_clouds(self._database, moments)
         self._moments |= {rollups.floor(moment, "minute") for moment in moments}
         return taken
-
-    def _successors(self, found: Sequence[_Found]) -> list[datetime]:
-        """Return the moments of the retweets that have the words of a text counted once *found* are gone."""
-        originals = {one.retweet_of for one in found if one.retweet_of is not None}
-        left = {"_id": {"$nin": [Int64(one.id) for one in found]}}
-        return [one["collected_at"] for one in next_of(self._tweets, originals, left)] if originals else []
 
     def _audit(self, tweets: list[int], authors: list[str], reasons: set[str], taken: Taken) -> None:
         """Write down what is about to be done, before it is: a line too many is better than one too few."""
