@@ -317,7 +317,7 @@ def roll_ups_differ(machine: Machine) -> list[Bucket]:
     """Return the buckets that are over and that a count from scratch has otherwise."""
     now = dt.datetime.now(dt.timezone.utc)
     lengths = {"minute": dt.timedelta(0), "hour": dt.timedelta(hours=1), "day": dt.timedelta(days=1)}
-    fields = {"collected_at": 1, "topics": 1, "words": 1, "retweet_of": 1}
+    fields = {"first_seen_at": 1, "topics": 1, "words": 1, "retweet_of": 1}
     recounted = buckets(machine.database.tweets.find({}, fields).sort("_id").batch_size(5000))
     wanted = {key: value for key, value in recounted.items() if key[1] + lengths[key[0]] <= now}
     found = rolled_up(machine.database.word_counts.find().batch_size(2000))

@@ -16,7 +16,7 @@ from opslib.run.retry import persist
 from opslib.run.threads import Pulse
 from opslib.store import rollups
 from opslib.store.collections import ROLLUP_MARKS, TRENDS, TWEETS
-from opslib.store.unwanted import Forgotten
+from opslib.store.unwanted import Notes
 from opslib.store.write import Outcome, safely, write_once, write_tweets
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Writer:
         self._trends = safely(database[TRENDS.name])
         self._marks = safely(database[ROLLUP_MARKS.name])
         self._marked: dict[datetime, float] = {}  # minutes with when they were last marked
-        self._forgotten = Forgotten(database)
+        self._notes = Notes(database)
         self._send_dead = send_dead
         self._abandon = threading.Event()
         self.pulse = Pulse("writer", STUCK_SECONDS)
@@ -82,7 +82,7 @@ class Writer:
         with pymongo.timeout(ATTEMPT_SECONDS):
             if batch.tweets.by_id:
                 # In each attempt anew: whoever forgets waits for no longer than one.
-                batch.forget(self._forgotten.of(batch.tweets.by_id))
+                batch.leave_out(self._notes.unwanted(batch.tweets.by_id))
             if batch.tweets.by_id:
                 outcome = write_tweets(self._tweets, batch.tweets.by_id, self._mark)
                 batch.refuse(batch.tweets, outcome.refused)

@@ -10,9 +10,10 @@ the future.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from opslib import message
+from opslib.store.unwanted import Origin, origin
 from opslib.words import words_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ class Sighting:
     pane: int  # the tweet was written in the STEP seconds from pane * STEP on (Unix time)
     entries: list[str]  # words and hashtags as opslib.words.words_of has them, without pairs
     topics: list[str] = field(default_factory=list)  # what it was collected for, each once
+    retweet: Optional[list[Any]] = None  # noqa: UP045 - what a retweet holds: id, author and name, as in Origin
+
+    @property
+    def origin(self) -> Origin:
+        """Whose text the tweet holds."""
+        return Origin(self.tweet, self.author, *(self.retweet or ()))
 
 
 def read(value: bytes | None, now: float) -> tuple[Sighting, float]:
@@ -43,15 +50,16 @@ def read(value: bytes | None, now: float) -> tuple[Sighting, float]:
     collected = min(document["collected_at"].timestamp(), now)
     created = document["created_at"]
     written = min(created.timestamp(), collected) if created else collected
-    tweet = document["_id"]
+    tweet, author, *retweet = origin(document)
     sighting = Sighting(
         tweet=tweet,
-        author=_author(content) or f"tweet {tweet}",
+        author=author or f"tweet {tweet}",
         pane=int(written // STEP),
         # Pairs are left out: the authors of an expression cannot be taken from those of its two words, as
         # the clouds take their tweets. Set expressions are words: they have no plain space.
         entries=[entry for entry in words_of(document) if " " not in entry],
         topics=joined([], (topic["name"] for topic in document["topics"])),
+        retweet=retweet if any(retweet) else None,
     )
     return sighting, collected
 
@@ -59,8 +67,3 @@ def read(value: bytes | None, now: float) -> tuple[Sighting, float]:
 def joined(known: list[str], more: Iterable[str]) -> list[str]:
     """Return the names of both, each once, the known ones first."""
     return list(dict.fromkeys([*known, *more]))
-
-
-def _author(content: dict[str, Any]) -> str | None:
-    author = content.get("author_id") or (content.get("author") or {}).get("id")
-    return str(author) if author else None

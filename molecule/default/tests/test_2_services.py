@@ -106,7 +106,7 @@ def test_the_doctor_finds_a_unit_that_is_only_stopped(host):
 
 def test_word_counts_are_made_of_what_was_collected(lake):
     with using.mongodb(lake) as client:
-        whole = {"unit": "minute", "woeid": None, "topic": None}
+        whole = {"unit": "minute", "keys": {"$elemMatch": {"woeid": None, "topic": None}}}
         minutes = list(client.trendlake.word_counts.find(whole, {"tweets": 1}))
         assert 0 < sum(minute["tweets"] for minute in minutes) <= client.trendlake.tweets.count_documents({})
 
