@@ -67,8 +67,8 @@ def update(database: Database[Document], settings: Settings) -> Iterator[list[Do
     """Render what is missing or no longer right, and yield the documents of each moment once they are kept.
 
     Of each place the newest moment comes first. Whoever forgets tweets deletes the clouds that counted them
-    (:mod:`opslib.forgetting.take`), so that they are missing here. A moment that cannot be rendered holds up
-    no other one; at the end :class:`NotRendered` names it.
+    (:mod:`opslib.forgetting.take`), so that they are missing here. A moment that cannot be rendered holds
+    up no other one; at the end :class:`NotRendered` names it.
     """
     database = timed(database)
     failed: list[str] = []
@@ -239,13 +239,3 @@ def listed(
     pictures = {"svg": 0, "svg_dark": 0, "png": 0}
     found = timed(database)["clouds"].find(wanted, pictures).sort([("until", -1), ("_id", 1)])
     return list(found.limit(most))
-
-
-def kept_at(
-    database: Database[Document], woeid: int, moment: datetime, kind: Kind, hours: float
-) -> Document | None:
-    """Return the cloud that was the newest at *moment*, if it was no older than *hours* then."""
-    oldest = moment - timedelta(hours=hours)
-    return timed(database)["clouds"].find_one(
-        {"woeid": woeid, "kind": kind, "until": {"$lte": moment, "$gt": oldest}}, sort=[("until", -1)]
-    )
