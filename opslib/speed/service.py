@@ -171,7 +171,7 @@ class Service:
                 self._aggregator.pass_time(value["tick"])
         else:
             collected, partition = value.pop("collected"), value.pop("partition")
-            sighting = Sighting(**value)
+            sighting = Sighting(**{**value, "topics": sightings.topics_in(value["topics"])})
             forgotten = self._forgotten
             unwanted = sighting.tweet in forgotten.tweets or sighting.author in forgotten.authors
             self._aggregator.add(state, sighting, partition, collected, unwanted)
