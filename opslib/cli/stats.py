@@ -71,6 +71,7 @@ def command(
         click.echo(f"only what collecting cost: {missing}", err=True)
         report = {"budget": None}
     report["budget"] = {**(report["budget"] or {}), **(exact or {})} or None
+    report["made_up"] = settings.x.made_up
     if output_format == "json":
         click.echo(json.dumps(report, ensure_ascii=False))
     else:
@@ -127,6 +128,8 @@ def _exact_budget(settings: Settings) -> tuple[dict[str, Any] | None, str]:
 
 def _print(report: dict[str, Any]) -> None:
     console = Console(highlight=False)
+    if report["made_up"]:
+        click.echo("the tweets are made up: this lake is fed by the local X API (x.base_url)\n")
     if "spans" in report:
         console.print(_table(report["spans"]))
         _print_lag(report["lag"])

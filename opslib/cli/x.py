@@ -44,6 +44,8 @@ def check(output_format: str, woeid: int, settings: Settings) -> None:
     if output_format == "json":
         click.echo(json.dumps(found))
     else:
+        if found["made_up"]:
+            click.echo(f"what comes from {found['base_url']} is made up: it is the local X API")
         for finding in found["calls"]:
             told = "ok" if finding["ok"] else "refused"
             left = "" if finding["left"] is None else f", {finding['left']} of {finding['limit']} calls left"
