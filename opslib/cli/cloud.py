@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from opslib.cli._options import pictures, with_settings, write_file
-from opslib.cloud.counts import BadInput, Counted, Selection, from_database, from_lines, woeid_of
+from opslib.cloud.counts import BadInput, Counted, Selection, from_database, from_lines
 from opslib.cloud.report import names_in
 
 if TYPE_CHECKING:
@@ -125,12 +125,16 @@ def _counted(settings: Settings, wanted: _Wanted) -> Counted:
 def _stored(settings: Settings, wanted: _Wanted) -> Counted:
     from pymongo.errors import PyMongoError
 
+    from opslib.store.reads import Lake, NothingKnown, place_named
+
     with settings.mongodb.client(serverSelectionTimeoutMS=10_000) as client:
         database = client[settings.mongodb.database]
         try:
-            woeid = woeid_of(database, wanted.place) if wanted.place else None
+            woeid = place_named(Lake(database).places(), wanted.place).woeid if wanted.place else None
             now = datetime.now(timezone.utc)
             return from_database(database, Selection(now, wanted.hours, wanted.topics, woeid, wanted.lang))
+        except NothingKnown as error:
+            raise click.ClickException(str(error)) from error
         except PyMongoError as error:
             raise click.ClickException(f"MongoDB: {str(error).split(', Timeout:')[0]}") from error
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from pymongo.database import Database
 
-    from opslib.cloud.report import Kind, Place, Report
+    from opslib.cloud.report import Report
     from opslib.settings import Settings
+    from opslib.store.reads import Kind, Place
 
 _FORMAT = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
@@ -29,7 +30,7 @@ def _database(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
     from pymongo.errors import PyMongoError
 
     from opslib.cloud.kept import timed
-    from opslib.cloud.report import NothingKnown
+    from opslib.store.reads import NothingKnown
 
     with settings.mongodb.client(appname="opslib-report", serverSelectionTimeoutMS=10_000) as client:
         try:
@@ -120,10 +121,11 @@ def _draw(database: Database[dict[str, Any]], settings: Settings, options: dict[
 
 
 def _report(database: Database[dict[str, Any]], settings: Settings, options: dict[str, Any]) -> Report:
-    from opslib.cloud.report import NothingKnown, at_moment, over_span, place_named, places, snapshot_at
+    from opslib.cloud.report import at_moment, over_span
+    from opslib.store.reads import Lake, NothingKnown, place_named
 
-    known = places(database, settings.report.timezones, settings.report.timezone)
-    place = place_named(known, options["place"])
+    lake = Lake(database, settings.report.timezones, settings.report.timezone)
+    place = place_named(lake.places(), options["place"])
     kind: Kind = options["kind"]
     if options["since"] or options["until"]:
         if options["at"] or options["hours"] or not options["since"]:
@@ -135,7 +137,7 @@ def _report(database: Database[dict[str, Any]], settings: Settings, options: dic
             raise click.UsageError("--since is to be before --until")
         return over_span(database, place, since, until)[kind]
     until = _moment(options["at"] or "now", place)
-    snapshot = snapshot_at(database, place.woeid, until)
+    snapshot = lake.snapshot(place.woeid, until)
     if snapshot is None:
         raise NothingKnown(f"the trends of {place.name} were not collected until then")
     return at_moment(database, place, snapshot, until, options["hours"] or settings.report.hours)[kind]
@@ -152,7 +154,7 @@ def _moment(text: str, place: Place) -> Any:
 
 def _show(database: Database[dict[str, Any]], options: dict[str, Any]) -> None:
     from opslib.cloud.page import html
-    from opslib.cloud.report import NothingKnown
+    from opslib.store.reads import NothingKnown
 
     found = database["clouds"].find_one({"_id": options["cloud_id"]})
     if found is None:
@@ -183,11 +185,11 @@ def _show(database: Database[dict[str, Any]], options: dict[str, Any]) -> None:
 def list_(settings: Settings, place: str | None, last: int, form: str) -> None:
     """List the clouds that are kept, the newest first."""
     from opslib.cloud.kept import listed
-    from opslib.cloud.report import place_named, places
+    from opslib.store.reads import Lake, place_named
 
     with _database(settings) as database:
-        known = places(database, settings.report.timezones, settings.report.timezone)
-        woeid = place_named(known, place).woeid if place else None
+        lake = Lake(database, settings.report.timezones, settings.report.timezone)
+        woeid = place_named(lake.places(), place).woeid if place else None
         clouds = [_kept_facts(cloud) for cloud in listed(database, woeid, most=last)]
     if form == "json":
         click.echo(json.dumps(clouds, ensure_ascii=False))
@@ -223,7 +225,7 @@ def keep(settings: Settings, folder: Path | None) -> None:
 
 def _write_newest(database: Database[dict[str, Any]], folder: Path) -> None:
     """Write the newest pictures of each place, and the newest of all as ``cloud``."""
-    from opslib.cloud.report import KINDS
+    from opslib.store.reads import KINDS
 
     newest: dict[str, dict[str, Any]] = {}
     for woeid in database["clouds"].distinct("woeid"):
@@ -256,9 +258,10 @@ def _facts(report: Report) -> dict[str, Any]:
 
 
 def _kept_facts(cloud: dict[str, Any]) -> dict[str, Any]:
-    from opslib.cloud.report import Place, local
+    from opslib.cloud.report import local
+    from opslib.store.reads import zone_of
 
-    zone = Place(cloud["woeid"], cloud["place"], cloud["timezone"]).zone
+    zone = zone_of(cloud["timezone"])
     names = ("kind", "woeid", "place", "timezone", "tweets", "topics", "distinct")
     facts = {name: cloud.get(name) for name in names}
     times = {name: local(cloud[name], zone) for name in ("since", "until", "rendered_at")}

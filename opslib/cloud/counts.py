@@ -150,16 +150,3 @@ def of_tweets(database: Database[dict[str, Any]], match: Mapping[str, Any]) -> t
     words = {"$project": {"words": rollups.with_total(rollups.EACH_ONCE, "$tweets")}}
     found = rollups.summed(database["tweets"], [{"$match": match}, {"$group": text}, words])
     return found.tweets, merge(found.words)
-
-
-def woeid_of(database: Database[dict[str, Any]], place: str) -> int:
-    """Return the WOEID that *place* is, or that a snapshot of trends has for a place of that name."""
-    if place.isascii() and place.isdigit():
-        return int(place)
-    found = database["trends"].find_one(
-        {"place": re.compile(f"^{re.escape(place)}$", re.IGNORECASE)}, {"woeid": 1}
-    )
-    if found is None:
-        known = ", ".join(sorted(database["trends"].distinct("place"))) or "none yet"
-        raise BadInput(f"no trends were collected for {place!r}; places known: {known}")
-    return int(found["woeid"])

@@ -16,8 +16,9 @@ from bson.codec_options import CodecOptions
 from pymongo.write_concern import WriteConcern
 
 from opslib.cloud import VERSION
-from opslib.cloud.report import KINDS, Place, at_moment, places
+from opslib.cloud.report import at_moment
 from opslib.message import stamp
+from opslib.store.reads import KINDS, Lake
 from opslib.store.rollups import SETTLE, now
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 
     from pymongo.database import Database
 
-    from opslib.cloud.report import Kind, Report
+    from opslib.cloud.report import Report
     from opslib.settings import Settings
+    from opslib.store.reads import Kind, Place
 
     Document = dict[str, Any]
 
@@ -64,7 +66,7 @@ def update(database: Database[Document], settings: Settings) -> Iterator[list[Do
     (:mod:`opslib.forgetting.take`), so that they are missing here.
     """
     database = timed(database)
-    for place in places(database, settings.report.timezones, settings.report.timezone):
+    for place in Lake(database, settings.report.timezones, settings.report.timezone).places():
         for moment in _missing(database, settings, place)[: settings.report.at_once]:
             yield _rendered(database, settings, moment)
 
@@ -197,13 +199,3 @@ def listed(
     pictures = {"svg": 0, "svg_dark": 0, "png": 0}
     found = timed(database)["clouds"].find(wanted, pictures).sort([("until", -1), ("_id", 1)])
     return list(found.limit(most))
-
-
-def kept_at(
-    database: Database[Document], woeid: int, moment: datetime, kind: Kind, hours: float
-) -> Document | None:
-    """Return the cloud that was the newest at *moment*, if it was no older than *hours* then."""
-    oldest = moment - timedelta(hours=hours)
-    return timed(database)["clouds"].find_one(
-        {"woeid": woeid, "kind": kind, "until": {"$lte": moment, "$gt": oldest}}, sort=[("until", -1)]
-    )
