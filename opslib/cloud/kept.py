@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 SEED = 1
+_TALL = (390, 640)  # as wide as a phone
 _TRIES = 3
 _LATE = timedelta(days=1)  # for so long tweets may come late
 
@@ -195,7 +196,7 @@ def document(
     report: Report, settings: Settings, rendered_at: datetime, before: Mapping[str, Spot] | None = None
 ) -> Document:
     """Return a report with its pictures as it is kept; words stay where they stood *before*."""
-    from opslib.cloud.picture import picture_of
+    from opslib.cloud.picture import LEGIBLE, picture_of
     from opslib.cloud.theme import DARK
 
     look = settings.cloud
@@ -225,6 +226,7 @@ def document(
         "left_out": [*picture.layout.left_out, *picture.layout.unwritable],
         "svg": Binary(picture.svg()),
         "svg_dark": Binary(picture.svg(DARK)),
+        "svg_tall": Binary(picture_of(report, look.max_words, *_TALL, SEED, smallest=LEGIBLE).svg()),
         "png": Binary(picture.png()),
         "seed": SEED,
         "version": VERSION,
@@ -238,6 +240,6 @@ def listed(
     wanted: Document = {} if woeid is None else {"woeid": woeid}
     if since:
         wanted["until"] = {"$gte": since}
-    pictures = {"svg": 0, "svg_dark": 0, "png": 0}
+    pictures = {"svg": 0, "svg_dark": 0, "svg_tall": 0, "png": 0}
     found = timed(database)["clouds"].find(wanted, pictures).sort([("until", -1), ("_id", 1)])
     return list(found.limit(most))

@@ -17,7 +17,6 @@ import pymongo
 from pymongo import DESCENDING
 from pymongo.errors import PyMongoError
 
-from opslib.cloud.counts import of_tweets
 from opslib.message import id_at
 from opslib.store import rollups
 from opslib.store.collections import TRENDS, TWEETS
@@ -57,8 +56,14 @@ class Subject:
 
     def collected(self) -> Document:
         """Return the query of the tweets that were collected for it first from *since* until *until*."""
-        topic = {**self._topic(), "first_at": {"$gte": self.since, "$lt": self.until}}
-        return {"collected_at": {"$gte": self.since}, "topics": {"$elemMatch": topic}, **self._words()}
+        topic = self._topic()
+        first = {**topic, "first_at": {"$gte": self.since, "$lt": self.until}}
+        before = {**topic, "first_at": {"$lt": self.since}}
+        return {
+            "$and": [{"topics": {"$elemMatch": first}}, {"topics": {"$not": {"$elemMatch": before}}}],
+            "collected_at": {"$gte": self.since},
+            **self._words(),
+        }
 
     def written(self) -> Document:
         """Return the query of the tweets about it that were written from *since* until *until*."""
@@ -120,12 +125,17 @@ def word_like(lake: Lake, name: str, woeid: int | None, since: datetime, until: 
 
 def words_beside(lake: Lake, word: Subject) -> Words:
     """Return the words of the tweets that hold a word; a retweeted text counts once."""
+    texts: set[Any] = set()
+    entries: Counter[str] = Counter()
+    tweets = 0
     with _within(lake):
-        return Words(*_listed(*of_tweets(lake.database, word.collected())))
-
-
-def _listed(tweets: int, found: dict[str, int]) -> tuple[int, list[tuple[str, int]]]:
-    return tweets, list(found.items())
+        for tweet in lake.database[TWEETS.name].find(word.collected(), {"words": 1, "retweet_of": 1}):
+            tweets += 1
+            text = tweet.get("retweet_of", tweet["_id"])
+            if text not in texts:
+                texts.add(text)
+                entries.update(tweet["words"])
+    return Words(tweets, list(merge(entries).items()))
 
 
 def course(lake: Lake, subject: Subject) -> list[tuple[datetime, int]]:

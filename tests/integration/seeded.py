@@ -14,7 +14,9 @@ from bson.binary import Binary
 
 from opslib import message
 from opslib.cloud.draw import Head, png, svg, words_size
+from opslib.cloud.layout import legible
 from opslib.cloud.layout import place as laid_out
+from opslib.cloud.picture import LEGIBLE
 from opslib.cloud.theme import DARK
 from opslib.message import trend_document, tweet_document
 from opslib.simulate.generator import Generator
@@ -143,7 +145,8 @@ def cloud(
     ids = []
     for kind, drawn in (("words", words), ("topics", topics or words)):
         layout = laid_out(drawn, *words_size(*_SIZE), seed_number)
-        tall = laid_out(dict(list(drawn.items())[:30]), *words_size(*_TALL), seed_number)
+        room = words_size(*_TALL)
+        tall = laid_out(legible(drawn, *room, LEGIBLE), *room, seed_number, smallest=LEGIBLE)
         head = Head(f"{name}", f"{tweets} tweets")
         document = {
             "_id": f"{woeid}:{message.stamp(until)}:{kind}",
