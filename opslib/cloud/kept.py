@@ -17,9 +17,10 @@ from pymongo.errors import PyMongoError
 from pymongo.write_concern import WriteConcern
 
 from opslib.cloud import VERSION
-from opslib.cloud.report import KINDS, Place, at_moment, places
+from opslib.cloud.report import at_moment
 from opslib.message import stamp
 from opslib.store.buckets import counted_since, floor
+from opslib.store.reads import KINDS, Lake
 from opslib.store.rollups import SETTLE, now
 
 if TYPE_CHECKING:
@@ -28,14 +29,16 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from opslib.cloud.layout import Spot
-    from opslib.cloud.report import Kind, Report
+    from opslib.cloud.report import Report
     from opslib.settings import Settings
     from opslib.store.buckets import Minute
+    from opslib.store.reads import Kind, Place
 
     Document = dict[str, Any]
 
 _LOG = logging.getLogger(__name__)
 SEED = 1
+_TALL = (390, 640)  # as wide as a phone
 _TRIES = 3
 _LATE = timedelta(days=1)  # for so long tweets may come late
 
@@ -74,7 +77,7 @@ def update(database: Database[Document], settings: Settings) -> Iterator[list[Do
     """
     database = timed(database)
     failed: list[str] = []
-    for place in places(database, settings.report.timezones, settings.report.timezone):
+    for place in Lake(database, settings.report.timezones, settings.report.timezone).places():
         for moment in _missing(database, settings, place)[: settings.report.at_once]:
             try:
                 documents = _rendered(database, settings, moment)
@@ -189,7 +192,7 @@ def document(
     report: Report, settings: Settings, rendered_at: datetime, before: Mapping[str, Spot] | None = None
 ) -> Document:
     """Return a report with its pictures as it is kept; words stay where they stood *before*."""
-    from opslib.cloud.picture import picture_of
+    from opslib.cloud.picture import LEGIBLE, picture_of
     from opslib.cloud.theme import DARK
 
     look = settings.cloud
@@ -219,6 +222,7 @@ def document(
         "left_out": [*picture.layout.left_out, *picture.layout.unwritable],
         "svg": Binary(picture.svg()),
         "svg_dark": Binary(picture.svg(DARK)),
+        "svg_tall": Binary(picture_of(report, look.max_words, *_TALL, SEED, smallest=LEGIBLE).svg()),
         "png": Binary(picture.png()),
         "seed": SEED,
         "version": VERSION,
@@ -232,6 +236,6 @@ def listed(
     wanted: Document = {} if woeid is None else {"woeid": woeid}
     if since:
         wanted["until"] = {"$gte": since}
-    pictures = {"svg": 0, "svg_dark": 0, "png": 0}
+    pictures = {"svg": 0, "svg_dark": 0, "svg_tall": 0, "png": 0}
     found = timed(database)["clouds"].find(wanted, pictures).sort([("until", -1), ("_id", 1)])
     return list(found.limit(most))
