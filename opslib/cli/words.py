@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from opslib.cli._options import with_settings
+from opslib.message import decoded
 from opslib.words import VERSION, parts, words_of
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def show(text: str, lang: str | None) -> None:
     """Show what TEXT, - for standard input, is counted for: the spelling, and what it counts as."""
     if text == "-":
         text = sys.stdin.read()
-    for entry in words_of({"text": text, "lang": lang}):
+    for entry in words_of({"text": decoded(text), "lang": lang}):
         click.echo("\t".join(parts(entry)))
 
 
