@@ -236,6 +236,15 @@ class Report(_Section):
         return value
 
 
+class Schedule(_Section):
+    """What is promised to come how often, for the doctor; nothing is promised without a number."""
+
+    places: dict[int, str] = {}  # whose trends are collected, by WOEID
+    trends_minutes: Optional[float] = Field(default=None, gt=0)  # noqa: UP045 - read on Python 3.9
+    rollup_seconds: Optional[float] = Field(default=None, gt=0)  # noqa: UP045 - read on Python 3.9
+    report_seconds: Optional[float] = Field(default=None, gt=0)  # noqa: UP045 - read on Python 3.9
+
+
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
@@ -258,6 +267,11 @@ class X(_Section):
     base_url: str = Field(default="https://api.x.com", pattern="^https?://")
     timeout: float = Field(default=30, gt=0)
     budget_file: Path = Path("/var/lib/nifi/x-budget.sqlite")
+
+    @property
+    def made_up(self) -> bool:
+        """Tell whether what comes from there is made up: X answers over TLS, `opslib x simulate` without."""
+        return self.base_url.startswith("http://")
 
 
 class Recheck(_Section):
@@ -287,6 +301,7 @@ class Settings(BaseSettings):
     store: Store = Store()
     cloud: Cloud = Cloud()
     report: Report = Report()
+    schedule: Schedule = Schedule()
     web: Web = Web()
     x: X = X()
     recheck: Recheck = Recheck()

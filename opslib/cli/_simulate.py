@@ -125,7 +125,7 @@ def command(
     what X would have charged; PUT /_control/faults lets things go wrong. docs/local-x-api.md has the rest.
     """
     from opslib.simulate.faults import BadFaults
-    from opslib.simulate.limits import Limits
+    from opslib.simulate.limits import RateLimits
     from opslib.simulate.local import LocalX
     from opslib.simulate.server import Server, listen
     from opslib.simulate.state import put, read
@@ -139,7 +139,7 @@ def command(
         x = LocalX(
             store,
             token,
-            limits=None if no_limits else Limits(),
+            limits=None if no_limits else RateLimits(),
             keep_alive=keep_alive.total_seconds(),
             includes_charged=not includes_free,
             monthly_cap=monthly_cap,

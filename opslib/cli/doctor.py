@@ -13,8 +13,8 @@ import click
 
 from opslib.cli._options import examples, tell_json, with_format, with_settings
 from opslib.cli._times import SpanType
-from opslib.doctor import certificates, host, kafka, mongodb, nifi, speed, web, zookeeper
-from opslib.doctor.findings import Check, Finding, Report, run
+from opslib.doctor import arrivals, certificates, host, kafka, mongodb, nifi, speed, web, zookeeper
+from opslib.doctor.findings import Check, Finding, Findings, run
 from opslib.run import endpoints
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _COLOURS = {"ok": "green", "failed": "red", "skipped": "yellow"}
 def _if_configured(section: str, check: Check) -> Check:
     """Skip *check* on a host whose settings say nothing about its component."""
 
-    def guarded(settings: Settings, report: Report) -> None:
+    def guarded(settings: Settings, report: Findings) -> None:
         if endpoints.configured(settings, section):
             check(settings, report)
         else:
@@ -48,6 +48,11 @@ CHECKS: dict[str, Check] = {
     "sink": _if_configured("kafka", kafka.check_sink),
     "speed": _if_configured("speed", speed.check),
     "stats": _if_configured("mongodb", mongodb.check_stats),
+    "trends": _if_configured("mongodb", arrivals.check_trends),
+    "tweets": _if_configured("mongodb", arrivals.check_tweets),
+    "rollups": _if_configured("mongodb", arrivals.check_rollups),
+    "clouds": _if_configured("mongodb", arrivals.check_clouds),
+    "budget": _if_configured("mongodb", arrivals.check_budget),
     "certificates": certificates.check,
     "disk": host.check_disk,
     "units": host.check_units,

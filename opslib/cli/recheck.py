@@ -11,7 +11,7 @@ import click
 from opslib.cli._database import database_of
 from opslib.cli._forgetting import carry_out
 from opslib.cli._options import COUNT, examples, tell_json, with_format, with_settings
-from opslib.forgetting.take import Asked, Taken, Wanted
+from opslib.forgetting.take import Asked, Request, Taken
 from opslib.settings import secret
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ def command(settings: Settings, most: int, dry_run: bool, form: str) -> None:
     nothing. Needs the credential x_token.
     """
     from opslib.forgetting.recheck import Page, Recheck, TooManyGone
+    from opslib.x.backoff import Backoff
     from opslib.x.budget import Budget, Limits
     from opslib.x.client import XClient, XError
-    from opslib.x.gate import Gate
 
     wishes = settings.recheck
     client = XClient(settings.x.base_url, secret("x_token"), settings.x.timeout)
@@ -43,7 +43,7 @@ def command(settings: Settings, most: int, dry_run: bool, form: str) -> None:
     asked = Asked("opslib recheck", "X does not have it any more, or not for everybody")
     total, taken, gone, stopped = Page(), Taken(), Counter[str](), ""
     with database_of(settings, "opslib-forget") as database:
-        recheck = Recheck(database, client, budget, Gate(), time.sleep)
+        recheck = Recheck(database, client, budget, Backoff(), time.sleep)
         try:
             for page in recheck.pages(most, wishes.most_gone, dry_run=dry_run):
                 total.asked += page.asked
@@ -52,7 +52,7 @@ def command(settings: Settings, most: int, dry_run: bool, form: str) -> None:
                 total.gone.update(page.gone)
                 stopped = page.stopped
                 if page.gone and not dry_run:
-                    taken.add(carry_out(database, Wanted(page.gone), asked))
+                    taken.add(carry_out(database, Request(page.gone), asked))
         except (XError, TooManyGone) as error:
             raise click.ClickException(str(error)) from error
         finally:

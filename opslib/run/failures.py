@@ -6,6 +6,8 @@ import re
 
 from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
 
+from opslib.settings import SettingsError
+
 _REFUSED_CERTIFICATE = ("CERTIFICATE_VERIFY_FAILED", "certificate verify failed", "unknown ca")
 _REFUSED_LOGIN = {11: "UserNotFound", 13: "Unauthorized", 18: "AuthenticationFailed", 8000: "AtlasError"}
 _HOW_IT_WAITED = re.compile(r" \(configured timeouts: [^)]*\)")
@@ -30,6 +32,13 @@ def wrong_settings(error: PyMongoError, *, starting: bool = False) -> str | None
         if sign in str(error):
             return f"TLS with MongoDB fails, check `ca` in the credentials folder: {said(error)}"
     return None
+
+
+def check_settings(error: PyMongoError, *, starting: bool = False) -> None:
+    """Raise :class:`SettingsError` if waiting will not cure *error*, as :func:`wrong_settings` has it."""
+    reason = wrong_settings(error, starting=starting)
+    if reason:
+        raise SettingsError(reason) from error
 
 
 def said(error: BaseException) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any, Callable
 
 import orjson
@@ -208,7 +207,7 @@ def _answered(route: str, answer: Answer) -> Sent:
 def _fault_refusal(x: LocalX, route: str, fault: str, limited: dict[str, str]) -> ASGIApp:
     if fault == "503":
         return _refusal(503, problem(503, "Service Unavailable"), limited)
-    limited = headers(LIMITS[route], 0, time.time() + x.faults.reset_seconds)
+    limited = headers(LIMITS[route], 0, x.store.now().timestamp() + x.faults.reset_seconds)
     return _refusal(429, problem(429, "Too Many Requests"), limited)
 
 
@@ -217,7 +216,7 @@ async def _connected(x: LocalX, request: Request, token: str, limited: dict[str,
     parameters = _parameters(request)
     check(parameters, _STREAM_PARAMETERS)
     number(parameters, "backfill_minutes", 0, 5, 0)
-    wanted = answers.Wanted.of(parameters)
+    selection = answers.Selection.of(parameters)
     fault = x.faults.draw("stream", REFUSALS)
     if fault is not None:
         return _fault_refusal(x, "stream", fault, limited)
@@ -229,7 +228,7 @@ async def _connected(x: LocalX, request: Request, token: str, limited: dict[str,
     if token in x.streams.connected:
         detail = "This stream is currently at the maximum allowed connection limit."
         raise _Refused(429, connection_issue("TooManyConnections", detail))
-    return Stream(x, token, wanted, limited)
+    return Stream(x, token, selection, limited)
 
 
 def _refusal(status: int, content: Json, limited: dict[str, str]) -> Response:

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
+import time_machine
 from click.testing import CliRunner, Result
 from local_x import Client, local_x, serving
 
 from opslib.cli import main
 from opslib.simulate.generator import Generator
-from opslib.simulate.limits import Limits as Windows
+from opslib.simulate.limits import RateLimits
 from opslib.x.budget import Budget, Limits
 
 if TYPE_CHECKING:
@@ -20,14 +21,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
+
+
 def now() -> datetime:
     return datetime.now(timezone.utc)
+
+
+@pytest.fixture(autouse=True)
+def noon() -> Iterator[None]:
+    """The commands go by the clock of their host: here it is noon, and no budget ends meanwhile."""
+    with time_machine.travel(NOON):
+        yield
 
 
 @pytest.fixture
 def x() -> Iterator[str]:
     hour = Generator(1, 1, now(), timedelta(hours=1))
-    with serving(local_x(hour, now, token="good", limits=Windows())) as client:
+    with serving(local_x(hour, now, token="good", limits=RateLimits())) as client:
         Client(client.url, "good").add(*(f"the end of day {n}" for n in range(30)))
         yield client.url
 
