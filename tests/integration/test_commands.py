@@ -27,12 +27,12 @@ QUICK = "from opslib.cli import _forgetting; _forgetting.SETTLE_SECONDS = 0"
 MOMENTS = {"at", "since", "until", "rendered_at", "created", "last_login", "newest", "replayed_at"}
 
 
-def environment_of(lake: Lake) -> dict[str, str]:
+def extra_of(lake: Lake) -> dict[str, str]:
     lake.put("mongodb_username", services.ADMIN[0])
     lake.put("mongodb_password", services.ADMIN[1])
     state = lake.folder / "web"
     state.mkdir(exist_ok=True)
-    return lake.environment(OPSLIB_WEB__STATE=str(state), OPSLIB_X__BUDGET_FILE=str(lake.folder / "none"))
+    return {"OPSLIB_WEB__STATE": str(state), "OPSLIB_X__BUDGET_FILE": str(lake.folder / "none")}
 
 
 def test_wrong_input_is_one_line_where_servers_answer(told: Lake, tmp_path: Path) -> None:  # noqa: F811
@@ -41,7 +41,7 @@ def test_wrong_input_is_one_line_where_servers_answer(told: Lake, tmp_path: Path
     files = fuzz.Files(folder)
     most = int(os.environ.get("TRENDLAKE_FUZZ", "5"))
     todo = [call for call in fuzz.calls(main, files, most=most) if call.command in ASKING]
-    outcomes = fuzz.run(todo, environment_of(told), files, QUICK)
+    outcomes = fuzz.run(todo, told.environment(**extra_of(told)), files, QUICK)
     wrong = [
         f"{complaint}: {fuzz.shown(call, outcome)}"
         for call, outcome in zip(todo, outcomes)
@@ -53,12 +53,12 @@ def test_wrong_input_is_one_line_where_servers_answer(told: Lake, tmp_path: Path
 
 
 def test_all_json_has_moments_in_iso_8601_and_words_in_one_shape(told: Lake) -> None:  # noqa: F811
-    environment = environment_of(told)
-    assert told.opslib("report", "keep", **environment).returncode == 0
-    (kept, *_) = json.loads(told.opslib("report", "list", "--format", "json", **environment).stdout)
+    extra = extra_of(told)
+    assert told.opslib("report", "keep", **extra).returncode == 0
+    (kept, *_) = json.loads(told.opslib("report", "list", "--format", "json", **extra).stdout)
     told.send(b"no tweet")
     made = ("web", "user", "add", "ana", "--random")
-    assert told.opslib(*made, **environment).returncode == 0
+    assert told.opslib(*made, **extra).returncode == 0
     moments, words = 0, 0
     for call in (
         ("report", "--place", "Brazil"),
@@ -70,7 +70,7 @@ def test_all_json_has_moments_in_iso_8601_and_words_in_one_shape(told: Lake) -> 
         ("stats",),
         ("web", "user", "list"),
     ):
-        done = told.opslib(*call, "--format", "json", **environment)
+        done = told.opslib(*call, "--format", "json", **extra)
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("\n") == 1, "one line"
         for key, value in pairs(json.loads(done.stdout)):
