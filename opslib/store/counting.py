@@ -89,6 +89,8 @@ class _Minutes:
         self._tweets = tweets
         self._ats = ats
         self._wanted = set(ats)
+        # A page of tweets was collected at one moment and for one topic.
+        self._floors: dict[datetime, datetime] = {}
         self._places: dict[Any, list[tuple[datetime, Keys]]] = {}
         self._firsts: Firsts = {}
         self._shared: set[int] = set()  # texts that are retweeted
@@ -130,14 +132,21 @@ class _Minutes:
 
     def _placed(self, tweet: Document) -> list[tuple[datetime, Keys]]:
         """Return in which of the minutes a tweet stands, and for which keys."""
-        topics = tweet.get("topics") or ()
-        # A page of tweets was collected at one moment and for one topic.
-        alike = tuple((topic["name"], topic.get("woeid"), topic["first_at"]) for topic in topics)
+        alike = tuple(
+            (topic["name"], topic.get("woeid"), self._minute(topic["first_at"])) for topic in tweet["topics"]
+        )
         if not alike:
             return self._find_places(tweet)
-        if alike not in self._places:
-            self._places[alike] = self._find_places(tweet)
-        return self._places[alike]
+        places = self._places.get(alike)
+        if places is None:
+            places = self._places[alike] = self._find_places(tweet)
+        return places
+
+    def _minute(self, moment: datetime) -> datetime:
+        minute = self._floors.get(moment)
+        if minute is None:
+            minute = self._floors[moment] = floor(moment, "minute")
+        return minute
 
     def _find_places(self, tweet: Document) -> list[tuple[datetime, Keys]]:
         keys: dict[datetime, set[Key]] = defaultdict(set)
