@@ -66,14 +66,15 @@ def stamp(moment: datetime) -> str:
 
 @lru_cache(maxsize=1024)  # a page of tweets was collected at one moment
 def moment_of(text: str) -> datetime:
-    """Return the moment that *text* (RFC 3339) names; ``ValueError`` if it names none."""
+    """Return the moment that *text* (RFC 3339) names, to the millisecond; ``ValueError`` if it names none."""
     match = _MOMENT.fullmatch(text)
     if match is None:
         raise ValueError("is no time such as 2026-01-31T12:00:00.000Z")
     seconds, fraction, zone = match.groups()
-    # Python 3.9 reads neither Z nor fractions of other lengths than three and six.
+    # Python 3.9 reads no Z, and fractions of three or six digits alone. MongoDB keeps milliseconds:
+    # with more, a copy would look newer than itself.
     return datetime.fromisoformat(
-        f"{seconds}.{(fraction or '').ljust(6, '0')}{'+00:00' if zone == 'Z' else zone}"
+        f"{seconds}.{(fraction or '')[:3].ljust(3, '0')}{'+00:00' if zone == 'Z' else zone}"
     ).astimezone(timezone.utc)
 
 
@@ -203,10 +204,11 @@ def tweet_document(message: Mapping[str, Any]) -> Json:
     collected_at = moment_of(message["collected_at"])
     created = message.get("created_at")
     text, entities = _full_text(message)
-    original = retweeted_id(message)
+    original, author = retweeted_id(message), retweeted_author(message)
     return {
         "_id": int(message["id"]),
         **({"retweet_of": original} if original is not None else {}),
+        **({"retweet_author": author} if author is not None else {}),
         "text": html.unescape(text),
         "lang": message.get("lang"),
         "author": _author(message),
@@ -244,6 +246,30 @@ def retweeted_id(tweet: Mapping[str, Any]) -> int | None:
     return None
 
 
+def retweeted_author(tweet: Mapping[str, Any]) -> str | None:
+    """Return the id of whoever wrote what *tweet*, a message or a document, retweets, if it tells.
+
+    X tells it with what is retweeted, if that was asked for, and else where it lists whom a text mentions:
+    the one at its beginning is whom it retweets, the others are not.
+    """
+    original, name = retweeted_id(tweet), retweeted_name(tweet["text"])
+    told = [tweet.get("retweet_author")]
+    told += [one.get("author_id") for one in tweet.get("referenced") or () if int(one["id"]) == original]
+    told += [one.get("id") for one in mentions(tweet) if name is not None and _is_of(one, name)]
+    return next((author for author in told if isinstance(author, str)), None)
+
+
+def mentions(tweet: Mapping[str, Any]) -> list[Json]:
+    """Return whom X says the text of *tweet*, a message or a document, mentions."""
+    found = (tweet.get("entities") or {}).get("mentions")
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def _is_of(mention: Json, name: str) -> bool:
+    """Say whether *mention* is the one at the beginning of a retweet that gives that *name* there."""
+    return mention.get("start") == len("RT ") or str(mention.get("username")).casefold() == name
+
+
 def _full_text(message: Mapping[str, Any]) -> tuple[str, Json | None]:
     """Return the text with its entities where X cut neither: it shortens long posts and retweets."""
     retweeted = retweeted_id(message)
@@ -258,11 +284,13 @@ def _full_text(message: Mapping[str, Any]) -> tuple[str, Json | None]:
 
 
 def trend_document(message: Mapping[str, Any]) -> Json:
-    """Return the MongoDB document of a decoded snapshot."""
+    """Return the MongoDB document of a decoded snapshot; its id follows from it: repeated it is the same."""
+    collected_at = moment_of(message["collected_at"])
     return {
+        "_id": f"{message['woeid']}:{stamp(collected_at)}",
         "woeid": message["woeid"],
         "place": message["place"],
-        "collected_at": moment_of(message["collected_at"]),
+        "collected_at": collected_at,
         "trends": [
             {"name": trend["name"], "tweet_count": trend.get("tweet_count"), "rank": trend["rank"]}
             for trend in message["trends"]

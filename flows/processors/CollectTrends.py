@@ -4,12 +4,12 @@ from datetime import datetime, timedelta, timezone
 
 from nifiapi.flowfilesource import FlowFileSource, FlowFileSourceResult
 from nifiapi.properties import PropertyDescriptor, StandardValidators
+from opslib.x.gate import Gate
 
 from opslib.message import encode, trends_message
 from opslib.x import nifi
 from opslib.x.budget import Exhausted
 from opslib.x.client import Refused, XError
-from opslib.x.gate import Gate
 
 RECONCILE = timedelta(hours=1)
 

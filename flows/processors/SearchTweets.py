@@ -5,12 +5,12 @@ import json
 from nifiapi.componentstate import Scope
 from nifiapi.flowfiletransform import FlowFileTransform, FlowFileTransformResult
 from nifiapi.relationship import Relationship
+from opslib.x.gate import Gate
 
 from opslib.message import encode
 from opslib.x import nifi, walk
 from opslib.x.budget import Exhausted
 from opslib.x.client import Refused, XError
-from opslib.x.gate import Gate
 from opslib.x.walk import Busy, Position, Walker
 
 POSITION = "search.position"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from opslib.cli._options import examples
+from opslib.cli._progress import progress
 from opslib.dist import DistError, build
 from opslib.dist.lock import resolve
 from opslib.dist.sources import SOURCES
@@ -28,7 +28,7 @@ def _say(text: str) -> None:
     click.echo(text, err=True)
 
 
-@command.command("build")
+@command.command("build", epilog=examples("opslib dist build", "opslib dist build kafka mongodb"))
 @_names
 @click.option("--force", is_flag=True, help="Build even what is up to date.")
 def build_(names: tuple[str, ...], force: bool) -> None:
@@ -36,12 +36,8 @@ def build_(names: tuple[str, ...], force: bool) -> None:
 
     Without NAMEs: all of them.
     """
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description:28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not sys.stderr.isatty(), transient=True) as progress:
-        task = progress.add_task("", total=len(names or build.NAMES))
+    with progress("distributions", len(names or build.NAMES)) as done:
         for name in names or build.NAMES:
-            progress.update(task, description=name)
             try:
                 if not force and build.is_current(name):
                     _say(f"{name} is up to date")
@@ -52,17 +48,21 @@ def build_(names: tuple[str, ...], force: bool) -> None:
                 click.echo(build.path(name))
             except DistError as error:
                 raise click.ClickException(f"{name}: {error}") from error
-            progress.advance(task)
+            done(1)
 
 
-@command.command()
+@command.command(epilog=examples("opslib dist verify", "opslib dist verify kafka"))
 @_names
 def verify(names: tuple[str, ...]) -> None:
     """Check tarballs and the inputs they were made of against the locks.
 
-    Exit code 1 if anything is not what it has to be.
+    Exit code 1 if anything is not what it has to be, 2 where that cannot be told.
     """
-    wrong = [line for name in names or build.NAMES for line in build.verify(name)]
+    wrong = []
+    with progress("distributions", len(names or build.NAMES)) as done:
+        for name in names or build.NAMES:
+            wrong += build.verify(name)
+            done(1)
     for line in wrong:
         click.echo(line)
     if wrong:
@@ -70,14 +70,14 @@ def verify(names: tuple[str, ...]) -> None:
     _say(f"{len(names or build.NAMES)} distributions are what their locks say")
 
 
-@command.command()
+@command.command(epilog=examples("opslib dist path kafka"))
 @click.argument("name", type=click.Choice(build.NAMES))
 def path(name: str) -> None:
     """Print where the tarball of NAME stands, built or not."""
     click.echo(build.path(name))
 
 
-@command.command()
+@command.command(epilog=examples("opslib dist lock kafka"))
 @click.argument("names", nargs=-1, type=click.Choice(sorted(SOURCES)), metavar="[NAME]...")
 def lock(names: tuple[str, ...]) -> None:
     """Look up anew what opslib/dist/sources.py asks for, and lock it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import click
 
 from opslib.cli._database import database_of
 from opslib.cli._forgetting import carry_out
-from opslib.cli._options import with_settings
+from opslib.cli._options import COUNT, examples, tell_json, with_format, with_settings
 from opslib.forgetting.take import Asked, Taken, Wanted
 from opslib.settings import secret
 
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
     from opslib.settings import Settings
 
 
-@click.command()
-@click.option("--most", type=click.IntRange(1), default=10_000, show_default=True, help="Tweets to look at.")
+@click.command(epilog=examples("opslib recheck --most 500 --dry-run"))
+@click.option("--most", type=COUNT, default=10_000, show_default=True, help="Tweets to look at.")
 @click.option(
     "--dry-run", is_flag=True, help="Only say what is gone; what X returns is charged all the same."
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@with_format
 @with_settings
 def command(settings: Settings, most: int, dry_run: bool, form: str) -> None:
     """Ask X about stored tweets, and forget those that were deleted, edited or are protected by now.
@@ -34,9 +33,9 @@ def command(settings: Settings, most: int, dry_run: bool, form: str) -> None:
     nothing. Needs the credential x_token.
     """
     from opslib.forgetting.recheck import Page, Recheck, TooManyGone
+    from opslib.x.backoff import Backoff
     from opslib.x.budget import Budget, Limits
     from opslib.x.client import XClient, XError
-    from opslib.x.gate import Gate
 
     wishes = settings.recheck
     client = XClient(settings.x.base_url, secret("x_token"), settings.x.timeout)
@@ -44,7 +43,7 @@ def command(settings: Settings, most: int, dry_run: bool, form: str) -> None:
     asked = Asked("opslib recheck", "X does not have it any more, or not for everybody")
     total, taken, gone, stopped = Page(), Taken(), Counter[str](), ""
     with database_of(settings, "opslib-forget") as database:
-        recheck = Recheck(database, client, budget, Gate(), time.sleep)
+        recheck = Recheck(database, client, budget, Backoff(), time.sleep)
         try:
             for page in recheck.pages(most, wishes.most_gone, dry_run=dry_run):
                 total.asked += page.asked
@@ -70,7 +69,7 @@ def command(settings: Settings, most: int, dry_run: bool, form: str) -> None:
             "stopped": stopped or None,
             "dry_run": dry_run,
         }
-        click.echo(json.dumps(found))
+        tell_json(found)
         return
     reasons = ", ".join(f"{number} {reason}" for reason, number in gone.most_common()) or "none"
     click.echo(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import sqlite3
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from opslib.cli._options import with_settings
+from opslib.cli._options import WrongInput, examples, tell_json, with_format, with_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +22,9 @@ if TYPE_CHECKING:
     from opslib.web.users import Users
 
 
-@click.group(invoke_without_command=True)
+@click.group(
+    invoke_without_command=True, epilog=examples("opslib web --port 8080", "opslib web user add ana")
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to try the page at.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Its port.")
 @click.option(
@@ -67,7 +68,7 @@ def user() -> None:
     """
 
 
-@user.command()
+@user.command(epilog=examples("opslib web user add ana", "opslib web user add ana --random"))
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.option("--random", "chosen", is_flag=True, help="Make a random password, and print it.")
@@ -82,7 +83,7 @@ def add(settings: Settings, name: str, password_stdin: bool, chosen: bool) -> No
     click.echo(f"{name} can log in", err=True)
 
 
-@user.command()
+@user.command(epilog=examples("opslib web user password ana"))
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.option("--random", "chosen", is_flag=True, help="Make a random password, and print it.")
@@ -100,7 +101,7 @@ def password(settings: Settings, name: str, password_stdin: bool, chosen: bool) 
     click.echo(f"{name} can log in with the new password", err=True)
 
 
-@user.command()
+@user.command(epilog=examples("opslib web user disable ana"))
 @click.argument("name")
 @click.pass_obj
 def disable(settings: Settings, name: str) -> None:
@@ -110,8 +111,8 @@ def disable(settings: Settings, name: str) -> None:
     click.echo(f"{name} cannot log in any more", err=True)
 
 
-@user.command("list")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@user.command("list", epilog=examples("opslib web user list --format json"))
+@with_format
 @click.pass_obj
 def list_users(settings: Settings, form: str) -> None:
     """List the users, and how many sessions each has open."""
@@ -128,7 +129,7 @@ def list_users(settings: Settings, form: str) -> None:
             }
             for known in found
         ]
-        click.echo(json.dumps(rows, ensure_ascii=False))
+        tell_json(rows)
         return
     for known in found:
         state = "enabled" if known.enabled else "disabled"
@@ -144,7 +145,10 @@ def _password(from_stdin: bool, chosen: bool) -> str:
     if chosen:
         return secrets.token_urlsafe(15)
     if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        try:
+            return sys.stdin.buffer.readline().decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise WrongInput("the password on standard input is not UTF-8") from error
     typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return typed
 

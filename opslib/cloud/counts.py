@@ -154,7 +154,7 @@ def from_database(database: Database[dict[str, Any]], selection: Selection) -> C
 
 def woeid_of(database: Database[dict[str, Any]], place: str) -> int:
     """Return the WOEID that *place* is, or that a snapshot of trends has for a place of that name."""
-    if place.isascii() and place.isdigit():
+    if place.isascii() and place.isdigit() and len(place) < len(str(2**63)):
         return int(place)
     found = database["trends"].find_one(
         {"place": re.compile(f"^{re.escape(place)}$", re.IGNORECASE)}, {"woeid": 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
@@ -28,6 +29,17 @@ class Head:
     title: str
     caption: str
     unit: str = "tweet"  # what a number counts, in the singular
+
+    def __post_init__(self) -> None:
+        """Make each text one line of what XML can hold, whatever was typed or came from X."""
+        for name in ("title", "caption"):
+            object.__setattr__(self, name, _one_line(getattr(self, name)))
+
+
+def _one_line(text: str) -> str:
+    """Return *text* without line ends, and without control characters and halves of characters."""
+    seen = "".join(" " if c.isspace() else c for c in text)
+    return "".join(c for c in seen if unicodedata.category(c) not in ("Cc", "Cs", "Cn"))
 
 
 @dataclass(frozen=True)

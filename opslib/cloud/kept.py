@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bson.binary import Binary
 from bson.codec_options import CodecOptions
+from pymongo.errors import PyMongoError
 from pymongo.write_concern import WriteConcern
 
 from opslib.cloud import VERSION
@@ -36,6 +37,10 @@ _LOG = logging.getLogger(__name__)
 SEED = 1
 _TRIES = 3
 _LATE = timedelta(days=1)  # for so long tweets may come late
+
+
+class NotRendered(RuntimeError):  # noqa: N818 - it names a thing
+    """Some clouds could not be rendered; the text says which."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +68,25 @@ def update(database: Database[Document], settings: Settings) -> Iterator[list[Do
     """Render what is missing or no longer right, and yield the documents of each moment once they are kept.
 
     Of each place the newest moment comes first. Whoever forgets tweets deletes the clouds that counted them
-    (:mod:`opslib.forgetting.take`), so that they are missing here.
+    (:mod:`opslib.forgetting.take`), so that they are missing here. A moment that cannot be rendered holds
+    up no other one; at the end :class:`NotRendered` names it.
     """
     database = timed(database)
+    failed: list[str] = []
     for place in places(database, settings.report.timezones, settings.report.timezone):
         for moment in _missing(database, settings, place)[: settings.report.at_once]:
-            yield _rendered(database, settings, moment)
+            try:
+                documents = _rendered(database, settings, moment)
+            except PyMongoError:
+                raise  # that stops every place alike
+            except Exception:
+                # Whatever it is about this moment's words: the others are not to wait for it.
+                _LOG.exception("no cloud of %s of %s", place.name, stamp(moment.until))
+                failed.append(f"{place.name} of {stamp(moment.until)}")
+                continue
+            yield documents
+    if failed:
+        raise NotRendered(f"the clouds of {', '.join(failed)} could not be rendered: the log says why")
 
 
 def _missing(database: Database[Document], settings: Settings, place: Place) -> list[Moment]:
@@ -193,13 +211,3 @@ def listed(
     pictures = {"svg": 0, "svg_dark": 0, "png": 0}
     found = timed(database)["clouds"].find(wanted, pictures).sort([("until", -1), ("_id", 1)])
     return list(found.limit(most))
-
-
-def kept_at(
-    database: Database[Document], woeid: int, moment: datetime, kind: Kind, hours: float
-) -> Document | None:
-    """Return the cloud that was the newest at *moment*, if it was no older than *hours* then."""
-    oldest = moment - timedelta(hours=hours)
-    return timed(database)["clouds"].find_one(
-        {"woeid": woeid, "kind": kind, "until": {"$lte": moment, "$gt": oldest}}, sort=[("until", -1)]
-    )

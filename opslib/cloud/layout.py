@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageFilter
 
-from opslib.cloud.fonts import box, length, picture, runs, turns
+from opslib.cloud.fonts import box, length, picture, shown, turns, writable
 from opslib.cloud.theme import TONES
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Layout:
     height: int
     placed: tuple[Placed, ...]
     left_out: tuple[str, ...]
-    unwritable: tuple[str, ...] = ()  # those with a character that no font has
+    unwritable: tuple[str, ...] = ()  # those that no font can show, as a message names them
 
     @property
     def counts(self) -> dict[str, int]:
@@ -65,8 +65,8 @@ def place(counts: Mapping[str, int], width: int, height: int, seed: int, own: Co
     *own* are those of them that the topics themselves are made of. If they do not all fit at sizes that are
     easy to read, they are drawn smaller.
     """
-    unwritable = tuple(word for word in counts if not runs(word))
-    counts = {word: tweets for word, tweets in counts.items() if runs(word)}
+    unwritable = tuple(shown(word) for word in counts if not writable(word))
+    counts = {word: tweets for word, tweets in counts.items() if writable(word)}
     if not counts:
         return Layout(width, height, (), (), unwritable)
     best: Layout | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -151,7 +151,10 @@ def _both(
     words: dict[str, int],
 ) -> dict[Kind, Report]:
     report = Report("words", place, since, until, tweets, topics, words)
-    volumes = {drawable(topic.name): topic.tweet_count or 0 for topic in sorted(topics, key=_by_volume)}
+    volumes: dict[str, int] = {}
+    for topic in sorted(topics, key=_by_volume):
+        # Of names that look alike the larger number counts; one of which nothing can be drawn stays as it is.
+        volumes.setdefault(drawable(topic.name) or topic.name, topic.tweet_count or 0)
     return {"words": report, "topics": replace(report, kind="topics", words=volumes)}
 
 
@@ -233,17 +236,3 @@ def _offset(moment: datetime) -> str:
     hours, minutes = divmod(round(abs(seconds) / 60), 60)
     sign = "-" if seconds < 0 else "+"
     return "UTC" if not seconds else f"UTC{sign}{hours}" + (f":{minutes:02}" if minutes else "")
-
-
-def moment_in(text: str, zone: ZoneInfo) -> datetime:
-    """Return the moment that *text* names in UTC; what has no offset is meant in *zone*.
-
-    ``ValueError`` if it names none. ``now``, ``2026-03-01``, ``2026-03-01 12:00`` and RFC 3339 are read.
-    """
-    if text.strip().lower() == "now":
-        return datetime.now(timezone.utc)
-    try:
-        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    except ValueError:
-        raise ValueError(f"{text!r} is no time such as 2026-03-01T12:00") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(timezone.utc)

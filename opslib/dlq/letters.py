@@ -60,7 +60,7 @@ class Letter:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Filter:
     """Which letters are meant; what is not given does not narrow them."""
 
     reason: str | None = None  # a part of it, in any case
@@ -89,12 +89,12 @@ def place_of(text: str) -> Place:
     """Return the place that *text* names, ``offset`` or ``partition:offset``; ``ValueError`` if none."""
     partition, _, offset = text.rpartition(":")
     for part in (partition or "0", offset):
-        if not (part.isascii() and part.isdigit()):
+        if not (part.isascii() and part.isdigit() and len(part) < len(str(2**63))):
             raise ValueError(f"{text!r} is no letter: give its offset, or partition:offset")
     return int(partition or 0), int(offset)
 
 
-def find(consumer: Any, wanted: Wanted) -> list[Letter]:
+def find(consumer: Any, wanted: Filter) -> list[Letter]:
     """Return the letters that are meant, the oldest first, each with when it was last sent again.
 
     *consumer* is a ``KafkaConsumer`` without a group: looking leaves no trace.

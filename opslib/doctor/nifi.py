@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 from opslib.run import tls
 
 if TYPE_CHECKING:
-    from opslib.doctor.findings import Report
+    from opslib.doctor.findings import Findings
     from opslib.settings import Settings
 
 _TIMEOUT = 8.0
+_MOST_LETTERS = 300
 _UNAUTHORIZED = (401, 403)
 
 
@@ -23,12 +24,13 @@ class _AnswerError(Exception):
         self.status = status
 
 
-def check(settings: Settings, report: Report) -> None:
-    """Report NiFi's version and the state of the components of its flow."""
+def check(settings: Settings, report: Findings) -> None:
+    """Report NiFi's version, the state of its flow, and what its processors complain about."""
     url = settings.nifi.url
     try:
         about = _get(url, "/nifi-api/flow/about")["about"]
         status = _get(url, "/nifi-api/flow/status")["controllerStatus"]
+        board = _get(url, "/nifi-api/flow/bulletin-board")["bulletinBoard"]["bulletins"]
     except _AnswerError as error:
         advice = "give this certificate a policy in NiFi" if error.status in _UNAUTHORIZED else "see its log"
         report.failed(f"{url}: {error}", advice)
@@ -42,6 +44,26 @@ def check(settings: Settings, report: Report) -> None:
         report.ok(text)
     else:
         report.failed(text, "start the flow: ansible-playbook site.yml --tags nifi_flow")
+    _check_bulletins([one["bulletin"] for one in board if one.get("bulletin")], report)
+
+
+def _check_bulletins(bulletins: list[dict[str, Any]], report: Findings) -> None:
+    """Report what processors have complained about: NiFi keeps that for five minutes."""
+    by_source: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for bulletin in bulletins:  # the newest first
+        by_source.setdefault((bulletin["level"], bulletin["sourceName"]), []).append(bulletin)
+    for (level, source), found in by_source.items():
+        text = f"{source}, {level} ({len(found)} in the last five minutes): {_one_line(found[0])}"
+        if level == "ERROR":
+            report.failed(text, "mend what it says; on its host: journalctl -u nifi -e")
+        elif level == "WARNING":
+            report.ok(text)
+    if not by_source:
+        report.ok("no bulletin in the last five minutes")
+
+
+def _one_line(bulletin: dict[str, Any]) -> str:
+    return " ".join(str(bulletin["message"]).split())[:_MOST_LETTERS]
 
 
 def _get(url: str, path: str) -> Any:

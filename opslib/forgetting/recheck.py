@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from opslib.store.documents import Document
+    from opslib.x.backoff import Backoff
     from opslib.x.budget import Budget
     from opslib.x.client import Lookup, XClient
-    from opslib.x.gate import Gate
 
 PAGE = 1000  # what is gone of so many is forgotten at once: each time all retweets are looked through
 _FEW = 20
@@ -61,14 +61,14 @@ class Recheck:
         database: Database[Document],
         client: XClient,
         budget: Budget,
-        gate: Gate,
+        backoff: Backoff,
         wait: Callable[[float], Any],
     ) -> None:
         self._tweets = safely(database[TWEETS.name])
         self._rechecks = safely(database[RECHECKS.name])
         self._client = client
         self._budget = budget
-        self._gate = gate
+        self._backoff = backoff
         self._wait = wait
 
     def pages(self, most: int, most_gone: float, *, dry_run: bool = False) -> Iterator[Page]:
@@ -127,17 +127,17 @@ class Recheck:
     def _ask(self, ids: list[int]) -> Lookup:
         """Look up *ids*; X that fails is asked again twice."""
         for attempt in range(1, _TRIES + 1):
-            self._wait(self._gate.closed_for())
+            self._wait(self._backoff.seconds())
             try:
                 with self._budget.call({"post": len(ids)}) as came:
                     answer = self._client.lookup(ids)
                     came({"post": [tweet["id"] for tweet in answer.tweets]})
             except Unavailable as error:
-                self._gate.shut(error)
+                self._backoff.failed(error)
                 if attempt == _TRIES:
                     raise
             else:
-                self._gate.answered()
+                self._backoff.succeeded()
                 return answer
         raise AssertionError  # the last attempt returns or raises
 

@@ -32,7 +32,7 @@ _PROJECT = "1"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Selection:
     """What an answer is to hold of tweets."""
 
     fields: frozenset[str]
@@ -40,7 +40,7 @@ class Wanted:
     expansions: frozenset[str]
 
     @classmethod
-    def of(cls, parameters: Mapping[str, str]) -> Wanted:
+    def of(cls, parameters: Mapping[str, str]) -> Selection:
         """Return what the *parameters*, checked before, ask for."""
         fields, expansions = p.items(parameters, "tweet.fields"), p.items(parameters, "expansions")
         if "author_id" in expansions:
@@ -122,7 +122,7 @@ def search(store: Store, parameters: Mapping[str, str]) -> Json:
     query, matches = _query(parameters)
     size = p.number(parameters, "max_results", 10, 100, 10)
     p.choice(parameters, "sort_order", ("recency", "relevancy"))
-    wanted = Wanted.of(parameters)
+    selection = Selection.of(parameters)
     ids = p.time_range(parameters, query, store.now())
     page, more = _page((t for t in store.newest_first(ids.low, ids.high) if matches(t.indexed)), size)
     if not page:
@@ -134,9 +134,9 @@ def search(store: Store, parameters: Mapping[str, str]) -> Json:
     }
     if more:
         meta["next_token"] = p.token_of(page[-1].id, query)
-    includes, problems = wanted.expanded(store, page)
+    includes, problems = selection.expanded(store, page)
     return _with(
-        {"data": [wanted.tweet(tweet) for tweet in page]}, includes=includes, errors=problems, meta=meta
+        {"data": [selection.tweet(tweet) for tweet in page]}, includes=includes, errors=problems, meta=meta
     )
 
 
@@ -153,12 +153,12 @@ def lookup(store: Store, parameters: Mapping[str, str]) -> Json:
     """Return the answer for tweets by their ids; those that are not to be had become errors."""
     p.check(parameters, p.names("ids") | p.OF_TWEETS)
     ids = p.identities(parameters, "ids", MAX_LOOKUP)
-    wanted = Wanted.of(parameters)
+    selection = Selection.of(parameters)
     store.refresh()
     found, problems = _looked_up(store, ids, "ids")
-    includes, missing = wanted.expanded(store, found)
+    includes, missing = selection.expanded(store, found)
     return _with(
-        {}, data=[wanted.tweet(tweet) for tweet in found], includes=includes, errors=problems + missing
+        {}, data=[selection.tweet(tweet) for tweet in found], includes=includes, errors=problems + missing
     )
 
 

@@ -217,7 +217,7 @@ async def _connected(x: LocalX, request: Request, token: str, limited: dict[str,
     parameters = _parameters(request)
     check(parameters, _STREAM_PARAMETERS)
     number(parameters, "backfill_minutes", 0, 5, 0)
-    wanted = answers.Wanted.of(parameters)
+    selection = answers.Selection.of(parameters)
     fault = x.faults.draw("stream", REFUSALS)
     if fault is not None:
         return _fault_refusal(x, "stream", fault, limited)
@@ -229,7 +229,7 @@ async def _connected(x: LocalX, request: Request, token: str, limited: dict[str,
     if token in x.streams.connected:
         detail = "This stream is currently at the maximum allowed connection limit."
         raise _Refused(429, connection_issue("TooManyConnections", detail))
-    return Stream(x, token, wanted, limited)
+    return Stream(x, token, selection, limited)
 
 
 def _refusal(status: int, content: Json, limited: dict[str, str]) -> Response:

@@ -26,7 +26,7 @@ class _Window:
     left: int
 
 
-class Limits:
+class RateLimits:
     """How often each token may call: a window of 15 minutes begins with its first call."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:

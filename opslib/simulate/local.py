@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from opslib.simulate.faults import Faults
 from opslib.simulate.ledger import MONTHLY_CAP, Ledger
-from opslib.simulate.rules import Rules
+from opslib.simulate.rules import RuleSet
 from opslib.simulate.stream import Streams
 
 if TYPE_CHECKING:
-    from opslib.simulate.limits import Limits
+    from opslib.simulate.limits import RateLimits
     from opslib.simulate.tweets import Store
 
 
@@ -21,11 +21,11 @@ class LocalX:
 
     store: Store
     token: str | None = None
-    limits: Limits | None = None
+    limits: RateLimits | None = None
     keep_alive: float = 20.0  # seconds
     includes_charged: bool = True
     monthly_cap: int = MONTHLY_CAP  # posts
-    rules: Rules = field(default_factory=Rules)
+    rules: RuleSet = field(default_factory=RuleSet)
     faults: Faults = field(default_factory=Faults)
     streams: Streams = field(default_factory=Streams)
     ledger: Ledger = field(init=False)

@@ -55,7 +55,7 @@ class TooManyRules(Exception):  # noqa: N818 - X's own name for it
         }
 
 
-class Rules:
+class RuleSet:
     """The rules in force, in the order in which they were added."""
 
     def __init__(self) -> None:
@@ -171,7 +171,7 @@ def _unknown(parameter: str, value: str) -> Json:
     }
 
 
-def listed(rules: Rules, parameters: Mapping[str, str], now: datetime) -> Json:
+def listed(rules: RuleSet, parameters: Mapping[str, str], now: datetime) -> Json:
     """Return the answer for the rules in force."""
     p.check(parameters, p.names("ids max_results pagination_token"))
     most = p.number(parameters, "max_results", 1, MAX_RULES, MAX_RULES)
@@ -198,7 +198,7 @@ def _first(token: str | None) -> int:
     )
 
 
-def changed(rules: Rules, parameters: Mapping[str, str], body: Any, now: datetime) -> Json:
+def changed(rules: RuleSet, parameters: Mapping[str, str], body: Any, now: datetime) -> Json:
     """Change the rules as *body* asks, or only tell what would be; return the answer."""
     p.check(parameters, p.names("dry_run delete_all"))
     dry_run, delete_all = p.flag(parameters, "dry_run"), p.flag(parameters, "delete_all")
@@ -224,7 +224,9 @@ def changed(rules: Rules, parameters: Mapping[str, str], body: Any, now: datetim
     return {**answer, **({"errors": problems} if problems else {})}
 
 
-def _deleted(rules: Rules, wanted: Any, delete_all: bool, dry_run: bool) -> tuple[dict[str, int], list[Json]]:
+def _deleted(
+    rules: RuleSet, wanted: Any, delete_all: bool, dry_run: bool
+) -> tuple[dict[str, int], list[Json]]:
     if not isinstance(wanted, dict):
         raise InvalidRequest("`delete` is no object", "delete", str(wanted)[:100])
     ids = [p.identity("ids", rule_id) for rule_id in _checked(wanted.get("ids", []), "ids", str)]

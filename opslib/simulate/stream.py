@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from opslib.simulate.answers import Wanted
+    from opslib.simulate.answers import Selection
     from opslib.simulate.local import LocalX
 
 Json = dict[str, Any]
@@ -66,10 +66,10 @@ class _Cut(Exception):  # noqa: N818 - a way out, no error
 class Stream:
     """One connection: the answer to ``GET /2/tweets/search/stream``."""
 
-    def __init__(self, x: LocalX, token: str, wanted: Wanted, headers: dict[str, str]) -> None:
+    def __init__(self, x: LocalX, token: str, selection: Selection, headers: dict[str, str]) -> None:
         self._x = x
         self._token = token
-        self._wanted = wanted
+        self._selection = selection
         self._headers = headers
         # A post held back, to come behind the next one.
         self._held: bytes | None = None
@@ -132,8 +132,8 @@ class Stream:
             rules = self._x.rules.matching(tweet.indexed)
             if not rules or self._x.store.gone(tweet.id):
                 continue
-            includes, problems = self._wanted.expanded(self._x.store, [tweet])
-            message: Json = {"data": self._wanted.tweet(tweet)}
+            includes, problems = self._selection.expanded(self._x.store, [tweet])
+            message: Json = {"data": self._selection.tweet(tweet)}
             if includes:
                 message["includes"] = includes
             if problems:

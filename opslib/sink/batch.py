@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from opslib import message
-from opslib.store.documents import Document, changes, trend_document, tweet_document
+from opslib.message import trend_document, tweet_document
+from opslib.store.documents import Document, changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -20,14 +20,15 @@ from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]
 
 from opslib.metrics import Sink as Figures
 from opslib.run.notify import notify
+from opslib.run.retry import refused_by_kafka
 from opslib.settings import SettingsError
 from opslib.sink import batch as batches
-from opslib.sink.writer import Abandoned, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from opslib.sink.batch import Batch
+    from opslib.sink.writer import Writer
     from opslib.store.write import Outcome
 
 _LOG = logging.getLogger(__name__)
@@ -254,7 +255,4 @@ def _names(partitions: Any) -> str:
 def _refusal(error: KafkaError) -> str:
     if isinstance(error, FencedInstanceIdError):
         return "another sink runs with the same --instance name: give each its own"
-    return f"Kafka refuses this client: {error}; check its certificate's name and its ACLs"
-
-
-__all__ = ["Abandoned", "Service"]
+    return refused_by_kafka(error)

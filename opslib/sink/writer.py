@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import pymongo
-from kafka.errors import AuthorizationError, KafkaError  # type: ignore[import-untyped]
-from pymongo.errors import PyMongoError
 
 from opslib.metrics import Sink as Figures
-from opslib.run.failures import wrong_settings
-from opslib.settings import SettingsError
+from opslib.run.failures import said
+from opslib.run.retry import persist
 from opslib.store import rollups
 from opslib.store.collections import ROLLUP_MARKS, TRENDS, TWEETS
 from opslib.store.unwanted import Forgotten
@@ -35,12 +33,7 @@ _LOG = logging.getLogger(__name__)
 # stays, so a slow server makes progress with each.
 ATTEMPT_SECONDS = 10
 REMARK_SECONDS = 5
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
 _TARGETS = {"MongoDB": "mongodb", "the dead-letter topic": "dead_letters"}  # as metrics label them
-
-
-class Abandoned(Exception):  # noqa: N818 - nothing went wrong: it was asked for
-    """The batch was not written because the sink has to stop; Kafka still has it."""
 
 
 class Writer:
@@ -70,7 +63,9 @@ class Writer:
     def write(self, batch: Batch) -> Outcome:
         """Write *batch* and return once a majority of MongoDB has it and the broker its dead letters.
 
-        A fault that passes is waited for; settings that are wrong raise :class:`SettingsError`.
+        A fault that passes is waited for; settings that are wrong raise
+        :class:`opslib.settings.SettingsError`, a pause after :meth:`abandon`
+        :class:`opslib.run.retry.Stopped`.
         """
         with self._figures.batch_seconds.time():
             outcome = self._persist("MongoDB", lambda: self._store(batch))
@@ -108,25 +103,13 @@ class Writer:
         self._marked.update(dict.fromkeys(new, began))
 
     def _persist(self, what: str, attempt: Callable[[], Result]) -> Result:
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                result = attempt()
-            except (PyMongoError, KafkaError) as error:
-                _raise_if_hopeless(error)
-                self._note_trouble(what, error)
-            else:
-                self._note_recovery(what)
-                return result
-            # Not in step with the other sinks, which lost the same server at the same moment.
-            if self._abandon.wait(pause * random.uniform(0.5, 1)):  # noqa: S311 - not a secret
-                raise Abandoned
-            pause = min(pause * 2, _LONGEST_PAUSE)
+        result = persist(attempt, self._abandon, partial(self._note_trouble, what))
+        self._note_recovery(what)
+        return result
 
-    def _note_trouble(self, what: str, error: Exception) -> None:
-        text = str(error).split(", Timeout:")[0][:300] or type(error).__name__
+    def _note_trouble(self, what: str, error: BaseException) -> None:
         self.away_since = self.away_since or time.monotonic()
-        self.trouble = f"waiting for {what}: {text}"
+        self.trouble = f"waiting for {what}: {said(error)}"
         self._figures.failed_attempts.labels(_TARGETS[what]).inc()
         self._figures.waiting.labels(_TARGETS[what]).set(1)
         _LOG.warning("%s", self.trouble)
@@ -136,12 +119,3 @@ class Writer:
             _LOG.info("%s is back after %.0f s", what, time.monotonic() - self.away_since)
             self._figures.waiting.labels(_TARGETS[what]).set(0)
         self.away_since, self.trouble = None, ""
-
-
-def _raise_if_hopeless(error: Exception) -> None:
-    if isinstance(error, PyMongoError):
-        reason = wrong_settings(error)
-        if reason:
-            raise SettingsError(reason) from error
-    if isinstance(error, AuthorizationError):
-        raise SettingsError(f"Kafka refuses this client: {error}; check its ACLs") from error

@@ -11,8 +11,7 @@ from pymongo import ReplaceOne
 from pymongo.errors import PyMongoError
 
 from opslib import message
-from opslib.run.failures import wrong_settings
-from opslib.settings import SettingsError
+from opslib.run.failures import check_settings, said
 from opslib.speed.sightings import STEP
 from opslib.store.collections import FORGOTTEN, FORGOTTEN_AUTHORS, TRENDING
 from opslib.store.write import safely
@@ -70,8 +69,8 @@ class Trending:
                     ordered=False,
                 )
         except PyMongoError as error:
-            _raise_if_hopeless(error)
-            _LOG.warning("%d windows wait for MongoDB: %s", len(windows), _first_line(error))
+            check_settings(error)
+            _LOG.warning("%d windows wait for MongoDB: %s", len(windows), said(error))
             self._away = True
             return False
         if self._away:
@@ -113,21 +112,11 @@ class Forgotten:
                 some = {} if self._looked is None else noted
                 authors = {found["_id"] for found in self._collections[1].find(some, {"_id": 1})}
         except PyMongoError as error:
-            _raise_if_hopeless(error)
-            _LOG.warning("not known who is to be forgotten: %s", _first_line(error))
+            check_settings(error)
+            _LOG.warning("not known who is to be forgotten: %s", said(error))
             return [], set()
         news = [tweet for tweet in tweets if tweet not in self._tweets], authors - self.authors
         self._looked = now
         self.authors |= authors
         self._tweets = {id_: at for id_, at in {**self._tweets, **tweets}.items() if at >= now - self._memory}
         return news
-
-
-def _raise_if_hopeless(error: PyMongoError) -> None:
-    reason = wrong_settings(error)
-    if reason:
-        raise SettingsError(reason) from error
-
-
-def _first_line(error: PyMongoError) -> str:
-    return str(error).split(", Timeout:")[0][:300]

@@ -64,6 +64,9 @@ TWEETS = Collection(
         },
         {
             "retweet_of": {"bsonType": "long"},
+            "retweet_author": _TEXT,
+            # What is left of copies other than the newest (opslib.store.documents).
+            "as_of": _array(_object({"field": _TEXT, "at": _DATE, "richness": _INTEGER})),
             "lang": {"bsonType": ["string", "null"]},
             "created_at": {"bsonType": ["date", "null"]},
             "author": {"bsonType": ["object", "null"]},

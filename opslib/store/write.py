@@ -26,7 +26,7 @@ from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from opslib.store.documents import Document, changes, complete
+from opslib.store.documents import COUNTED, Document, changes, complete, completed
 from opslib.store.failures import bad_document
 from opslib.store.observations import moved
 from opslib.store.texts import displaced
@@ -39,14 +39,10 @@ if TYPE_CHECKING:
 
 _DUPLICATE = 11000
 _ROUNDS = 8
-# Kept for what each update looks at; the rest of a known tweet need not travel.
-_JUDGED = {"collected_at": 1, "first_seen_at": 1, "topics": 1}
-_COUNTED = {
-    "text": 1,
-    "lang": 1,
-    "entities": 1,
-    "retweet_of": 1,
-}  # what its words and their place are taken from
+# What follows from the rest of a known tweet need not travel.
+_JUDGED = {"words": 0, "words_version": 0}
+# What says that a copy came, whatever else it brought.
+_NEWS = ("collected_at", "first_seen_at", "topics", "as_of")
 _UNWRITABLE = (BSONError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 Key = Any
 
@@ -88,15 +84,14 @@ def write_tweets(
     outcome = Outcome()
     waiting = set(documents)
     for _ in range(_ROUNDS):
-        looked_at = {**_JUDGED, **_COUNTED}
-        known = {d["_id"]: d for d in collection.find({"_id": {"$in": list(waiting)}}, looked_at)}
+        known = {d["_id"]: d for d in collection.find({"_id": {"$in": list(waiting)}}, _JUDGED)}
         fresh = _encoded(
             ((key, documents[key]) for key in waiting if key not in known),
             outcome,
             lambda _, new: complete(new),
         )
         changed = {key: changes(found, documents[key]) for key, found in known.items()}
-        updates = _updates(known, changed, documents, outcome)
+        updates = _updates(known, changed, outcome)
         written = {key: documents[key] for key in fresh}
         before(_touched(collection, written, known, {key: changed[key] for key in updates}))
         again = _insert(collection, list(fresh.values()), outcome)
@@ -128,7 +123,7 @@ def _touched(
         moments |= moved(None, document, counted=True)
     for key, change in changed.items():
         old, new = known[key], {**known[key], **change}
-        moments |= moved(old, new, counted=any(new.get(name) != old.get(name) for name in _COUNTED))
+        moments |= moved(old, new, counted=not change.keys().isdisjoint({*COUNTED, "retweet_of"}))
         earlier = _only_new(old, new)
         if earlier is not None:
             first.append(earlier)
@@ -185,27 +180,25 @@ def _insert(collection: Collection[Document], fresh: list[RawBSONDocument], outc
 
 
 def _updates(
-    known: Mapping[Key, Document],
-    changed: Mapping[Key, Document],
-    documents: Mapping[Key, Document],
-    outcome: Outcome,
+    known: Mapping[Key, Document], changed: Mapping[Key, Document], outcome: Outcome
 ) -> dict[Key, UpdateOne]:
     """Return the updates of what changed; each matches only if nobody else changed that tweet meanwhile."""
-
-    def with_words(key: Key, change: Document) -> Document:
-        # Those of the copy as it came, with its entities and its language.
-        if "text" not in change:
-            return change
-        document = complete(documents[key])
-        return {**change, "words": document["words"], "words_version": document["words_version"]}
-
     outcome.unchanged += sum(not change for change in changed.values())
-    encoded = _encoded(((key, change) for key, change in changed.items() if change), outcome, with_words)
-    # The filter holds what was judged.
+    encoded = _encoded(
+        ((key, change) for key, change in changed.items() if change),
+        outcome,
+        lambda key, change: completed(known[key], change),
+    )
     return {
-        key: UpdateOne({name: known[key][name] for name in ("_id", *_JUDGED)}, {"$set": change})
-        for key, change in encoded.items()
+        key: UpdateOne(_judged(known[key], changed[key]), {"$set": change}) for key, change in encoded.items()
     }
+
+
+def _judged(known: Document, change: Document) -> Document:
+    """Return the query that matches *known* as long as nobody changed what *change* was judged by."""
+    # Words are taken from several fields, whichever of them changes.
+    names = dict.fromkeys((*_NEWS, *change, *(() if COUNTED.isdisjoint(change) else COUNTED)))
+    return {"_id": known["_id"], **{name: {"$eq": known.get(name)} for name in names}}
 
 
 def _apply(

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import regex
 
+from opslib.hashtag import KEYCAP, NUMBER_SIGNS, SIGNS
+
 # A character of a word. For `regex`, unlike `re`, this includes the combining marks, without which Hindi and
 # Arabic fall apart.
 LETTER = r"\w"
@@ -45,14 +47,12 @@ _WITH_SCHEME = (
 )
 LINK = regex.compile(f"{_WITH_SCHEME}|{_BARE}", regex.IGNORECASE)
 
-_IN_TAG = (
-    r"[\p{L}\p{M}\p{Nd}_\u200c\u200d\ua67e\u05be\u05f3\u05f4\uff5e\u301c\u309b\u309c\u30a0\u30fb\u3003"
-    r"\u0f0b\u0f0c\u00b7]"
-)
-# X takes no hashtag out of the middle of a word, of a link or of an HTML entity (&#39;), and none of digits.
+_IN_TAG = rf"[\p{{L}}\p{{M}}\p{{Nd}}{SIGNS}]"
+# X takes no hashtag out of the middle of a word or of an HTML entity (&#39;), and none of digits. U+FE0F,
+# which makes a pictograph of what it follows, is a mark, and no word ends with it.
 HASHTAG = regex.compile(
-    rf"(?<![\p{{L}}\p{{Nd}}_&/]|\p{{L}}\p{{M}}+)[#\uff03](?={_IN_TAG}*[\p{{L}}\p{{M}}])"
-    rf"({_IN_TAG}++)(?![#\uff03]|://)"
+    rf"(?<!&|(?![\ufe0e\ufe0f]){_IN_TAG})[{NUMBER_SIGNS}](?![{KEYCAP}])"
+    rf"(?=[\p{{Nd}}{SIGNS}]*+[\p{{L}}\p{{M}}])({_IN_TAG}++)(?![{NUMBER_SIGNS}]|://)"
 )
 MENTION = regex.compile(
     r"(?:(?<![A-Za-z0-9_!#$%&*@\uff20/])|(?<=(?<![A-Za-z0-9_+~.-])[Rr][Tt]:?))[@\uff20]"

@@ -2,9 +2,8 @@
 
 X charges for each resource that it returns. Before a call the most that it may bring is reserved, afterwards
 what came is settled; a reservation that nobody settles, because its process was killed, counts as spent. So
-the sum of what is settled and reserved never exceeds a limit, whatever happens between two calls. The file
-is SQLite (https://sqlite.org/wal.html) in WAL mode, synchronous: NiFi runs each processor in a process of
-its own, and a power cut must not forget what was paid.
+the sum of what is settled and reserved never exceeds a limit, whatever happens between two calls. What
+the file is to everybody who opens it is told in :mod:`opslib.x.budget_file`.
 
 Days are UTC days, as X counts them: a post read again on the same one is free.
 https://docs.x.com/x-api/getting-started/pricing
@@ -12,14 +11,15 @@ https://docs.x.com/x-api/getting-started/pricing
 
 from __future__ import annotations
 
-import json
-import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Callable
 
+from opslib.x.budget_file import BudgetFile
+
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
@@ -32,16 +32,6 @@ UNLIMITED = 10**9
 _ABANDONED = timedelta(minutes=10)
 _KEPT_DAYS = 400
 _MICRO = 1_000_000
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS spent (
-    day TEXT, kind TEXT, resources INTEGER NOT NULL, micro_usd INTEGER NOT NULL, PRIMARY KEY (day, kind)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS reserved (
-    call INTEGER, day TEXT, at TEXT, kind TEXT, resources INTEGER, micro_usd INTEGER, PRIMARY KEY (call, kind)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS rules (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS seen (day TEXT, kind TEXT, id TEXT, PRIMARY KEY (day, kind, id)) WITHOUT ROWID;
-"""
 
 
 def utc_now() -> datetime:
@@ -76,73 +66,54 @@ class Exhausted(Exception):  # noqa: N818 - it names a state
 
 
 class Budget:
-    """A budget in one file."""
+    """A budget in one file: whoever opens it with limits says what they are from now on."""
 
     def __init__(
         self,
         path: Path | str,
-        limits: Limits,
+        limits: Limits | None,
         prices: Mapping[str, float] = PRICES,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self.limits = limits
-        self.prices = {**PRICES, **prices}
-        self._path = str(path)
+        self._file = BudgetFile(path)
         self._clock = clock
-        rules = {"limits": asdict(self.limits), "prices": self.prices}
-        with self._transaction() as database:
-            for statement in _SCHEMA.split(";"):
-                database.execute(statement)
-            # For whoever looks at the file: its rules are with it.
-            database.executemany(
-                "INSERT OR REPLACE INTO rules VALUES (?, ?)",
-                [(name, json.dumps(value)) for name, value in rules.items()],
-            )
+        self.prices: dict[str, float] = {**PRICES, **prices}
+        if limits is None:
+            terms = self._file.terms()
+            self.limits = Limits(**terms["limits"])
+            self.prices.update(terms["prices"])
+        else:
+            self.limits = limits
+            self._file.begin({"limits": asdict(limits), "prices": self.prices})
 
     @classmethod
     def of(cls, path: Path | str, clock: Callable[[], datetime] = utc_now) -> Budget:
-        """Return the budget in *path* with the limits and prices that it was last used with."""
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as database:
-            rules = {name: json.loads(value) for name, value in database.execute("SELECT * FROM rules")}
-        return cls(path, Limits(**rules["limits"]), rules["prices"], clock)
+        """Return the budget in *path* with the limits and prices that its owner gave it last.
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        # Opened for each: calls are seconds apart, and no process holds a file that another one replaced.
-        with closing(sqlite3.connect(self._path, timeout=30, isolation_level=None)) as database:
-            database.execute("PRAGMA journal_mode=WAL")
-            database.execute("PRAGMA synchronous=FULL")
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                yield database
-            except BaseException:
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
-                raise
-            if database.in_transaction:
-                database.execute("COMMIT")
+        Nothing is written to the file before something is spent.
+        """
+        return cls(path, None, clock=clock)
 
     # ---- asking
 
     def spent_today(self) -> Spent:
         """Return what this UTC day has cost so far."""
-        with self._transaction() as database:
-            return _as_spent(self._total(database, self._today()))
+        return _as_spent(self._file.read(lambda database: self._total(database, self._today())))
 
     def spent_this_month(self) -> Spent:
         """Return what this UTC month has cost so far."""
-        with self._transaction() as database:
-            return _as_spent(self._total(database, self._today()[:7]))
+        return _as_spent(self._file.read(lambda database: self._total(database, self._today()[:7])))
 
     def affordable(self, each: Mapping[str, int], keep: Mapping[str, int] | None = None) -> int:
         """Return how many times *each* (kind: resources) may be asked for now, with *keep* left over."""
-        with self._transaction() as database:
-            return max(0, min(number for number, _, _ in self._bounds(database, each, keep or {})))
+        bounds: list[tuple[int, str, datetime]] = self._file.read(
+            lambda database: list(self._bounds(database, each, keep or {}))
+        )
+        return max(0, min(number for number, _, _ in bounds))
 
     def left_today(self) -> dict[str, float | None]:
         """Return the resources and the USD that today has left; ``None`` where nothing limits them."""
-        with self._transaction() as database:
-            day, month = (self._total(database, span) for span in (self._today(), self._today()[:7]))
+        day, month = self._file.read(self._day_and_month)
         return {
             "resources": _least((self.limits.resources_day, day[0]), (self.limits.resources_month, month[0])),
             "usd": _least((self.limits.usd_day, day[1] / _MICRO), (self.limits.usd_month, month[1] / _MICRO)),
@@ -150,27 +121,33 @@ class Budget:
 
     def report(self) -> dict[str, Any]:
         """Return what was spent by kind, the limits and the prices, as plain data."""
-        today = self._today()
-        with self._transaction() as database:
-            kinds = {
-                kind: {"resources": resources, "usd": micro / _MICRO}
-                for kind, resources, micro in database.execute(
-                    "SELECT kind, sum(resources), sum(micro_usd) FROM ("
-                    " SELECT kind, resources, micro_usd FROM spent WHERE day = :day UNION ALL"
-                    " SELECT kind, resources, micro_usd FROM reserved WHERE day = :day"
-                    ") GROUP BY kind ORDER BY kind",
-                    {"day": today},
-                )
-            }
-            day, month = self._total(database, today), self._total(database, today[:7])
+        kinds, (day, month) = self._file.read(
+            lambda database: (self._kinds(database), self._day_and_month(database))
+        )
         return {
-            "day": today,
-            "kinds": kinds,
+            "day": self._today(),
+            "kinds": {
+                kind: {"resources": resources, "usd": micro / _MICRO} for kind, resources, micro in kinds
+            },
             "today": asdict(_as_spent(day)),
             "month": asdict(_as_spent(month)),
             "limits": asdict(self.limits),
             "prices_usd": self.prices,
         }
+
+    def _kinds(self, database: sqlite3.Connection) -> list[tuple[str, int, int]]:
+        """Return kind, resources and micro-USD of today."""
+        return database.execute(
+            "SELECT kind, sum(resources), sum(micro_usd) FROM ("
+            " SELECT kind, resources, micro_usd FROM spent WHERE day = :day UNION ALL"
+            " SELECT kind, resources, micro_usd FROM reserved WHERE day = :day"
+            ") GROUP BY kind ORDER BY kind",
+            {"day": self._today()},
+        ).fetchall()
+
+    def _day_and_month(self, database: sqlite3.Connection) -> tuple[tuple[int, int], tuple[int, int]]:
+        today = self._today()
+        return self._total(database, today), self._total(database, today[:7])
 
     # ---- spending
 
@@ -197,7 +174,7 @@ class Budget:
         Raises :class:`Exhausted` if that is more than what is left, with *keep* left over.
         """
         now = self._clock()
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             self._tidy(database, now)
             for number, limit, until in self._bounds(database, most, keep or {}):
                 if number < 1:
@@ -215,7 +192,7 @@ class Budget:
     def settle(self, call: int | None, came: Mapping[str, Collection[str]]) -> None:
         """Count what a call brought, kind by kind by ids, and let go of its reservation if it has one."""
         today = self._today()
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             row = database.execute("SELECT min(day) FROM reserved WHERE call = ?", (call,)).fetchone()
             database.execute("DELETE FROM reserved WHERE call = ?", (call,))
             # A call over midnight may be charged to either day: it counts on both.
@@ -225,7 +202,7 @@ class Budget:
 
     def release(self, call: int) -> None:
         """Let go of a reservation whose call brought nothing."""
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             database.execute("DELETE FROM reserved WHERE call = ?", (call,))
 
     def reconcile(self, posts: Mapping[str, int]) -> None:
@@ -234,7 +211,7 @@ class Budget:
         For a day that ended a day ago its count is final: calls of it that were never settled are let go.
         """
         yesterday = (self._clock().astimezone(timezone.utc).date() - timedelta(days=1)).isoformat()
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             for day, used in posts.items():
                 query = "SELECT resources FROM spent WHERE day = ? AND kind = 'post'"
                 known = database.execute(query, (day,)).fetchone() or (0,)

@@ -66,8 +66,7 @@ class RateLimited(XError):  # noqa: N818 - the names say what befell, the base s
     """Too many calls, or connections; ``reset_at`` (epoch seconds, if X told it) is when there are more."""
 
     def __init__(self, reset_at: int | None, detail: str = "") -> None:
-        until = f"until {reset_at}" if reset_at else f"({detail or 'it did not tell until when'})"
-        super().__init__(f"X's rate limit is reached {until}")
+        super().__init__(f"X's rate limit is reached{f' ({detail})' if detail else ''}")
         self.reset_at = reset_at
 
 
@@ -149,8 +148,11 @@ class XClient:
         self.spent_until: int | None = None
 
     def _note_limits(self, response: requests.Response, *_: Any, **__: Any) -> None:
-        told = [response.headers.get(f"x-rate-limit-{name}", "") for name in ("limit", "remaining", "reset")]
-        limit, left, reset = (int(text) if text.isdigit() else None for text in told)
+        told = [response.headers.get(f"x-rate-limit-{name}") for name in ("limit", "remaining", "reset")]
+        limit, left, reset = map(_number, told)
+        if reset is None:
+            # tweepy takes it for a number, whatever it is.
+            response.headers.pop("x-rate-limit-reset", None)
         self.limits = (limit, left)
         self.spent_until = reset if left == 0 else None
 
@@ -308,6 +310,12 @@ class Streaming:
             self._socket.shutdown(how)
 
 
+def _number(header: str | None) -> int | None:
+    """Return what a header of X's rate limits tells; ``None`` for what is no number of 64 bits."""
+    text = (header or "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < len(str(2**63)) else None
+
+
 def _fields(expansions: tuple[str, ...]) -> dict[str, Any]:
     """Return the parameters that say what comes of each post."""
     parameters = {"tweet.fields": ",".join(TWEET_FIELDS)}
@@ -321,8 +329,9 @@ def _fields(expansions: tuple[str, ...]) -> dict[str, Any]:
 def _failure(response: requests.Response) -> tweepy.HTTPException:
     """Return what tweepy raises for such an answer to a call."""
     if response.status_code == requests.codes.too_many_requests:
-        reset = response.headers.get("x-rate-limit-reset", "")
-        return tweepy.TooManyRequests(response, reset_time=int(reset) if reset.isdigit() else None)
+        return tweepy.TooManyRequests(
+            response, reset_time=_number(response.headers.get("x-rate-limit-reset"))
+        )
     if response.status_code >= requests.codes.server_error:
         return tweepy.TwitterServerError(response)
     return tweepy.HTTPException(response)

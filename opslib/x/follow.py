@@ -24,9 +24,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Callable
 
 from opslib.message import id_at, moment_of, moment_of_id, stamp, tweet_message
+from opslib.x.backoff import Backoff
 from opslib.x.budget import UNLIMITED, Exhausted, utc_now
 from opslib.x.client import Refused, XError
-from opslib.x.gate import Gate
 from opslib.x.rules import MAX_RULES, RuleBook, tag_of, topics_of
 from opslib.x.search import OLDEST_SINCE_ID, Progress, messages_of, query_for, resources_of, search_page
 from opslib.x.walk import MIN_RESULTS, allowance
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from opslib.x.client import XClient
     from opslib.x.rules import Topic
     from opslib.x.stream import Stream
-    from opslib.x.walk import Rules
+    from opslib.x.walk import CollectionPolicy
 
 # How late X sends a post, and how long a search takes to find it, are seconds.
 _LATE = timedelta(seconds=10)
@@ -82,19 +82,19 @@ class Follower:
         client: XClient,
         budget: Budget,
         stream: Stream,
-        rules: Rules,
+        policy: CollectionPolicy,
         margin: int = 100,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._client = client
         self._budget = budget
         self._stream = stream
-        self._rules = rules
+        self._policy = policy
         self._margin = margin
         self._clock = clock
         self._book = RuleBook(client)
         # For calls: the stream has its own waits.
-        self._rules_gate, self._search_gate = Gate(clock), Gate(clock)
+        self._rules_backoff, self._search_backoff = Backoff(clock), Backoff(clock)
         # Topics that are followed since a moment ago, and were not connected before.
         self._fresh: set[str] = set()
         # The position that was given out last.
@@ -108,7 +108,7 @@ class Follower:
         places = json.loads(state.get(_PLACES, "{}"))
         snapshots = list(snapshots)
         trends = sum(len(snapshot["trends"]) for snapshot in snapshots)
-        state[_SHARE] = str(allowance(self._budget, self._rules, trends, now))
+        state[_SHARE] = str(allowance(self._budget, self._policy, trends, now))
         for snapshot in snapshots:
             names = [trend["name"] for trend in snapshot["trends"]]
             places[str(snapshot["woeid"])] = {"at": stamp(now), "topics": names}
@@ -200,11 +200,11 @@ class Follower:
         places = json.loads(state.get(_PLACES, "{}"))
         wanted: dict[str, list[Topic]] = {}
         for woeid, place in places.items():
-            if now - moment_of(place["at"]) > _TURNS_KEPT * self._rules.interval:
+            if now - moment_of(place["at"]) > _TURNS_KEPT * self._policy.interval:
                 continue
             for name in place["topics"]:
                 try:
-                    query = query_for(name, retweets=self._rules.retweets)
+                    query = query_for(name, retweets=self._policy.retweets)
                 except ValueError:
                     continue  # a topic without a word to look for
                 topic = {"name": name, "woeid": int(woeid)}
@@ -222,15 +222,15 @@ class Follower:
 
     def _follow(self, topics: dict[str, Json], wanted: Mapping[str, list[Topic]], step: Step) -> None:
         """Bring X's rules to what is wanted, and the state to X's rules."""
-        if self._rules_gate.closed_for():
+        if self._rules_backoff.seconds():
             return
         try:
             added, problems = self._book.bring({query: tag_of(of) for query, of in wanted.items()})
         except XError as error:
-            step.said.append(self._rules_gate.shut(error))
+            step.said.append(self._rules_backoff.failed(error))
             return
         # After an error it has asked X again; without one there is nothing to reset.
-        self._rules_gate.answered()
+        self._rules_backoff.succeeded()
         step.said += [f"X refuses a rule: {problem}" for problem in problems]
         for query in added:
             if query not in self._fresh:
@@ -275,7 +275,7 @@ class Follower:
                 continue
             rules = post.get("matching_rules") or ()
             topics = [topic for rule in rules for topic in topics_of(rule.get("tag"))]
-            queries = [query_for(topic["name"], retweets=self._rules.retweets) for topic in topics]
+            queries = [query_for(topic["name"], retweets=self._policy.retweets) for topic in topics]
             message = tweet_message(tweet, post.get("includes"), "", None, "", now)
             message["collected_for"] = [{**topic, "query": query} for topic, query in zip(topics, queries)]
             step.messages.append(message)
@@ -300,7 +300,7 @@ class Follower:
 
     def _gap_due(self, topics: Mapping[str, Json]) -> str | None:
         """Return a query whose gap can be searched, because X's search knows it up to its end."""
-        if not self._stream.connected or self._search_gate.closed_for():
+        if not self._stream.connected or self._search_backoff.seconds():
             return None
         now = self._clock()
         for query, topic in topics.items():
@@ -317,15 +317,15 @@ class Follower:
         now = self._clock()
         young = id_at(now - OLDEST_SINCE_ID)
         progress = Progress(str(max(young, int(gap["since_id"]))), gap.get("next_token"))
-        each = self._rules.resources_a_post()
+        each = self._policy.resources_a_post()
         keep = {kind: count * self._margin for kind, count in each.items()}
         # A page of ten at least: where not even that is left, the budget says so.
-        number = min(self._rules.page_size, max(MIN_RESULTS, self._budget.affordable(each, keep)))
+        number = min(self._policy.page_size, max(MIN_RESULTS, self._budget.affordable(each, keep)))
         most = {kind: count * number for kind, count in each.items()}
         try:
             with self._budget.call(most, keep) as came:
                 page, after = search_page(
-                    self._client, query, progress, number, self._rules.expansions, now, gap["until_id"]
+                    self._client, query, progress, number, self._policy.expansions, now, gap["until_id"]
                 )
                 came(resources_of(page.tweets, page.includes))
         except Exhausted:
@@ -337,13 +337,13 @@ class Follower:
                 step.said.append(f"the gap of {query} is not filled: {error}")
                 del topics[query]["gap"]
             else:
-                step.said.append(self._search_gate.shut(error))
+                step.said.append(self._search_backoff.failed(error))
             return None
-        self._search_gate.answered(self._client.spent_until)
+        self._search_backoff.succeeded(self._client.spent_until)
         step.messages += messages_of(page, query, topics[query]["topics"], now)
         pages = gap["pages"] + 1
         token = after.next_token
-        if token and pages >= self._rules.max_pages:
+        if token and pages >= self._policy.max_pages:
             step.said.append(f"the gap of {query} is larger than {pages} pages: the rest is given up")
             token = None
         return {"query": query, **gap, "next_token": token, "pages": pages}

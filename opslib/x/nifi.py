@@ -17,7 +17,7 @@ from nifiapi.properties import (  # type: ignore[import-not-found]
 
 from opslib.x.budget import PRICES, Budget, Limits
 from opslib.x.client import EXPAND_AUTHORS, EXPAND_REFERENCED, XClient
-from opslib.x.walk import Rules
+from opslib.x.walk import CollectionPolicy
 
 BASE_URL = PropertyDescriptor(
     name="X API URL",
@@ -151,10 +151,10 @@ def mode_of(context: Any) -> str:
     return value_of(context, MODE)
 
 
-def rules_of(context: Any) -> Rules:
+def rules_of(context: Any) -> CollectionPolicy:
     """Return what *context* says is collected of each topic."""
     expansions = [(AUTHORS, EXPAND_AUTHORS), (REFERENCED, EXPAND_REFERENCED)]
-    return Rules(
+    return CollectionPolicy(
         max_pages=int(value_of(context, PAGES)),
         page_size=int(value_of(context, RESULTS)),
         expansions=tuple(expansion for prop, expansion in expansions if value_of(context, prop) == "true"),

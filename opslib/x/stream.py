@@ -23,9 +23,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Callable
 
+from opslib.x.backoff import STREAM, Backoff
 from opslib.x.budget import Exhausted, utc_now
 from opslib.x.client import KEEP_ALIVE_SECONDS, Interrupted, XError
-from opslib.x.gate import STREAM, Gate
 from opslib.x.search import resources_of
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ _REMEMBERED = 10_000
 
 
 @dataclass
-class Batch:
+class Arrivals:
     """What the stream brought since the last one."""
 
     posts: list[Json] = field(default_factory=list)  # as X sends them: data, includes, matching_rules
@@ -91,9 +91,9 @@ class Stream:
         self._keep_alive = keep_alive
         self._unasked = unasked
         self._clock = clock
-        self._gate = Gate(clock, STREAM)
+        self._backoff = Backoff(clock, STREAM)
         self._changed = threading.Condition()
-        self._batch = Batch()
+        self._arrivals = Arrivals()
         self._asked_at = time.monotonic()
         self._thread: threading.Thread | None = None
         self._streaming: Streaming | None = None
@@ -118,9 +118,9 @@ class Stream:
     def closed_for(self) -> float:
         """Return the seconds until it may be connected again, for X and the budget; 0 if it may be now."""
         paused = (self._paused_until - self._clock()).total_seconds() if self._paused_until else 0.0
-        return max(paused, self._gate.closed_for())
+        return max(paused, self._backoff.seconds())
 
-    def take(self, seconds: float, connect: bool = True) -> Batch:
+    def take(self, seconds: float, connect: bool = True) -> Arrivals:
         """Connect if need be, wait for *seconds* at most, and return what has come."""
         deadline = time.monotonic() + seconds
         with self._changed:
@@ -132,11 +132,11 @@ class Stream:
                 if left <= 0:
                     break
                 self._changed.wait(min(left, self.closed_for() or left))
-            if self._batch.posts and len(self._batch.posts) < MAX_BATCH:
+            if self._arrivals.posts and len(self._arrivals.posts) < MAX_BATCH:
                 # Once something is there, a moment more: fewer batches, each of more posts.
-                self._changed.wait_for(lambda: len(self._batch.posts) >= MAX_BATCH, _GATHER_SECONDS)
-            taken = self._batch
-            self._batch = Batch(posts=taken.posts[MAX_BATCH:])
+                self._changed.wait_for(lambda: len(self._arrivals.posts) >= MAX_BATCH, _GATHER_SECONDS)
+            taken = self._arrivals
+            self._arrivals = Arrivals(posts=taken.posts[MAX_BATCH:])
             taken.posts = taken.posts[:MAX_BATCH]
             return taken
 
@@ -151,7 +151,7 @@ class Stream:
         self._stopping = False
 
     def _something(self) -> bool:
-        batch = self._batch
+        batch = self._arrivals
         return bool(batch.posts or batch.missing_until or batch.exhausted or batch.said)
 
     def _connect(self) -> None:
@@ -177,7 +177,7 @@ class Stream:
             self._end(exhausted=exhausted)
         except XError as error:
             if self._streaming is not None and self._clock() - began >= _STABLE:
-                self._gate.answered()
+                self._backoff.succeeded()
             self._end(error=error)
         except Exception as error:  # a thread that dies without a word would leave a stream without one
             self._end(error=Interrupted(f"the stream's reader failed: {error!r}", maybe_charged=True))
@@ -191,17 +191,17 @@ class Stream:
             left, self._streaming = self._streaming is not None and self._streaming.left, None
             if exhausted is not None:
                 self._paused_until = exhausted.until
-                self._batch.exhausted = exhausted
-                self._batch.said.append(str(exhausted))
+                self._arrivals.exhausted = exhausted
+                self._arrivals.said.append(str(exhausted))
             elif error is not None and not left:
-                self._batch.error = error
-                self._batch.said.append(self._gate.shut(error))
+                self._arrivals.error = error
+                self._arrivals.said.append(self._backoff.failed(error))
             self._changed.notify_all()
 
     def _read(self, streaming: Streaming) -> None:
         with self._changed:
             self._streaming = streaming
-            self._batch.missing_until = self._clock()
+            self._arrivals.missing_until = self._clock()
             if self._stopping:
                 streaming.leave()
             self._changed.notify_all()
@@ -215,7 +215,7 @@ class Stream:
                 if not streaming.left and self._lost():
                     streaming.leave()
                     with self._changed:
-                        self._batch.said.append("the stream is left: nobody takes what it brings")
+                        self._arrivals.said.append("the stream is left: nobody takes what it brings")
         except Interrupted:
             if pending.strip():
                 # It was sent, and charged, though not all of it came; the gap that follows brings it.
@@ -227,7 +227,7 @@ class Stream:
     def _lost(self) -> bool:
         """Tell whether nobody takes what comes, or not as fast as it comes."""
         unasked = time.monotonic() - self._asked_at > self._unasked
-        return unasked or len(self._batch.posts) > _MAX_WAITING
+        return unasked or len(self._arrivals.posts) > _MAX_WAITING
 
     def _arrived(self, lines: list[bytes]) -> None:
         posts, said, broken = [], [], False
@@ -246,11 +246,11 @@ class Stream:
             problems = message.get("errors") or []
             said += [f"X says in the stream: {p.get('detail') or p.get('title') or p}" for p in problems]
         with self._changed:
-            self._batch.posts += posts
+            self._arrivals.posts += posts
             # Each once: a problem may come with every post.
-            self._batch.said += [text for text in dict.fromkeys(said) if text not in self._batch.said]
+            self._arrivals.said += [text for text in dict.fromkeys(said) if text not in self._arrivals.said]
             if broken:
-                self._batch.missing_until = self._clock()
+                self._arrivals.missing_until = self._clock()
             if posts or broken:
                 self._changed.notify_all()
 

@@ -44,7 +44,7 @@ State = dict[str, str]
 
 
 @dataclass(frozen=True)
-class Rules:
+class CollectionPolicy:
     """What is asked for: pages and posts a topic and turn, expansions, and how often a turn comes."""
 
     max_pages: int = 10
@@ -78,6 +78,7 @@ class Position:
     search: int = 0
     posts: int = 0  # that this search has brought
     progress: Progress = field(default_factory=Progress)
+    pages: int = 0  # that it has asked for: X sends empty ones in the midst of a search
 
     @classmethod
     def from_text(cls, text: str) -> Position:
@@ -107,11 +108,15 @@ class Walker:
     """Takes a walk's steps; *state* is a map of texts that somebody else makes durable."""
 
     def __init__(
-        self, client: XClient, budget: Budget, rules: Rules, clock: Callable[[], datetime] = utc_now
+        self,
+        client: XClient,
+        budget: Budget,
+        policy: CollectionPolicy,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._client = client
         self._budget = budget
-        self._rules = rules
+        self._policy = policy
         self._clock = clock
 
     # ---- state
@@ -141,7 +146,11 @@ class Walker:
         if position.search >= len(searches):
             return position
         search = searches[position.search]
-        over = not position.progress.next_token or search.posts - position.posts < MIN_RESULTS
+        over = (
+            not position.progress.next_token
+            or search.posts - position.posts < MIN_RESULTS
+            or position.pages >= self._policy.max_pages
+        )
         progress = position.progress.ended() if over else position.progress
         state[_TOPIC + search.query] = self._topic(progress)
         state[_WALK] = json.dumps({**running, "at": stamp(self._clock())})
@@ -192,16 +201,17 @@ class Walker:
         Raises :class:`opslib.x.budget.Exhausted` and :class:`opslib.x.client.XError`. What the call may cost
         is reserved before it, and counted before anything else happens to the page.
         """
-        each = self._rules.resources_a_post()
-        wanted = min(self._rules.page_size, max(MIN_RESULTS, search.posts - position.posts))
+        each = self._policy.resources_a_post()
+        wanted = min(self._policy.page_size, max(MIN_RESULTS, search.posts - position.posts))
         number = min(wanted, max(MIN_RESULTS, self._budget.affordable(each)))
         with self._budget.call({kind: count * number for kind, count in each.items()}) as came:
             page, progress = search_page(
-                self._client, search.query, position.progress, number, self._rules.expansions, self._clock()
+                self._client, search.query, position.progress, number, self._policy.expansions, self._clock()
             )
             came(resources_of(page.tweets, page.includes))
         messages = messages_of(page, search.query, search.topics, self._clock())
-        return messages, replace(position, posts=position.posts + len(page.tweets), progress=progress), page
+        posts, pages = position.posts + len(page.tweets), position.pages + 1
+        return messages, replace(position, posts=posts, pages=pages, progress=progress), page
 
     # ---- planning
 
@@ -212,7 +222,7 @@ class Walker:
         for snapshot in snapshots:
             for trend in snapshot["trends"]:
                 try:
-                    query = query_for(trend["name"], retweets=self._rules.retweets)
+                    query = query_for(trend["name"], retweets=self._policy.retweets)
                 except ValueError:
                     continue  # a topic without a word to search for
                 topic = {"name": trend["name"], "woeid": snapshot["woeid"]}
@@ -221,20 +231,20 @@ class Walker:
                     known.append(topic)
                 sizes[query] = max(sizes.get(query, 0), trend.get("tweet_count") or 0)
         trends = sum(len(snapshot["trends"]) for snapshot in snapshots)
-        turn = allowance(self._budget, self._rules, trends, self._clock())
-        most = self._rules.max_pages * self._rules.page_size
+        turn = allowance(self._budget, self._policy, trends, self._clock())
+        most = self._policy.max_pages * self._policy.page_size
         posts = shares(list(sizes.values()), turn, most)
         return [
             Search(query, topics[query], share) for query, share in zip(sizes, posts) if share >= MIN_RESULTS
         ]
 
 
-def allowance(budget: Budget, rules: Rules, trends: int, now: datetime) -> int:
+def allowance(budget: Budget, policy: CollectionPolicy, trends: int, now: datetime) -> int:
     """Return the posts that a turn of *trends* may bring, so that the day's last one has as many."""
     now = now.astimezone(timezone.utc)
     midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), timezone.utc)
-    turns = max(1, math.ceil((midnight - now) / rules.interval))
-    posts = budget.affordable(rules.resources_a_post(), keep={"trend": trends * (turns - 1)})
+    turns = max(1, math.ceil((midnight - now) / policy.interval))
+    posts = budget.affordable(policy.resources_a_post(), keep={"trend": trends * (turns - 1)})
     return posts if posts >= UNLIMITED else posts // turns
 
 

@@ -93,7 +93,8 @@ def from_file(wanted: argparse.Namespace) -> None:
 
 def tweets(folder: Path, count: int) -> Iterator[dict[str, Any]]:
     """Yield *count* documents, spread over the month, each about one of the topics."""
-    from opslib.store.documents import complete, tweet_document
+    from opslib.message import tweet_document
+    from opslib.store.documents import complete
 
     texts = {
         path.stem: path.read_text(encoding="utf-8").splitlines() for path in sorted(folder.glob("??.txt"))
@@ -127,9 +128,9 @@ def fill(database: Any, folder: Path, count: int) -> None:
     from rich.progress import track
 
     from opslib import message
+    from opslib.message import trend_document
     from opslib.store import rollups
     from opslib.store.collections import initialise
-    from opslib.store.documents import trend_document
 
     initialise(database)
     batch: list[dict[str, Any]] = []

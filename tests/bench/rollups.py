@@ -2,9 +2,9 @@
 
     .venv/bin/python tests/bench/rollups.py [--count 60000] [--topics 50]
 
-A minute of tweets of one place, 20 spellings each, every tenth of two topics, in an hour that is not over. Ours is
-`rollups.refresh` from the mark to the written buckets; the peer is a pipeline that multiplies every word by the
-place and topic keys, groups and writes, without retweets and bounds. Prints one figure a line.
+A minute of tweets of one place, 20 spellings each, every tenth of two topics, in an hour that is not over.
+Ours is `rollups.refresh` from the mark to the written buckets; the peer is a pipeline that multiplies every
+word by the place and topic keys, groups and writes, without retweets and bounds. Prints one figure a line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "integration")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 import services
 from certificates import Authority

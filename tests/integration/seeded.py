@@ -16,9 +16,10 @@ from opslib import message
 from opslib.cloud.draw import Head, png, svg, words_size
 from opslib.cloud.layout import place as laid_out
 from opslib.cloud.theme import DARK
+from opslib.message import trend_document, tweet_document
 from opslib.simulate.generator import Generator
 from opslib.store import rollups
-from opslib.store.documents import complete, trend_document, tweet_document
+from opslib.store.documents import complete
 from opslib.words import merge
 
 BRAZIL, RIO = 23424768, 455825

@@ -17,8 +17,8 @@ from unit.local_x import Ten, local_x, serving
 
 from opslib import message
 from opslib.forgetting.take import Asked, Forgetting, Taken, Wanted
+from opslib.message import tweet_document
 from opslib.store import rollups
-from opslib.store.documents import tweet_document
 from opslib.store.unwanted import Forgotten
 
 if TYPE_CHECKING:

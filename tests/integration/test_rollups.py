@@ -16,10 +16,10 @@ from recount import buckets, keys_of, moment_for, rolled_up
 from test_sink import tweet
 
 from opslib.cloud.counts import Selection, from_database
+from opslib.message import tweet_document
 from opslib.sink import writer
 from opslib.store import counting, rollups
 from opslib.store.collections import ROLLUP_MARKS, initialise
-from opslib.store.documents import tweet_document
 from opslib.store.write import safely, write_tweets
 from opslib.words import VERSION
 

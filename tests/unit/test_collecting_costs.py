@@ -10,7 +10,7 @@ import yaml
 from opslib.settings import Settings
 from opslib.x.budget import PRICES, Budget, Limits
 from opslib.x.client import BASE_URL
-from opslib.x.walk import Rules, allowance
+from opslib.x.walk import CollectionPolicy, allowance
 
 ROOT = Path(__file__).parents[2]
 DEFAULTS = yaml.safe_load((ROOT / "roles/nifi_flow/defaults/main.yml").read_text())
@@ -24,7 +24,7 @@ def test_the_page_says_what_a_day_at_the_defaults_costs(tmp_path: Path) -> None:
     trends = turns * topics
     posts = round((usd - trends * PRICES["trend"]) / PRICES["post"])
     budget = Budget(tmp_path / "b", Limits(usd_day=usd), DEFAULTS["nifi_flow_prices"], lambda: MIDNIGHT)
-    rules = Rules(interval=timedelta(minutes=minutes))
+    rules = CollectionPolicy(interval=timedelta(minutes=minutes))
     # The turn's own trends are paid for when its share is worked out.
     with budget.call({"trend": topics}) as came:
         came({"trend": [str(n) for n in range(topics)]})

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from opslib import message, metrics
-from opslib.run import notify
+from opslib.run import notify, retry
 from opslib.settings import SettingsError
 from opslib.sink import batch, service, writer
 from opslib.store.write import Outcome
@@ -76,8 +76,8 @@ def test_each_copy_of_a_refused_tweet_becomes_a_dead_letter() -> None:
 
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "_FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(writer, "_LONGEST_PAUSE", 0.002)
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.002)
 
 
 class Database(dict[str, Any]):
@@ -148,11 +148,14 @@ def test_the_dead_letters_are_tried_again_without_mongodb(monkeypatch: pytest.Mo
 
 
 def test_a_writer_told_to_stop_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "write_tweets", failing(*[AutoReconnect("gone")] * 1000))
+    def gone(*_: Any) -> Outcome:
+        subject.abandon()  # while it is at it
+        raise AutoReconnect("gone")
+
+    monkeypatch.setattr(writer, "write_tweets", gone)
     database: Any = Database()
     subject = writer.Writer(database, lambda _: None)
-    threading.Timer(0.05, subject.abandon).start()
-    with pytest.raises(writer.Abandoned):
+    with pytest.raises(retry.Stopped):
         subject.write(batch.read(polled(tweet(1))))
 
 

@@ -19,6 +19,7 @@ KNOWN = {
 }
 KINDS = {
     "hashtags": extract.hashtags,
+    "hashtags_from_astral": extract.hashtags,
     "mentions": extract.mentions,
     "cashtags": extract.cashtags,
     "urls": extract.links,
@@ -45,6 +46,25 @@ def test_the_suite(kind: str, case: dict[str, Any]) -> None:
         assert found == case["expected"]
 
 
+def placed() -> list[Any]:
+    if not SUITE.is_file():
+        return []
+    tests = yaml.safe_load(SUITE.read_text(encoding="utf-8"))["tests"]
+    kinds = [kind for kind in KINDS if f"{kind}_with_indices" in tests]
+    return [
+        pytest.param(kind, case, id=case["description"])
+        for kind in kinds
+        for case in tests[f"{kind}_with_indices"]
+    ]
+
+
+@pytest.mark.parametrize(("kind", "case"), placed())
+def test_the_places_of_the_suite(kind: str, case: dict[str, Any]) -> None:
+    found = [[part.start, part.end] for part in KINDS[kind](case["text"])]
+    assert found == [part["indices"] for part in case["expected"]]
+
+
 def test_few_cases_are_answered_otherwise() -> None:
-    assert len(cases()) == 187
+    assert len(cases()) == 190
+    assert len(placed()) > 15
     assert len(KNOWN) <= 5

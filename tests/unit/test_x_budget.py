@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -167,6 +169,54 @@ def test_its_rules_are_with_the_file(path: Path, clock: Clock) -> None:
     assert Budget.of(path, clock).report() == Budget(path, Limits(usd_day=5), {"post": 0.5}, clock).report()
 
 
+def seen_from_outside(path: Path) -> dict[str, tuple[bytes, int]]:
+    return {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in path.parent.iterdir()}
+
+
+def asked(budget: Budget) -> None:
+    budget.report()
+    budget.left_today()
+    budget.spent_today()
+    budget.spent_this_month()
+    budget.affordable({"post": 1})
+
+
+def test_whoever_reads_leaves_no_trace(path: Path, clock: Clock) -> None:
+    Budget(path, Limits(usd_day=5), {}, clock).reserve({"post": 3})
+    path.chmod(0o640)
+    before = seen_from_outside(path)
+    reader = Budget.of(path, clock)
+    asked(reader)
+    assert seen_from_outside(path) == before
+    assert set(before) == {path.name}, "what a write leaves beside it is gone when it is over"
+    # Its owner changes the terms: who has read the old ones does not bring them back by spending.
+    Budget(path, Limits(usd_day=7), {}, clock)
+    with reader.call({"post": 1}) as came:
+        came(posts(0, 1))
+    assert Budget.of(path, clock).limits == Limits(usd_day=7)
+
+
+def test_what_is_written_and_not_yet_in_the_file_itself_is_read(path: Path, clock: Clock) -> None:
+    budget = Budget(path, Limits(), {}, clock)
+    # Somebody has it open, so that what is written stays in the log.
+    with closing(sqlite3.connect(path)) as held:
+        held.execute("SELECT * FROM spent").fetchall()
+        budget.reserve({"post": 3})
+        assert path.with_name(f"{path.name}-wal").stat().st_size
+        before = path.read_bytes()
+        assert Budget.of(path, clock).spent_today().resources == 3
+        assert path.read_bytes() == before
+
+
+def test_a_file_that_cannot_be_read_is_said_to_be_so(path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError):
+        Budget.of(path)
+    assert not path.exists()
+    path.write_text("no database" * 1000)
+    with pytest.raises(sqlite3.DatabaseError):
+        Budget.of(path)
+
+
 def spend(path: Path, first: int) -> int:
     budget, spent = Budget(path, Limits(resources_day=1000)), 0
     for n in range(100):
@@ -179,6 +229,13 @@ def spend(path: Path, first: int) -> int:
     return spent
 
 
-def test_processes_share_one_budget(path: Path) -> None:
+def test_processes_share_one_budget_and_a_reader_sees_it_grow(path: Path) -> None:
+    Budget(path, Limits(resources_day=1000))
     with multiprocessing.get_context("spawn").Pool(3) as pool:
-        assert sum(pool.starmap(spend, [(path, n * 10_000) for n in range(3)])) == 1000
+        spending = pool.starmap_async(spend, [(path, n * 10_000) for n in range(3)])
+        seen = [0]
+        while not spending.ready():
+            seen.append(Budget.of(path).spent_today().resources)
+        assert sum(spending.get()) == 1000
+    assert seen == sorted(seen)
+    assert Budget.of(path).spent_today().resources == 1000

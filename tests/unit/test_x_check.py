@@ -12,7 +12,7 @@ from local_x import Client, local_x, serving
 
 from opslib.cli import main
 from opslib.simulate.generator import Generator
-from opslib.simulate.limits import Limits as Windows
+from opslib.simulate.limits import RateLimits
 from opslib.x.budget import Budget, Limits
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def now() -> datetime:
 @pytest.fixture
 def x() -> Iterator[str]:
     hour = Generator(1, 1, now(), timedelta(hours=1))
-    with serving(local_x(hour, now, token="good", limits=Windows())) as client:
+    with serving(local_x(hour, now, token="good", limits=RateLimits())) as client:
         Client(client.url, "good").add(*(f"the end of day {n}" for n in range(30)))
         yield client.url
 

@@ -13,7 +13,7 @@ from contract import CONTRACT, SEARCH, X_API, Contract, ValidationError
 from local_x import NOW, Client, Clock, local_x, serving
 
 from opslib.simulate.generator import Generator
-from opslib.simulate.limits import Limits
+from opslib.simulate.limits import RateLimits
 from opslib.x.client import EXPAND_AUTHORS, EXPAND_REFERENCED, TWEET_FIELDS, USER_FIELDS
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def test_a_search_has_the_shape_of_a_recorded_one(x: Client) -> None:
     assert shape(ours.json()) == shape(answer["body"])
     limits = {name for name in answer["headers"] if name.startswith("x-rate-limit-")}
     assert answer["headers"]["content-type"] == [ours.headers["content-type"]]
-    with serving(local_x(Generator(1, 2, NOW), Clock(), limits=Limits())) as limited:
+    with serving(local_x(Generator(1, 2, NOW), Clock(), limits=RateLimits())) as limited:
         headers = limited.call("GET", "/2/tweets/search/recent?query=a").headers
     assert {name for name in headers if name.startswith("x-rate-limit-")} == limits
 

@@ -108,8 +108,12 @@ def test_a_since_id_that_x_would_refuse_is_left_out() -> None:
 
 
 def test_an_expired_page_token_starts_the_search_again() -> None:
+    start = id_at(NOW - timedelta(days=1))
     client: Any = Pages(Refused(400, "next_token"), SearchPage(newest_id="9"))
-    assert search_page(client, "q", Progress(None, "old", "8"), now=NOW)[1] == Progress("9")
+    assert search_page(client, "q", Progress(start, "old", "8"), now=NOW)[1] == Progress("9")
+    assert client.calls == [(start, "old"), (start, None)], "it is the same search: nothing older is paid for"
+    client = Pages(Refused(400, "next_token"), SearchPage(newest_id="9", next_token="b"))
+    assert search_page(client, "q", Progress(start, "old", "8"), now=NOW)[1] == Progress(start, "b", "9")
     with pytest.raises(Refused):
         search_page(Pages(Refused(401, "token")), "q", Progress(None, "old", "8"))  # type: ignore[arg-type]
 
@@ -193,6 +197,21 @@ def test_errors_are_told_apart_by_what_one_can_do(client: XClient) -> None:
         Answers.answer = answer
         with pytest.raises(Unavailable):
             client.trends(1)
+
+
+@pytest.mark.parametrize("told", ["", "soon", "-5", "1e9", "\u00b2", "9" * 30, "9" * 5000])
+def test_a_reset_that_is_no_moment_is_none(client: XClient, told: str) -> None:
+    header = {"x-rate-limit-reset": told.encode().decode("latin-1"), "x-rate-limit-remaining": "0"}
+    Answers.answer = (429, header, "{}")
+    with pytest.raises(RateLimited) as limited:
+        client.trends(1)
+    assert limited.value.reset_at is None
+    with pytest.raises(RateLimited) as limited, client.stream():
+        pass
+    assert limited.value.reset_at is None
+    Answers.answer = (200, header, '{"meta": {"result_count": 0}}')
+    client.search_recent("#A")
+    assert client.spent_until is None
 
 
 def test_nobody_there_is_unavailable() -> None:

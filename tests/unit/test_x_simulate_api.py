@@ -9,7 +9,7 @@ import pytest
 import requests
 from local_x import NOW, Client, Clock, Ten, local_x, serving
 
-from opslib.simulate.limits import LIMITS, Limits
+from opslib.simulate.limits import LIMITS, RateLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -223,7 +223,7 @@ def test_a_wrong_change_of_rules_is_refused(x: Client, body: str) -> None:
 def test_each_call_has_its_limit(kind: str, method: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(LIMITS, kind, 2)
     time = [1000.0]
-    with serving(local_x(Ten(), limits=Limits(lambda: time[0]))) as x:
+    with serving(local_x(Ten(), limits=RateLimits(lambda: time[0]))) as x:
         body = '{"add": []}' if method == "POST" else None
         left = [x.call(method, path, data=body).headers["x-rate-limit-remaining"] for _ in range(2)]
         assert left == ["1", "0"]

@@ -14,7 +14,7 @@ import pytest
 from local_x import ROOT, Client, Clock, Ten, local_x, posts, serving
 
 from opslib.simulate.generator import Generator
-from opslib.simulate.limits import Limits
+from opslib.simulate.limits import RateLimits
 from opslib.simulate.tweets import Store
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def seen(x: Client) -> list[Any]:
 def test_the_state_goes_on_elsewhere() -> None:
     clock = Clock()
     with (
-        serving(local_x(Ten(), clock, limits=Limits())) as one,
-        serving(local_x(Ten(), clock, limits=Limits())) as other,
+        serving(local_x(Ten(), clock, limits=RateLimits())) as one,
+        serving(local_x(Ten(), clock, limits=RateLimits())) as other,
     ):
         used(one)
         other.send("PUT", "/_control/state", one.get("/_control/state"))

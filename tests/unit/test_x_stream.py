@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 from local_x import NOW, Client, local_x, serving
+from opslib.x.gate import STREAM, Gate
 
-from opslib.simulate.limits import Limits as Windows
+from opslib.simulate.limits import RateLimits
 from opslib.x.budget import Budget, Limits, utc_now
 from opslib.x.client import Interrupted, RateLimited, Refused, Unavailable, XClient
 from opslib.x.follow import Follower
-from opslib.x.gate import STREAM, Gate
 from opslib.x.rules import RuleBook, tag_of, topics_of
 from opslib.x.stream import Stream
-from opslib.x.walk import Rules
+from opslib.x.walk import CollectionPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,9 @@ class Lake:
 
     x: Client
     budget: Budget
-    rules: Rules = field(default_factory=lambda: Rules(100, 10, interval=timedelta(days=1)))
+    rules: CollectionPolicy = field(
+        default_factory=lambda: CollectionPolicy(100, 10, interval=timedelta(days=1))
+    )
     margin: int = 0
     keep_alive: float = 20
     unasked: float = 30
@@ -53,12 +55,12 @@ class Lake:
     def start(self) -> None:
         """Start the processor, with nothing but what is durable."""
         self.client = XClient(self.x.url, "right")
-        each = self.rules.resources_a_post()
+        each = self.policy.resources_a_post()
         self.stream = Stream(
-            self.client, self.budget, each, self.rules.expansions, self.margin,
+            self.client, self.budget, each, self.policy.expansions, self.margin,
             self.keep_alive, self.unasked, self.clock,
         )  # fmt: skip
-        self.follower = Follower(self.client, self.budget, self.stream, self.rules, self.margin, self.clock)
+        self.follower = Follower(self.client, self.budget, self.stream, self.policy, self.margin, self.clock)
 
     def trends(self, *names: str, woeid: int = 1) -> bool:
         snapshot = {"woeid": woeid, "trends": [{"name": name} for name in names]}
@@ -222,7 +224,7 @@ def test_waits_are_those_that_x_asks_for() -> None:
 
 
 def test_a_second_connection_waits_a_minute_whatever_the_window_of_calls_says(tmp_path: Path) -> None:
-    with serving(local_x(clock=utc_now, limits=Windows())) as x, following(x, tmp_path) as lake:
+    with serving(local_x(clock=utc_now, limits=RateLimits())) as x, following(x, tmp_path) as lake:
         lake.trends("#a")
         x.add_rules("#a")
         with x.stream() as messages:
@@ -478,8 +480,8 @@ def test_a_pause_for_the_budget_is_no_gap_to_fill(
 
 def test_a_turn_has_its_share_of_the_day(x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gap_at_once(monkeypatch)
-    rules = Rules(100, 10, interval=timedelta(hours=6))
-    with following(x, tmp_path, rules=rules, clock=lambda: NOW) as lake:
+    policy = CollectionPolicy(100, 10, interval=timedelta(hours=6))
+    with following(x, tmp_path, policy=policy, clock=lambda: NOW) as lake:
         # Noon: two turns are left, and the second one's trend is kept.
         lake.budget = Budget(tmp_path / "noon.sqlite", Limits(resources_day=101), clock=lambda: NOW)
         lake.start()
@@ -513,7 +515,7 @@ def test_a_gap_ends_with_the_budget(x: Client, tmp_path: Path, monkeypatch: pyte
 
 def test_a_gap_has_so_many_pages(x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gap_at_once(monkeypatch)
-    with following(x, tmp_path, rules=Rules(2, 10)) as lake:
+    with following(x, tmp_path, policy=CollectionPolicy(2, 10)) as lake:
         lake.trends("#a")
         lake.turn_until(lambda: lake.stream.connected)
         first = x.add("antes #a")
@@ -561,8 +563,8 @@ def test_a_stream_is_left_even_if_x_does_not_notice(tmp_path: Path) -> None:
 
 def test_without_topics_nothing_is_asked_and_a_place_is_forgotten(x: Client, tmp_path: Path) -> None:
     now = [utc_now()]
-    rules = Rules(interval=timedelta(minutes=30))
-    with following(x, tmp_path, rules=rules, clock=lambda: now[0]) as lake:
+    policy = CollectionPolicy(interval=timedelta(minutes=30))
+    with following(x, tmp_path, policy=policy, clock=lambda: now[0]) as lake:
         lake.turn()
         assert not lake.stream.connected
         lake.trends("#a")

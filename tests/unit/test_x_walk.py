@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from opslib.x.budget import Budget, Exhausted, Limits
 from opslib.x.client import EXPAND_AUTHORS, EXPAND_REFERENCED, SearchPage
 from opslib.x.search import Progress
-from opslib.x.walk import MIN_RESULTS, Busy, Position, Rules, Walker, end, shares
+from opslib.x.walk import MIN_RESULTS, Busy, CollectionPolicy, Position, Walker, allowance, end, shares
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +51,25 @@ class X:
         )
 
 
+class Endless(X):
+    """A search that has one more page after each; those behind *sizes* are empty."""
+
+    def __init__(self, sizes: list[int]) -> None:
+        super().__init__({})
+        self._sizes = iter(sizes)
+        self._next = id_at(NOW, 0)
+
+    def search_recent(
+        self, query: str, since_id: str | None, _token: str | None, results: int, *_rest: Any
+    ) -> SearchPage:
+        self.asked.append((query, since_id, results))
+        page = [self._next - n for n in range(next(self._sizes, 0))]
+        self._next -= len(page)
+        self.given.update(page)
+        newest = str(page[0]) if page else None
+        return SearchPage([{"id": str(n), "text": "t"} for n in page], {}, newest, f"after {len(self.asked)}")
+
+
 class Killed(Exception):  # noqa: N818
     pass
 
@@ -58,7 +77,7 @@ class Killed(Exception):  # noqa: N818
 class Nifi:
     """What NiFi does for a walk: FlowFiles are committed after a trigger, state at once."""
 
-    def __init__(self, x: X, budget: Budget, rules: Rules) -> None:
+    def __init__(self, x: X, budget: Budget, rules: CollectionPolicy) -> None:
         self.x, self.budget, self.rules = x, budget, rules
         self.state: dict[str, str] = {}
         self.kafka: list[int] = []
@@ -112,7 +131,7 @@ def budget(tmp_path: Path) -> Budget:
 
 
 def nifi(budget: Budget, tweets: dict[str, list[int]], **rules: Any) -> Nifi:
-    return Nifi(X(tweets), budget, Rules(**{"page_size": 10, **rules}))
+    return Nifi(X(tweets), budget, CollectionPolicy(**{"page_size": 10, **rules}))
 
 
 def some(number: int, first: int = 0) -> list[int]:
@@ -207,6 +226,22 @@ def test_the_newest_come_first_and_what_is_too_much_is_given_up(budget: Budget) 
     assert sorted(lake.kafka) == ids[-30:]
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 5), st.lists(st.integers(0, 12), max_size=12))
+def test_a_walk_asks_so_many_pages_at_most_empty_ones_too(
+    tmp_path_factory: pytest.TempPathFactory, most: int, sizes: list[int]
+) -> None:
+    """X sends pages of any size, none of them the last one."""
+    budget = Budget(tmp_path_factory.mktemp("walk") / "b.sqlite", Limits(), {}, lambda: NOW)
+    lake = nifi(budget, {"#a": []}, max_pages=most, page_size=100)
+    lake.x = Endless(sizes)
+    lake.run("w1", "#a")
+    assert len(lake.x.asked) == most
+    assert Counter(lake.kafka) == lake.x.given
+    lake.run("w2", "#a")
+    assert len(lake.x.asked) == 2 * most
+
+
 def test_topics_that_trend_no_more_are_forgotten_after_a_day(budget: Budget) -> None:
     lake = nifi(budget, {"#a": some(5), "#b": some(5, 100)})
     lake.run("w1", "#a")
@@ -233,7 +268,7 @@ def test_a_budget_of_n_collects_n_at_most_over_restarts_and_days(tmp_path: Path)
     for day in range(1, 4):
         for restart in range(5):
             budget = Budget(tmp_path / "b.sqlite", Limits(resources_day=50), {}, lambda now=clock: now)  # type: ignore[misc]
-            lake = Nifi(x, budget, Rules(page_size=20, interval=timedelta(hours=12)))
+            lake = Nifi(x, budget, CollectionPolicy(page_size=20, interval=timedelta(hours=12)))
             lake.clock = clock
             try:
                 lake.run(f"w{day}{restart}", *ids)
@@ -253,9 +288,23 @@ def test_a_turn_gets_its_share_of_the_day(tmp_path: Path) -> None:
     assert len(lake.kafka) == (1000 - 5) // 6
 
 
+def test_a_part_of_a_turn_before_midnight_counts_as_one(tmp_path: Path) -> None:
+    policy = CollectionPolicy(interval=timedelta(hours=2))
+    budget = Budget(tmp_path / "b.sqlite", Limits(resources_day=1000), {}, lambda: NOW)
+    # Eleven and a half hours are left: five whole turns and one of an hour and a half.
+    moment = NOW + timedelta(minutes=30)
+    assert allowance(budget, policy, 0, moment) == 1000 // 6
+    assert allowance(budget, policy, 1, moment) == (1000 - 5) // 6
+    # The whole of the day's last hour is one turn: what is left is for it.
+    assert allowance(budget, policy, 1, NOW + timedelta(hours=11)) == 1000
+
+
 def test_expansions_have_their_price_reserved() -> None:
-    assert Rules(expansions=(EXPAND_AUTHORS, EXPAND_REFERENCED)).resources_a_post() == {"post": 3, "user": 1}
-    assert Rules().resources_a_post() == {"post": 1}
+    assert CollectionPolicy(expansions=(EXPAND_AUTHORS, EXPAND_REFERENCED)).resources_a_post() == {
+        "post": 3,
+        "user": 1,
+    }
+    assert CollectionPolicy().resources_a_post() == {"post": 1}
 
 
 @given(st.lists(st.integers(0, 10**6), max_size=50), st.integers(0, 5000), st.integers(10, 1000))
