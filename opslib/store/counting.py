@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from opslib.store import observations
-from opslib.store.buckets import LENGTHS, Counts, counts_of, floor, packed
+from opslib.store.buckets import LENGTHS, Counts, counts_of, floor, keys_of, packed
 from opslib.store.collections import TWEETS, WORD_COUNTS
 from opslib.store.observations import Key, moments_of
 from opslib.store.texts import FIELDS, Firsts, firsts, text_of
@@ -172,10 +172,10 @@ def _sums(
     below = BELOW[unit]
     parts = [at + n * LENGTHS[below] for at in ats for n in range(LENGTHS[unit] // LENGTHS[below])]
     newest: dict[tuple[datetime, Key], Document] = {}
-    fields = {"at": 1, "keys": 1, "tweets": 1, "computed_at": 1}
+    fields = {"words": 0, "left_out": 0}
     for found in counts.find({"unit": below, "at": {"$in": parts}}, fields):
-        for key in found["keys"]:
-            place = (found["at"], (key["woeid"], key["topic"]))
+        for key in keys_of(found):
+            place = (found["at"], key)
             # Somebody may be replacing it.
             if place not in newest or newest[place]["computed_at"] < found["computed_at"]:
                 newest[place] = found
