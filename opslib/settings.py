@@ -9,6 +9,7 @@ here. Passwords, keys and certificates are files in ``$CREDENTIALS_DIRECTORY``, 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 DEFAULT_FILE = Path("/etc/opslib/opslib.toml")
 # Where a service shows its metrics, on 127.0.0.1 alone; without a number nowhere.
 MetricsPort = Annotated[Optional[int], Field(ge=1, le=65535)]
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+_MOST_BYTES = 1024 * 1024
 _LIST_EXAMPLE = """OPSLIB_KAFKA__BOOTSTRAP_SERVERS='["a:9093"]'"""
 
 
@@ -58,13 +61,27 @@ def has_credential(name: str) -> bool:
 
 def secret(name: str) -> str:
     """Return the text of the credential *name* without the line end that editors leave."""
-    return credential(name).read_text(encoding="utf-8").rstrip("\r\n")
+    path = credential(name)
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as wrong:
+        raise SettingsError(f"the credential {name}, {path}, is not UTF-8") from wrong
+    except OSError as wrong:
+        raise SettingsError(f"the credential {name}, {path}: {wrong.strerror}") from wrong
 
 
 class _Section(BaseModel):
     """A table of the file. A key that it does not know is an error: most often it is misspelt."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def text(cls, value: Any) -> Any:
+        """Refuse what no server, file or picture takes for text: NUL, and half a character."""
+        if isinstance(value, str) and _NO_TEXT.search(value):
+            raise ValueError(f"{value!r} has a character that is none")
+        return value
 
 
 class Kafka(_Section):
@@ -101,12 +118,15 @@ class Mongodb(_Section):
     def client(self, member: str | None = None, **options: Any) -> MongoClient[dict[str, Any]]:
         """Return a client that logs in with the credentials handed over, if any; *options* win.
 
+        How long it looks for a server is the URI's to say first.
         It talks to the whole set or, if one is named, to that *member* alone.
         """
         from pymongo import MongoClient  # only some commands have it installed
         from pymongo.errors import InvalidURI, PyMongoError
 
         defaults: dict[str, Any] = {"tz_aware": True}
+        if "serverselectiontimeoutms=" in self.uri.lower():
+            options.pop("serverSelectionTimeoutMS", None)
         if "tls=true" in self.uri.lower():
             defaults["tlsCAFile"] = str(credential("ca"))
         if has_credential("mongodb_username"):
@@ -216,6 +236,15 @@ class Report(_Section):
         return value
 
 
+class Schedule(_Section):
+    """What is promised to come how often, for the doctor; nothing is promised without a number."""
+
+    places: dict[int, str] = {}  # whose trends are collected, by WOEID
+    trends_minutes: Optional[float] = Field(default=None, gt=0)  # noqa: UP045 - read on Python 3.9
+    rollup_seconds: Optional[float] = Field(default=None, gt=0)  # noqa: UP045 - read on Python 3.9
+    report_seconds: Optional[float] = Field(default=None, gt=0)  # noqa: UP045 - read on Python 3.9
+
+
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
@@ -238,6 +267,11 @@ class X(_Section):
     base_url: str = Field(default="https://api.x.com", pattern="^https?://")
     timeout: float = Field(default=30, gt=0)
     budget_file: Path = Path("/var/lib/nifi/x-budget.sqlite")
+
+    @property
+    def made_up(self) -> bool:
+        """Tell whether what comes from there is made up: X answers over TLS, `opslib x simulate` without."""
+        return self.base_url.startswith("http://")
 
 
 class Recheck(_Section):
@@ -267,6 +301,7 @@ class Settings(BaseSettings):
     store: Store = Store()
     cloud: Cloud = Cloud()
     report: Report = Report()
+    schedule: Schedule = Schedule()
     web: Web = Web()
     x: X = X()
     recheck: Recheck = Recheck()
@@ -307,9 +342,12 @@ def _variable(location: tuple[int | str, ...]) -> str:
 def _read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            content: dict[str, Any] = tomllib.load(file)
-            return content
+            text = file.read(_MOST_BYTES + 1)
+        if len(text) > _MOST_BYTES:
+            raise SettingsError(f"{path} is larger than {_MOST_BYTES} bytes: it holds no settings")
+        content: dict[str, Any] = tomllib.loads(text.decode("utf-8"))
     except OSError as wrong:
         raise SettingsError(f"{path}: {wrong.strerror}") from wrong
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
+    except (ValueError, RecursionError) as wrong:
         raise SettingsError(f"{path} is not TOML: {wrong}") from wrong
+    return content

@@ -6,9 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
-from pymongo.errors import PyMongoError
 
-from opslib.run.failures import wrong_settings
 from opslib.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -18,17 +16,23 @@ if TYPE_CHECKING:
 
     from opslib.settings import Settings
 
+_SERVER_SELECTION_MILLISECONDS = 10_000
+
 
 @contextmanager
 def database_of(settings: Settings, appname: str) -> Iterator[Database[dict[str, Any]]]:
     """Give the database; errors of MongoDB end the command in one line."""
-    client = settings.mongodb.client(appname=appname, serverSelectionTimeoutMS=10_000)
+    from pymongo.errors import PyMongoError  # some commands do without it
+
+    from opslib.run.failures import said, wrong_settings
+
+    client = settings.mongodb.client(appname=appname, serverSelectionTimeoutMS=_SERVER_SELECTION_MILLISECONDS)
     try:
         yield client[settings.mongodb.database]
     except PyMongoError as error:
         reason = wrong_settings(error, starting=True)
         if reason:
             raise SettingsError(reason) from error
-        raise click.ClickException(f"MongoDB: {str(error).split(', Timeout:')[0]}") from error
+        raise click.ClickException(f"MongoDB: {said(error)}") from error
     finally:
         client.close()

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from opslib.cli._options import COUNT, FILE, OUTPUT, SEED, NumberType, WrongInput, examples
+from opslib.cli._times import SpanType
 from opslib.settings import has_credential, secret
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from opslib.cli._times import Span
     from opslib.simulate.tweets import Source
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+_SLOWEST = 1e-6  # one in eleven days
 
 
 def _now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "opslib x simulate --port 8090 --seed 7 --rate 5",
+        "opslib x simulate --tweets tweets.ndjson --span 12h --state x.json",
+    )
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
@@ -32,32 +42,42 @@ def _now() -> datetime:
 )
 @click.option(
     "--tweets",
-    type=_FILE,
+    type=FILE,
     help="Serve these: NDJSON objects with a text, or plain texts, one a line. Otherwise tweets are made up.",
 )
 @click.option("--lang", default="pt", show_default=True, help="Language of plain texts.")
 @click.option(
-    "--span", default=6.0, show_default=True, help="Hours that texts without a time are spread over."
+    "--span",
+    type=SpanType("h", least=timedelta()),
+    default="6h",
+    show_default=True,
+    help="What texts without a time are spread over; a number is hours.",
 )
 @click.option(
     "--replay",
-    type=click.FloatRange(0, 10_000, min_open=True),
+    type=NumberType(0, 10_000, min_open=True),
     help="Let the tweets of the file be written from now on, so many a second, as a stream needs it.",
 )
-@click.option("--seed", default=1, show_default=True, help="Another seed makes up other tweets.")
+@click.option("--seed", default=1, type=SEED, show_default=True, help="Another seed makes up other tweets.")
 @click.option(
     "--rate",
     default=2.0,
     show_default=True,
-    type=click.FloatRange(0, 10_000),
+    type=NumberType(0, 10_000),
     help="Made-up tweets a second; with 0 there are those alone that are added.",
 )
-@click.option("--backlog", default=1.0, show_default=True, help="Hours of made-up tweets to begin with.")
+@click.option(
+    "--backlog",
+    type=SpanType("h", least=timedelta()),
+    default="1h",
+    show_default=True,
+    help="Made-up tweets to begin with; a number is hours.",
+)
 @click.option(
     "--keep",
     default=50_000,
     show_default=True,
-    type=click.IntRange(1),
+    type=COUNT,
     help="Tweets to keep; older ones are forgotten.",
 )
 @click.option("--token", help="The bearer token to accept; otherwise the credential x_token, otherwise any.")
@@ -67,21 +87,21 @@ def _now() -> datetime:
     "--monthly-cap",
     default=2_000_000,
     show_default=True,
-    type=click.IntRange(0),
+    type=click.IntRange(0, 2**31 - 1),
     help="Posts that may be read in a month.",
 )
 @click.option(
     "--keep-alive",
-    default=20.0,
+    default="20s",
     show_default=True,
-    type=click.FloatRange(0.1, 3600),
-    help="Seconds after which a stream without news sends an empty line.",
+    type=SpanType("s", least=timedelta(milliseconds=100), most=timedelta(hours=1)),
+    help="When a stream without news sends an empty line; a number is seconds.",
 )
-@click.option("--faults", type=_FILE, help="Faults to begin with, as PUT /_control/faults takes them.")
-@click.option("--fault-seed", type=int, help="The seed of faults by chance, instead of the file's.")
+@click.option("--faults", type=FILE, help="Faults to begin with, as PUT /_control/faults takes them.")
+@click.option("--fault-seed", type=SEED, help="The seed of faults by chance, instead of the file's.")
 @click.option(
     "--state",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT,
     help="Go on where this file was written, and keep it up to date.",
 )
 def command(
@@ -92,7 +112,7 @@ def command(
     no_limits: bool,
     includes_free: bool,
     monthly_cap: int,
-    keep_alive: float,
+    keep_alive: Span,
     faults: Path | None,
     fault_seed: int | None,
     state: Path | None,
@@ -115,12 +135,12 @@ def command(
         token = secret("x_token")
     try:
         before = read(state) if state else None
-        store = Store(_source(before, **tweets), _now, keep)
+        store = Store(_source(before, keep, **tweets), _now, keep)
         x = LocalX(
             store,
             token,
             limits=None if no_limits else RateLimits(),
-            keep_alive=keep_alive,
+            keep_alive=keep_alive.total_seconds(),
             includes_charged=not includes_free,
             monthly_cap=monthly_cap,
         )
@@ -131,13 +151,14 @@ def command(
         known = len(store.offered())
         listening = listen(host, port)
     except BadFile as error:
-        raise click.ClickException(str(error)) from error
+        raise WrongInput(str(error)) from error
     except BadState as error:
         raise click.UsageError(f"--state: {error}") from error
     except BadFaults as error:
         raise click.UsageError(f"--faults: {error}") from error
-    except OSError as error:
-        raise click.ClickException(f"{host}:{port} cannot be listened on: {error.strerror}") from error
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise click.ClickException(f"{host!r}, port {port}, cannot be listened on: {reason}") from error
     with listening:
         port = listening.getsockname()[1]
         click.echo(f"the local X API has {known} tweets and listens on http://{host}:{port}", err=True)
@@ -159,13 +180,14 @@ def _faults(path: Path | None, seed: int | None, now: dict[str, Any]) -> dict[st
 
 def _source(
     before: dict[str, Any] | None,
+    keep: int,
     tweets: Path | None,
     lang: str,
-    span: float,
+    span: Span,
     replay: float | None,
     seed: int,
     rate: float,
-    backlog: float,
+    backlog: Span,
 ) -> Source:
     """Return where tweets come from; a file's have the times that they had *before* a restart."""
     from opslib.message import moment_of
@@ -178,9 +200,11 @@ def _source(
         source: dict[str, Any] = (before or {}).get("store", {}).get("source", {})
         if source.get("kind") == "file":
             at = moment_of(source["at"])
-        return FileSource(tweets, at, timedelta(hours=span), lang, replay)
+        return FileSource(tweets, at, span, lang, replay)
     if replay:
         raise click.UsageError("--replay needs --tweets: made-up tweets have --rate")
-    if not rate:
+    if rate < _SLOWEST:
         return Nothing()
-    return Generator(seed, rate, now, timedelta(hours=backlog))
+    # No more of them than are kept: to make up those of a year takes one.
+    kept = timedelta(seconds=min(backlog.total_seconds(), keep / rate))
+    return Generator(seed, rate, now, kept)

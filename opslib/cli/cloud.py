@@ -6,25 +6,42 @@ import json
 import sys
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from opslib.cli._options import pictures, with_settings, write_file
-from opslib.cloud.counts import BadInput, Counted, Selection, from_database, from_lines, woeid_of
+from opslib.cli._database import database_of
+from opslib.cli._options import (
+    INPUT,
+    OUTPUT,
+    SEED,
+    OutputType,
+    WrongInput,
+    examples,
+    listed,
+    tell_json,
+    with_format,
+    with_settings,
+    write_file,
+)
+from opslib.cli._progress import progress
+from opslib.cli._times import SpanType
+from opslib.cloud.counts import BadInput, Counted, Selection, from_database, from_lines
 from opslib.cloud.report import names_in
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from opslib.cloud.layout import Layout
     from opslib.settings import Settings
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _Call:
     """The options of one call."""
 
-    source: str | None
+    source: Path | None
     topics: tuple[str, ...]
     place: str | None
     hours: float
@@ -32,32 +49,48 @@ class _Wanted:
     title: str | None
 
 
-@click.command()
-@click.option("--input", "source", help="NDJSON of tweets, - for standard input; otherwise MongoDB is asked.")
+@click.command(
+    epilog=examples(
+        "opslib cloud --input tweets.ndjson --lang pt --output cloud.png --output cloud.svg",
+        "opslib cloud --topic '#Carnaval' --place Brazil --hours 2h --output carnaval.png",
+        "opslib cloud --hours 7d --max-words 0 --format json",
+    )
+)
+@click.option(
+    "--input",
+    "source",
+    type=INPUT,
+    help="NDJSON of tweets, - for standard input; otherwise MongoDB is asked.",
+)
 @click.option(
     "--output",
     "outputs",
     multiple=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    callback=pictures(".png", ".svg"),
+    type=OutputType(".png", ".svg"),
     help="Picture to write, .png or .svg; can be given several times.",
 )
 @click.option(
     "--counts",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT,
     help='Write the words drawn as {"word": tweets}.',
 )
-@click.option("--max-words", type=click.IntRange(0), help="Draw so many words at most; 0 draws all.")
+@click.option(
+    "--max-words", type=click.IntRange(0, 2**31 - 1), help="Draw so many words at most; 0 draws all."
+)
 @click.option("--topic", "topics", multiple=True, help="Only tweets collected for this; can be repeated.")
 @click.option("--place", help="Only tweets collected for this place: its WOEID or its name.")
-@click.option("--hours", type=click.FloatRange(0, min_open=True), help="How far back to look.")
+@click.option(
+    "--hours", type=SpanType("h"), help="How far back to look, such as 2h or 7d; a number is hours."
+)
 @click.option("--lang", help="Only tweets in this language, such as pt.")
 @click.option("--title", help="What to write above the words.")
-@click.option("--seed", default=1, show_default=True, help="Another seed places the words otherwise.")
+@click.option(
+    "--seed", default=1, type=SEED, show_default=True, help="Another seed places the words otherwise."
+)
 @click.option("--width", type=click.IntRange(200, 8000), help="Width in pixels.")
 @click.option("--height", type=click.IntRange(200, 8000), help="Height in pixels.")
 @click.option("--dark", is_flag=True, help="For dark surroundings.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@with_format
 @with_settings
 def command(settings: Settings, **options: Any) -> None:
     """Draw which words are in how many tweets.
@@ -66,10 +99,11 @@ def command(settings: Settings, **options: Any) -> None:
     Words that find no room are named on standard error, never dropped silently.
     """
     look = settings.cloud
+    hours: float | None = options["hours"] and options["hours"].hours
     width, height = options["width"] or look.width, options["height"] or look.height
     names = ("source", "topics", "place", "lang", "title")
-    wanted = _Wanted(hours=options["hours"] or look.hours, **{name: options[name] for name in names})
-    if wanted.source and (wanted.topics or wanted.place or options["hours"]):
+    wanted = _Call(hours=hours or look.hours, **{name: options[name] for name in names})
+    if wanted.source and (wanted.topics or wanted.place or hours):
         raise click.UsageError("--topic, --place and --hours choose among stored tweets, not in --input")
     counted = _counted(settings, wanted)
     most = look.max_words if options["max_words"] is None else options["max_words"]
@@ -86,7 +120,7 @@ def command(settings: Settings, **options: Any) -> None:
 def _drawn(
     counted: Counted,
     chosen: dict[str, int],
-    wanted: _Wanted,
+    wanted: _Call,
     options: dict[str, Any],
     size: tuple[int, int],
 ) -> Layout | None:
@@ -108,34 +142,42 @@ def _drawn(
     return layout
 
 
-def _counted(settings: Settings, wanted: _Wanted) -> Counted:
+def _counted(settings: Settings, wanted: _Call) -> Counted:
     try:
-        if wanted.source == "-":
-            return from_lines(sys.stdin.buffer, "standard input", wanted.lang)
-        if wanted.source:
-            with Path(wanted.source).open("rb") as file:
-                return from_lines(file, wanted.source, wanted.lang)
-        return _stored(settings, wanted)
+        if wanted.source is None:
+            return _stored(settings, wanted)
+        if str(wanted.source) == "-":
+            return _read(sys.stdin.buffer, "standard input", wanted)
+        with wanted.source.open("rb") as file:
+            return _read(file, str(wanted.source), wanted)
     except BadInput as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"{wanted.source}: {error.strerror}") from error
+        raise WrongInput(str(error)) from error
 
 
-def _stored(settings: Settings, wanted: _Wanted) -> Counted:
-    from pymongo.errors import PyMongoError
+def _read(file: BinaryIO, name: str, wanted: _Call) -> Counted:
+    with progress("tweets read") as done:
 
-    with settings.mongodb.client(serverSelectionTimeoutMS=10_000) as client:
-        database = client[settings.mongodb.database]
+        def lines() -> Iterator[bytes]:
+            for line in file:
+                done(1)
+                yield line
+
+        return from_lines(lines(), name, wanted.lang)
+
+
+def _stored(settings: Settings, wanted: _Call) -> Counted:
+    from opslib.store.reads import Lake, NothingKnown, place_named
+
+    with database_of(settings, "opslib-cloud") as database:
         try:
-            woeid = woeid_of(database, wanted.place) if wanted.place else None
-            now = datetime.now(timezone.utc)
-            return from_database(database, Selection(now, wanted.hours, wanted.topics, woeid, wanted.lang))
-        except PyMongoError as error:
-            raise click.ClickException(f"MongoDB: {str(error).split(', Timeout:')[0]}") from error
+            woeid = place_named(Lake(database).places(), wanted.place).woeid if wanted.place else None
+        except NothingKnown as error:
+            raise BadInput(str(error)) from error
+        now = datetime.now(timezone.utc)
+        return from_database(database, Selection(now, wanted.hours, wanted.topics, woeid, wanted.lang))
 
 
-def _title(wanted: _Wanted) -> str:
+def _title(wanted: _Call) -> str:
     if wanted.title:
         return wanted.title
     subject = ", ".join(wanted.topics) or ("these tweets" if wanted.source else "what is trending")
@@ -165,12 +207,12 @@ def _report(counted: Counted, drawn: dict[str, int], layout: Layout | None, opti
     if options["form"] == "json":
         result = {
             "tweets": counted.tweets,
-            "words": drawn,
+            "words": listed(drawn),
             "left_out": left_out,
             "unwritable": unwritable,
             "outputs": [str(path) for path in options["outputs"]],
         }
-        click.echo(json.dumps(result, ensure_ascii=False))
+        tell_json(result)
     elif options["outputs"]:
         for path in options["outputs"]:
             click.echo(f"{path}: {len(drawn)} words of {counted.tweets} tweets")

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from opslib.cli._options import WrongInput, examples
+from opslib.cli._progress import progress
 from opslib.dist import DistError, build
 from opslib.dist.lock import resolve
 from opslib.dist.sources import SOURCES
+from opslib.packing import CHECKOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Function = TypeVar("Function", bound="Callable[..., Any]")
 
 
 @click.group()
@@ -21,6 +29,21 @@ def command() -> None:
     """
 
 
+def _of_a_checkout(function: Function) -> Function:
+    """Tell whoever calls *function* on a server that there is nothing to do there."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if not (CHECKOUT / "pyproject.toml").is_file():
+            raise WrongInput(
+                f"distributions are built and verified in a checkout of the project, on the control node; "
+                f"{CHECKOUT} is an installation of opslib, which came here in one"
+            )
+        return function(*args, **kwargs)
+
+    return wrapper  # type: ignore[return-value]
+
+
 _names = click.argument("names", nargs=-1, type=click.Choice(build.NAMES), metavar="[NAME]...")
 
 
@@ -28,20 +51,17 @@ def _say(text: str) -> None:
     click.echo(text, err=True)
 
 
-@command.command("build")
+@command.command("build", epilog=examples("opslib dist build", "opslib dist build kafka mongodb"))
 @_names
 @click.option("--force", is_flag=True, help="Build even what is up to date.")
+@_of_a_checkout
 def build_(names: tuple[str, ...], force: bool) -> None:
     """Build what is missing or out of date; print the paths.
 
     Without NAMEs: all of them.
     """
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description:28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not sys.stderr.isatty(), transient=True) as progress:
-        task = progress.add_task("", total=len(names or build.NAMES))
+    with progress("distributions", len(names or build.NAMES)) as done:
         for name in names or build.NAMES:
-            progress.update(task, description=name)
             try:
                 if not force and build.is_current(name):
                     _say(f"{name} is up to date")
@@ -52,17 +72,22 @@ def build_(names: tuple[str, ...], force: bool) -> None:
                 click.echo(build.path(name))
             except DistError as error:
                 raise click.ClickException(f"{name}: {error}") from error
-            progress.advance(task)
+            done(1)
 
 
-@command.command()
+@command.command(epilog=examples("opslib dist verify", "opslib dist verify kafka"))
 @_names
+@_of_a_checkout
 def verify(names: tuple[str, ...]) -> None:
     """Check tarballs and the inputs they were made of against the locks.
 
-    Exit code 1 if anything is not what it has to be.
+    Exit code 1 if anything is not what it has to be, 2 where that cannot be told.
     """
-    wrong = [line for name in names or build.NAMES for line in build.verify(name)]
+    wrong = []
+    with progress("distributions", len(names or build.NAMES)) as done:
+        for name in names or build.NAMES:
+            wrong += build.verify(name)
+            done(1)
     for line in wrong:
         click.echo(line)
     if wrong:
@@ -70,15 +95,17 @@ def verify(names: tuple[str, ...]) -> None:
     _say(f"{len(names or build.NAMES)} distributions are what their locks say")
 
 
-@command.command()
+@command.command(epilog=examples("opslib dist path kafka"))
 @click.argument("name", type=click.Choice(build.NAMES))
+@_of_a_checkout
 def path(name: str) -> None:
     """Print where the tarball of NAME stands, built or not."""
     click.echo(build.path(name))
 
 
-@command.command()
+@command.command(epilog=examples("opslib dist lock kafka"))
 @click.argument("names", nargs=-1, type=click.Choice(sorted(SOURCES)), metavar="[NAME]...")
+@_of_a_checkout
 def lock(names: tuple[str, ...]) -> None:
     """Look up anew what opslib/dist/sources.py asks for, and lock it.
 

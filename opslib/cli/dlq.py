@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import json
 import sys
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -14,40 +13,32 @@ from kafka import KafkaConsumer, KafkaProducer  # type: ignore[import-untyped]
 from kafka.errors import AuthorizationError, KafkaConfigurationError, KafkaError  # type: ignore[import-untyped]
 
 from opslib import message
-from opslib.cli._options import with_settings
+from opslib.cli._options import examples, tell_json, with_format, with_settings
+from opslib.cli._progress import progress
+from opslib.cli._times import MOMENT
 from opslib.dlq import letters
+from opslib.run.failures import said
 from opslib.settings import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from opslib.cli._times import Moment
     from opslib.settings import Settings
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
 _MEGABYTE = 1024 * 1024
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_BOOTSTRAP_MILLISECONDS = 10_000
 
 
-class _Moment(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # newer ones have a parameter
-    """A moment, or how long ago."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if value[:-1].isdigit() and value[-1:] in _SECONDS:
-            return datetime.now(timezone.utc) - timedelta(seconds=int(value[:-1]) * _SECONDS[value[-1]])
-        try:
-            return message.moment_of(value)
-        except ValueError as error:
-            self.fail(f"{value!r} {error}, and no span such as 30m, 2h or 7d", param, ctx)
-
-
-class _Place(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # newer ones have a parameter
+class _LetterType(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # newer ones have a parameter
     """Where a letter is."""
 
     name = "letter"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> letters.Place:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> letters.Location:
         try:
             return letters.place_of(value)
         except ValueError as error:
@@ -59,28 +50,26 @@ def _filters(function: Function) -> Function:
 
     @click.option("--reason", help="Only letters whose reason contains this, in any case.")
     @click.option("--topic", help="Only letters from this topic.")
-    @click.option("--since", type=_Moment(), help="Only letters since: 2026-01-31T12:00:00Z, or 30m, 2h, 7d.")
-    @click.option("--offset", type=click.IntRange(0), help="Only this letter and those behind it.")
-    @click.argument("places", metavar="[LETTER]...", nargs=-1, type=_Place())
+    @click.option(
+        "--since", type=MOMENT, help="Only letters since: 2h (ago), 06:45, or 2026-01-31T12:00; in UTC."
+    )
+    @click.option("--offset", type=click.IntRange(0, 2**63 - 1), help="Only this letter and those behind it.")
+    @click.argument("places", metavar="[LETTER]...", nargs=-1, type=_LetterType())
     @functools.wraps(function)
     def wrapper(
         *args: Any,
         reason: str | None,
         topic: str | None,
-        since: datetime | None,
+        since: Moment | None,
         offset: int | None,
-        places: tuple[letters.Place, ...],
+        places: tuple[letters.Location, ...],
         **kwargs: Any,
     ) -> Any:
-        wanted = letters.Wanted(reason, topic, since, offset, frozenset(places))
+        after = since.within(timezone.utc) if since else None
+        wanted = letters.Filter(reason, topic, after, offset, frozenset(places))
         return function(*args, wanted=wanted, **kwargs)
 
     return wrapper  # type: ignore[return-value]
-
-
-_FORMAT = click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
 
 
 @click.group()
@@ -91,18 +80,21 @@ def command() -> None:
     """
 
 
-@command.command("list")
+@command.command(
+    "list",
+    epilog=examples("opslib dlq list --since 2h --pending", "opslib dlq list --reason utf-8 --format json"),
+)
 @_filters
 @click.option("--pending", is_flag=True, help="Only letters that were not sent again yet.")
-@_FORMAT
+@with_format
 @with_settings
-def list_(settings: Settings, wanted: letters.Wanted, pending: bool, form: str) -> None:
+def list_(settings: Settings, wanted: letters.Filter, pending: bool, form: str) -> None:
     """List letters, the oldest first; with --format json one object a line."""
     with _kafka(settings) as (consumer, _):
         found = [one for one in letters.find(consumer, wanted) if not (pending and one.replayed_at)]
     for letter in found:
         if form == "json":
-            click.echo(json.dumps(letter.described(), ensure_ascii=False))
+            tell_json(letter.described())
         else:
             again = "  sent again" if letter.replayed_at else ""
             origin = f"{letter.topic}:{letter.origin}"
@@ -113,18 +105,18 @@ def list_(settings: Settings, wanted: letters.Wanted, pending: bool, form: str) 
     click.echo(f"{len(found)} letters", err=True)
 
 
-@command.command()
-@click.argument("place", metavar="LETTER", type=_Place())
+@command.command(epilog=examples("opslib dlq show 0:17", "opslib dlq show 17 --raw > letter.bin"))
+@click.argument("place", metavar="LETTER", type=_LetterType())
 @click.option("--raw", is_flag=True, help="Only the bytes as they came.")
-@_FORMAT
+@with_format
 @with_settings
-def show(settings: Settings, place: letters.Place, raw: bool, form: str) -> None:
+def show(settings: Settings, place: letters.Location, raw: bool, form: str) -> None:
     """Show one letter: why it is here, where it came from, and what is in it.
 
     Bytes that are no UTF-8 are shown as backslash escapes; --raw writes them as they are.
     """
     with _kafka(settings) as (consumer, _):
-        found = letters.find(consumer, letters.Wanted(places=frozenset([place])))
+        found = letters.find(consumer, letters.Filter(places=frozenset([place])))
         records = list(letters.records_of(consumer, found))
     if not records:
         raise click.ClickException(f"there is no letter {letters.written(place)}: see `opslib dlq list`")
@@ -136,24 +128,30 @@ def show(settings: Settings, place: letters.Place, raw: bool, form: str) -> None
     value = record.value.decode("utf-8", "backslashreplace")
     described = {**letter.described(), "key": key, "value": value}
     if form == "json":
-        click.echo(json.dumps(described, ensure_ascii=False))
+        tell_json(described)
         return
     for name, text in described.items():
         click.echo(f"{name}: {text}")
 
 
-@command.command()
+@command.command(
+    epilog=examples(
+        "opslib dlq replay --since 06:45 --dry-run",
+        "opslib dlq replay --reason MongoDB",
+        "opslib dlq replay 0:17",
+    )
+)
 @_filters
 @click.option("--all", "everything", is_flag=True, help="All letters; otherwise something has to choose.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be sent.")
-@_FORMAT
+@with_format
 @with_settings
-def replay(settings: Settings, wanted: letters.Wanted, everything: bool, dry_run: bool, form: str) -> None:
+def replay(settings: Settings, wanted: letters.Filter, everything: bool, dry_run: bool, form: str) -> None:
     """Send letters again to the topics they came from, each once.
 
     What was sent again is marked and left alone the next time; what fails again comes back as a new letter.
     """
-    if wanted == letters.Wanted() and not everything:
+    if wanted == letters.Filter() and not everything:
         raise click.UsageError("say which letters: LETTER, --reason, --topic, --since, --offset or --all")
     with _kafka(settings) as (consumer, producer):
         found = letters.find(consumer, wanted)
@@ -163,10 +161,11 @@ def replay(settings: Settings, wanted: letters.Wanted, everything: bool, dry_run
             if reason is not None:
                 click.echo(f"letter {letters.written(letter.place)} {reason}", err=True)
         if not dry_run:
-            letters.replay(consumer, producer(), todo, lambda _: None)
+            with progress("letters sent again", len(todo)) as done:
+                letters.replay(consumer, producer(), todo, lambda _: done(1))
     sent = [letters.written(letter.place) for letter in todo]
     if form == "json":
-        click.echo(json.dumps({"replayed": sent, "left": len(found) - len(todo), "dry_run": dry_run}))
+        tell_json({"replayed": sent, "left": len(found) - len(todo), "dry_run": dry_run})
     else:
         click.echo(f"{len(sent)} letters {'would be' if dry_run else 'were'} sent again: {' '.join(sent)}")
 
@@ -184,13 +183,20 @@ def _kafka(settings: Settings) -> Iterator[tuple[Any, Callable[[], Any]]]:
     options = settings.kafka.client_options()
     try:
         opened.append(
-            KafkaConsumer(**options, enable_auto_commit=False, max_partition_fetch_bytes=8 * _MEGABYTE)
+            KafkaConsumer(
+                **options,
+                enable_auto_commit=False,
+                max_partition_fetch_bytes=8 * _MEGABYTE,
+                bootstrap_timeout_ms=_BOOTSTRAP_MILLISECONDS,
+            )
         )
         yield opened[0], producer
     except (KafkaConfigurationError, AuthorizationError) as error:
-        raise SettingsError(f"Kafka refuses this client: {error}; check its certificate and ACLs") from error
+        raise SettingsError(
+            f"Kafka refuses this client: {said(error)}; check its certificate and ACLs"
+        ) from error
     except KafkaError as error:
-        raise click.ClickException(f"Kafka: {error}") from error
+        raise click.ClickException(f"Kafka: {said(error)}") from error
     finally:
         for client in opened:
             client.close()

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import logging
 import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
-from opslib.cli._options import with_settings
-from opslib.doctor import certificates, host, kafka, mongodb, nifi, speed, web, zookeeper
-from opslib.doctor.findings import Check, Finding, Report, run
+from opslib.cli._options import examples, tell_json, with_format, with_settings
+from opslib.cli._times import SpanType
+from opslib.doctor import arrivals, certificates, host, kafka, mongodb, nifi, speed, web, zookeeper
+from opslib.doctor.findings import Check, Finding, Findings, run
 from opslib.run import endpoints
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from opslib.cli._times import Span
     from opslib.settings import Settings
 
 _TIMEOUT = 25.0
@@ -28,7 +30,7 @@ _COLOURS = {"ok": "green", "failed": "red", "skipped": "yellow"}
 def _if_configured(section: str, check: Check) -> Check:
     """Skip *check* on a host whose settings say nothing about its component."""
 
-    def guarded(settings: Settings, report: Report) -> None:
+    def guarded(settings: Settings, report: Findings) -> None:
         if endpoints.configured(settings, section):
             check(settings, report)
         else:
@@ -46,24 +48,29 @@ CHECKS: dict[str, Check] = {
     "sink": _if_configured("kafka", kafka.check_sink),
     "speed": _if_configured("speed", speed.check),
     "stats": _if_configured("mongodb", mongodb.check_stats),
+    "trends": _if_configured("mongodb", arrivals.check_trends),
+    "tweets": _if_configured("mongodb", arrivals.check_tweets),
+    "rollups": _if_configured("mongodb", arrivals.check_rollups),
+    "clouds": _if_configured("mongodb", arrivals.check_clouds),
+    "budget": _if_configured("mongodb", arrivals.check_budget),
     "certificates": certificates.check,
     "disk": host.check_disk,
     "units": host.check_units,
 }
 
 
-@click.command()
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.command(epilog=examples("opslib doctor", "opslib doctor --only kafka --only mongodb --format json"))
+@with_format
 @click.option("--only", multiple=True, type=click.Choice(list(CHECKS)), help="This check; may be repeated.")
 @click.option(
     "--certificate-warning-days",
-    type=click.IntRange(min=0),
-    default=certificates.WARNING_DAYS,
+    type=SpanType("d", least=timedelta()),
+    default=f"{certificates.WARNING_DAYS}d",
     show_default=True,
     help="A certificate with less than this left is a failure.",
 )
 @with_settings
-def command(settings: Settings, format_: str, only: tuple[str, ...], certificate_warning_days: int) -> None:
+def command(settings: Settings, form: str, only: tuple[str, ...], certificate_warning_days: Span) -> None:
     """Ask every component over its real protocol how it is.
 
     Exit code 1 if anything is not as it should be.
@@ -71,16 +78,16 @@ def command(settings: Settings, format_: str, only: tuple[str, ...], certificate
     # What the clients' libraries log is repeated here, better said.
     logging.disable(logging.CRITICAL)
     checks = dict(CHECKS)
-    checks["certificates"] = functools.partial(certificates.check, warning_days=certificate_warning_days)
+    checks["certificates"] = functools.partial(certificates.check, warning_days=certificate_warning_days.days)
     findings = run(checks, only or CHECKS, settings, _TIMEOUT)
-    failed = _print_json(findings) if format_ == "json" else _print_text(findings)
+    failed = _print_json(findings) if form == "json" else _print_text(findings)
     sys.exit(1 if failed else 0)
 
 
 def _print_json(findings: Iterable[Finding]) -> bool:
     found = list(findings)
     failed = any(finding.status == "failed" for finding in found)
-    click.echo(json.dumps({"ok": not failed, "findings": [dataclasses.asdict(f) for f in found]}, indent=2))
+    tell_json({"ok": not failed, "findings": [dataclasses.asdict(finding) for finding in found]})
     return failed
 
 

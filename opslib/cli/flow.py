@@ -7,32 +7,40 @@ import json
 import logging
 import sys
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 import click
 
-from opslib.cli._options import with_settings
+from opslib.cli._options import (
+    FILE,
+    OUTPUT,
+    WrongInput,
+    examples,
+    tell_json,
+    with_format,
+    with_settings,
+    write_file,
+)
+from opslib.cli._times import SpanType
 from opslib.flow import api, deploy
 from opslib.flow.definition import Definition
 from opslib.flow.history import DEFAULT, History
 
 if TYPE_CHECKING:
+    from opslib.cli._times import Span
     from opslib.settings import Settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _NAME = "trendlake"
-_DEFINITION = click.Path(exists=True, dir_okay=False, path_type=Path)
 _history = click.option(
     "--history",
     type=click.Path(file_okay=False, path_type=Path),
     default=DEFAULT,
     show_default=True,
     help="Where the definitions that were deployed are kept.",
-)
-_format = click.option(
-    "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
 _force = click.option(
     "--force", is_flag=True, help="Overwrite what somebody changed by hand; it is saved first."
@@ -70,39 +78,47 @@ def command() -> None:
     logging.getLogger().setLevel(logging.ERROR)
 
 
-@command.command("deploy")
-@click.argument("definition", type=_DEFINITION)
+@command.command(
+    "deploy",
+    epilog=examples(
+        "opslib flow deploy flows/trendlake.json --parameters parameters.json --dry-run",
+        "opslib flow deploy flows/trendlake.json --patience 2m",
+    ),
+)
+@click.argument("definition", type=FILE)
 @click.option(
     "--parameters",
-    type=_DEFINITION,
+    type=FILE,
     help="JSON file: {name: value}, and {name: {secret: value}} for secrets.",
 )
 @click.option(
     "--starting",
-    default=float(deploy.STARTING_SECONDS),
+    type=SpanType("s", least=timedelta()),
+    default=f"{deploy.STARTING_SECONDS}s",
     show_default=True,
-    help="Seconds after NiFi's start in which it may still be loading processors.",
+    help="How long after NiFi's start it may still be loading processors.",
 )
 @click.option(
     "--patience",
-    default=float(deploy.PATIENCE_SECONDS),
+    type=SpanType("s", least=timedelta()),
+    default=f"{deploy.PATIENCE_SECONDS}s",
     show_default=True,
-    help="Seconds for which a component may be invalid before the version before is brought back.",
+    help="How long a component may be invalid before the version before is brought back.",
 )
 @_dry_run
 @_force
 @_history
-@_format
+@with_format
 @_with_nifi
 def deploy_(
     definition: Path,
     parameters: Path | None,
-    starting: float,
-    patience: float,
+    starting: Span,
+    patience: Span,
     dry_run: bool,
     force: bool,
     history: Path,
-    output_format: str,
+    form: str,
 ) -> None:
     """Deploy DEFINITION, fill its parameters and start it; the second time change nothing.
 
@@ -110,37 +126,51 @@ def deploy_(
     secrets stay. What somebody changed by hand is not overwritten, and a definition that NiFi cannot run is
     taken back.
     """
-    raw = json.loads(parameters.read_text(encoding="utf-8")) if parameters else {}
-    secrets = {name for name, value in raw.items() if isinstance(value, dict)}
-    values = {name: str(value["secret"] if name in secrets else value) for name, value in raw.items()}
+    values, secrets = _parameters(parameters) if parameters else ({}, set())
     flow = Definition.read(definition)
-    how = deploy.How(dry_run, force, starting, patience, _say)
-    _print_report(deploy.deploy(flow, values, secrets, History(history, flow.name), how), output_format)
+    how = deploy.How(dry_run, force, starting.total_seconds(), patience.total_seconds(), _say)
+    _print_outcome(deploy.deploy(flow, values, secrets, History(history, flow.name), how), form)
 
 
-@command.command()
+def _parameters(path: Path) -> tuple[dict[str, str], set[str]]:
+    """Return the values of a file of parameters, and which of them are secrets."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise WrongInput(f"{path} is not JSON: {error}") from error
+    if not isinstance(raw, dict):
+        raise WrongInput(f"{path} is no JSON object of parameters")
+    values: dict[str, str] = {}
+    secrets = {name for name, value in raw.items() if isinstance(value, dict)}
+    for name, given in raw.items():
+        value = given.get("secret") if name in secrets else given
+        if not isinstance(value, (str, int, float)):
+            raise WrongInput(f"{path}: {name!r} is to be a value, or an object with one as its `secret`")
+        values[name] = str(value)
+    return values, secrets
+
+
+@command.command(epilog=examples("opslib flow rollback --dry-run", "opslib flow rollback --to 3"))
 @click.argument("name", default=_NAME)
 @click.option("--to", "version", help="The version to go back to; otherwise the one before.")
 @_dry_run
 @_force
 @_history
-@_format
+@with_format
 @_with_nifi
-def rollback(
-    name: str, version: str | None, dry_run: bool, force: bool, history: Path, output_format: str
-) -> None:
+def rollback(name: str, version: str | None, dry_run: bool, force: bool, history: Path, form: str) -> None:
     """Go back to the version of the flow NAME that was deployed before; parameters stay as they are."""
     how = deploy.How(dry_run, force, say=_say)
-    _print_report(deploy.rollback(name, version, History(history, name), how), output_format)
+    _print_outcome(deploy.rollback(name, version, History(history, name), how), form)
 
 
-@command.command()
-@click.argument("definition", required=False, type=_DEFINITION)
+@command.command(epilog=examples("opslib flow diff", "opslib flow diff flows/trendlake.json"))
+@click.argument("definition", required=False, type=FILE)
 @click.option("--name", default=_NAME, show_default=True, help="The flow, where no DEFINITION is given.")
 @_history
-@_format
+@with_format
 @_with_nifi
-def diff(definition: Path | None, name: str, history: Path, output_format: str) -> None:
+def diff(definition: Path | None, name: str, history: Path, form: str) -> None:
     """Show how the running flow differs from DEFINITION, or from what was deployed last.
 
     Exit code 0: it does not, 1: it does, 2: that cannot be told. Where components stand does not count.
@@ -148,17 +178,17 @@ def diff(definition: Path | None, name: str, history: Path, output_format: str) 
     wanted = Definition.read(definition) if definition else None
     name = wanted.name if wanted else name
     found = deploy.drift(name, History(history, name), wanted)
-    if output_format == "json":
-        click.echo(json.dumps([asdict(difference) for difference in found]))
+    if form == "json":
+        tell_json([asdict(difference) for difference in found])
     else:
         for difference in found:
             click.echo(str(difference))
     sys.exit(1 if found else 0)
 
 
-@command.command()
+@command.command(epilog=examples("opslib flow export --output flows/trendlake.json"))
 @click.argument("name", default=_NAME)
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Otherwise standard output.")
+@click.option("--output", type=OUTPUT, help="Otherwise standard output.")
 @_with_nifi
 def export(name: str, output: Path | None) -> None:
     """Write the running flow NAME as a definition for git: no secrets, no ids of this NiFi, stable order.
@@ -167,23 +197,23 @@ def export(name: str, output: Path | None) -> None:
     """
     text = deploy.exported(name).text()
     if output:
-        output.write_text(text, encoding="utf-8")
+        write_file(output, text.encode())
     else:
         click.echo(text, nl=False)
 
 
-@command.command()
+@command.command(epilog=examples("opslib flow status --format json"))
 @click.argument("name", default=_NAME)
-@_format
+@with_format
 @_with_nifi
-def status(name: str, output_format: str) -> None:
+def status(name: str, form: str) -> None:
     """Show what the flow NAME is doing: version, queues, each processor's state and complaints.
 
     Exit code 1 unless all of it runs.
     """
     state = deploy.status(name)
-    if output_format == "json":
-        click.echo(json.dumps(state))
+    if form == "json":
+        tell_json(state)
     else:
         by_hand = ", changed by hand since (`opslib flow diff`)" if state["changed_by_hand"] else ""
         click.echo(f"flow {name} version {state['version']}, digest {state['digest']}{by_hand}")
@@ -198,9 +228,9 @@ def _say(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _print_report(report: deploy.Report, output_format: str) -> None:
-    if output_format == "json":
-        click.echo(json.dumps(asdict(report)))
+def _print_outcome(outcome: deploy.Outcome, form: str) -> None:
+    if form == "json":
+        tell_json(asdict(outcome))
         return
-    for change in report.changed or [f"version {report.version} runs already; nothing changed"]:
+    for change in outcome.changed or [f"version {outcome.version} runs already; nothing changed"]:
         click.echo(change)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from dataclasses import asdict
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -14,10 +13,12 @@ from rich.progress import Progress
 
 from opslib.cli._database import database_of
 from opslib.cli._forgetting import carry_out, who
-from opslib.cli._options import with_settings
-from opslib.forgetting.take import Asked, Forgetting, Taken, Wanted
+from opslib.cli._options import INPUT, WrongInput, examples, tell_json, with_format, with_settings
+from opslib.forgetting.take import Asked, Forgetting, Request, Taken
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from opslib.settings import Settings
 
 _LINK = re.compile(r"(?:https?://)?(?:www\.|mobile\.)?(?:x|twitter)\.com/\w+/status/(\d+)\S*", re.ASCII)
@@ -55,22 +56,25 @@ class _Author(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # newer
         return str(value)
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "opslib forget https://x.com/someone/status/1234567890123456789 --why 'letter of 2 May'",
+        "opslib forget --author 2244994945 --why 'letter of 2 May' --dry-run",
+    )
+)
 @click.argument("tweets", metavar="[TWEET]...", nargs=-1, type=_Tweet())
 @click.option("--author", "authors", multiple=True, type=_Author(), help="All of an author, now and to come.")
-@click.option(
-    "--from", "file", type=click.File(encoding="utf-8"), help="Further tweets, one a line; - is stdin."
-)
+@click.option("--from", "file", type=INPUT, help="Further tweets, one a line; - is stdin.")
 @click.option("--why", required=True, help="For the audit: who wished it, by which letter, …")
 @click.option("--dry-run", is_flag=True, help="Only say what would be taken out.")
 @click.option("--yes", is_flag=True, help="Do not ask, on a terminal either.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@with_format
 @with_settings
 def command(
     settings: Settings,
     tweets: tuple[int, ...],
     authors: tuple[str, ...],
-    file: IO[str] | None,
+    file: Path | None,
     why: str,
     dry_run: bool,
     yes: bool,
@@ -82,7 +86,7 @@ def command(
     out when Kafka or X brings them again. It is written down who asked, when and why. Doing it twice does no
     harm; if it is stopped, call it again.
     """
-    wanted = Wanted(
+    wanted = Request(
         dict.fromkeys([*tweets, *(_lines(file) if file else ())], "asked"), dict.fromkeys(authors, "asked")
     )
     if not wanted.tweets and not wanted.authors:
@@ -109,15 +113,17 @@ def _asks(yes: bool) -> bool:
     return not yes and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _lines(file: IO[str]) -> list[int]:
+def _lines(file: Path) -> list[int]:
+    name = "standard input" if str(file) == "-" else str(file)
+    content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     found = []
-    for number, line in enumerate(file, start=1):
-        text = line.partition("#")[0].strip()
+    for number, line in enumerate(content.splitlines(), start=1):
+        text = line.decode("utf-8", "backslashreplace").partition("#")[0].strip()
         try:
             if text:
                 found.append(_id(text))
         except ValueError as error:
-            raise click.UsageError(f"{file.name}, line {number}: {error}") from error
+            raise WrongInput(f"{name}, line {number}: {error}") from error
     return found
 
 
@@ -127,7 +133,7 @@ def _said(taken: Taken) -> str:
 
 def _show(taken: Taken, form: str, *, dry_run: bool) -> None:
     if form == "json":
-        click.echo(json.dumps({**asdict(taken), "dry_run": dry_run}))
+        tell_json({**asdict(taken), "dry_run": dry_run})
     else:
         new = f"{taken.noted} {'would be' if dry_run else 'were'} noted as to be forgotten"
         click.echo(f"{_said(taken)} {'would be' if dry_run else 'were'} taken out; {new}")

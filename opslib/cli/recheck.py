@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -11,20 +10,20 @@ import click
 
 from opslib.cli._database import database_of
 from opslib.cli._forgetting import carry_out
-from opslib.cli._options import with_settings
-from opslib.forgetting.take import Asked, Taken, Wanted
+from opslib.cli._options import COUNT, examples, tell_json, with_format, with_settings
+from opslib.forgetting.take import Asked, Request, Taken
 from opslib.settings import secret
 
 if TYPE_CHECKING:
     from opslib.settings import Settings
 
 
-@click.command()
-@click.option("--most", type=click.IntRange(1), default=10_000, show_default=True, help="Tweets to look at.")
+@click.command(epilog=examples("opslib recheck --most 500 --dry-run"))
+@click.option("--most", type=COUNT, default=10_000, show_default=True, help="Tweets to look at.")
 @click.option(
     "--dry-run", is_flag=True, help="Only say what is gone; what X returns is charged all the same."
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@with_format
 @with_settings
 def command(settings: Settings, most: int, dry_run: bool, form: str) -> None:
     """Ask X about stored tweets, and forget those that were deleted, edited or are protected by now.
@@ -53,7 +52,7 @@ def command(settings: Settings, most: int, dry_run: bool, form: str) -> None:
                 total.gone.update(page.gone)
                 stopped = page.stopped
                 if page.gone and not dry_run:
-                    taken.add(carry_out(database, Wanted(page.gone), asked))
+                    taken.add(carry_out(database, Request(page.gone), asked))
         except (XError, TooManyGone) as error:
             raise click.ClickException(str(error)) from error
         finally:
@@ -70,7 +69,7 @@ def command(settings: Settings, most: int, dry_run: bool, form: str) -> None:
             "stopped": stopped or None,
             "dry_run": dry_run,
         }
-        click.echo(json.dumps(found))
+        tell_json(found)
         return
     reasons = ", ".join(f"{number} {reason}" for reason, number in gone.most_common()) or "none"
     click.echo(

@@ -2,53 +2,74 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from opslib.cli._options import pictures, with_settings, write_file
+from opslib.cli._database import database_of
+from opslib.cli._options import (
+    COUNT,
+    FOLDER,
+    SEED,
+    OutputType,
+    examples,
+    listed,
+    tell_json,
+    with_format,
+    with_settings,
+    write_file,
+)
+from opslib.cli._progress import progress
+from opslib.cli._times import MOMENT, NOW, SpanType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
+    from pathlib import Path
+    from zoneinfo import ZoneInfo
 
     from pymongo.database import Database
 
-    from opslib.cloud.report import Kind, Place, Report
+    from opslib.cloud.report import Report
     from opslib.settings import Settings
-
-_FORMAT = click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
+    from opslib.store.reads import Kind
 
 
 @contextmanager
 def _database(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
-    from pymongo.errors import PyMongoError
-
     from opslib.cloud.kept import timed
-    from opslib.cloud.report import NothingKnown
+    from opslib.store.reads import NothingKnown
 
-    with settings.mongodb.client(appname="opslib-report", serverSelectionTimeoutMS=10_000) as client:
+    with database_of(settings, "opslib-report") as database:
         try:
-            yield timed(client[settings.mongodb.database])
-        except PyMongoError as error:
-            raise click.ClickException(f"MongoDB: {str(error).split(', Timeout:')[0]}") from error
+            yield timed(database)
         except NothingKnown as error:
             raise click.ClickException(str(error.args[0])) from error
 
 
-@click.group(invoke_without_command=True)
+@click.group(
+    invoke_without_command=True,
+    epilog=examples(
+        "opslib report --place Brazil --output now.png",
+        "opslib report --place Brazil --at 2026-03-01T21:30 --output then.html",
+        "opslib report --place Brazil --at 06:45 --hours 2h",
+        "opslib report --place Brazil --since 2026-02-01 --until 2026-03-01 --kind topics",
+        "opslib report --show 23424768:2026-03-01T21:10:00.000Z:words --output then.svg",
+    ),
+)
 @click.option("--place", help="Name or WOEID of a place; needed where trends of several are collected.")
 @click.option(
-    "--at", default=None, help="A moment, such as 2026-03-01T12:00 in the place's time zone, or now."
+    "--at",
+    type=MOMENT,
+    help="A moment: 2026-03-01T12:00 in the place's time zone, 06:45 there, 2h ago, or now.",
 )
-@click.option("--since", help="Draw a span of time from here on instead of a moment.")
-@click.option("--until", help="Where the span ends; now unless it is said.")
+@click.option("--since", type=MOMENT, help="Draw a span of time from here on instead of a moment.")
+@click.option("--until", type=MOMENT, help="Where the span ends; now unless it is said.")
 @click.option(
-    "--hours", type=click.FloatRange(0, min_open=True), help="How far back the tweets of a moment go."
+    "--hours",
+    type=SpanType("h"),
+    help="How far back the tweets of a moment go, such as 2h or 1d; a number is hours.",
 )
 @click.option(
     "--kind",
@@ -61,32 +82,28 @@ def _database(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
     "--show", "cloud_id", metavar="ID", help="Show a kept cloud again; `opslib report list` has ids."
 )
 @click.option(
-    "--output", "outputs", multiple=True, callback=pictures(".png", ".svg", ".html"),
-    type=click.Path(dir_okay=False, path_type=Path), help="Write .png, .svg or .html; can be repeated.",
+    "--output", "outputs", multiple=True, type=OutputType(".png", ".svg", ".html"),
+    help="Write .png, .svg or .html; can be repeated.",
 )  # fmt: skip
 @click.option("--dark", is_flag=True, help="Pictures for dark surroundings; a page has both.")
-@click.option("--max-words", type=click.IntRange(0), help="Draw so many words at most; 0 draws all.")
-@click.option("--seed", default=1, show_default=True, help="Another seed places the words otherwise.")
+@click.option(
+    "--max-words", type=click.IntRange(0, 2**31 - 1), help="Draw so many words at most; 0 draws all."
+)
+@click.option(
+    "--seed", default=1, type=SEED, show_default=True, help="Another seed places the words otherwise."
+)
 @click.option("--width", type=click.IntRange(200, 8000), help="Width in pixels.")
 @click.option("--height", type=click.IntRange(200, 8000), help="Height in pixels.")
-@_FORMAT
+@with_format
 @with_settings
 def command(settings: Settings, **options: Any) -> None:
-    r"""Show what people say about what is trending at a place, now, at a moment, or over a span of time.
-
-    \b
-    opslib report --place Brazil --output now.png
-    opslib report --place Brazil --at 2026-03-01T21:30 --output then.html
-    opslib report --place Brazil --since 2026-02-01 --until 2026-03-01 --kind topics
-    opslib report --show ID --output cloud.svg
+    """Show what people say about what is trending at a place, now, at a moment, or over a span of time.
 
     Times are the place's own unless they have an offset. At a moment the topics are those of the newest
     snapshot of trends, and the tweets those collected for them in the hours before (setting report.hours).
     Over a span the topics are those of all its snapshots, the tweets all that were collected for the place.
     Without --output the table of the words is printed.
     """
-    if click.get_current_context().invoked_subcommand:
-        return
     with _database(settings) as database:
         if options["cloud_id"]:
             _show(database, options)
@@ -120,39 +137,32 @@ def _draw(database: Database[dict[str, Any]], settings: Settings, options: dict[
 
 
 def _report(database: Database[dict[str, Any]], settings: Settings, options: dict[str, Any]) -> Report:
-    from opslib.cloud.report import NothingKnown, at_moment, over_span, place_named, places, snapshot_at
+    from opslib.cloud.report import at_moment, over_span
+    from opslib.store.reads import Lake, NothingKnown, place_named
 
-    known = places(database, settings.report.timezones, settings.report.timezone)
-    place = place_named(known, options["place"])
+    lake = Lake(database, settings.report.timezones, settings.report.timezone)
+    place = place_named(lake.places(), options["place"])
     kind: Kind = options["kind"]
     if options["since"] or options["until"]:
         if options["at"] or options["hours"] or not options["since"]:
             raise click.UsageError(
                 "a span is --since with or without --until, and nothing of --at and --hours"
             )
-        since, until = _moment(options["since"], place), _moment(options["until"] or "now", place)
+        since, until = options["since"].within(place.zone), (options["until"] or NOW).within(place.zone)
         if since >= until:
             raise click.UsageError("--since is to be before --until")
         return over_span(database, place, since, until)[kind]
-    until = _moment(options["at"] or "now", place)
-    snapshot = snapshot_at(database, place.woeid, until)
+    until = (options["at"] or NOW).within(place.zone)
+    snapshot = lake.snapshot(place.woeid, until)
     if snapshot is None:
         raise NothingKnown(f"the trends of {place.name} were not collected until then")
-    return at_moment(database, place, snapshot, until, options["hours"] or settings.report.hours)[kind]
-
-
-def _moment(text: str, place: Place) -> Any:
-    from opslib.cloud.report import moment_in
-
-    try:
-        return moment_in(text, place.zone)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    hours = options["hours"].hours if options["hours"] else settings.report.hours
+    return at_moment(database, place, snapshot, until, hours)[kind]
 
 
 def _show(database: Database[dict[str, Any]], options: dict[str, Any]) -> None:
     from opslib.cloud.page import html
-    from opslib.cloud.report import NothingKnown
+    from opslib.store.reads import NothingKnown
 
     found = database["clouds"].find_one({"_id": options["cloud_id"]})
     if found is None:
@@ -175,30 +185,30 @@ def _show(database: Database[dict[str, Any]], options: dict[str, Any]) -> None:
     _tell(_kept_facts(found), words, found["left_out"], options["form"], options["outputs"])
 
 
-@command.command(name="list")
+@command.command(name="list", epilog=examples("opslib report list --place Brazil --last 5"))
 @click.option("--place", help="Only of this place: its name or WOEID.")
-@click.option("--last", default=20, show_default=True, type=click.IntRange(1), help="So many at most.")
-@_FORMAT
+@click.option("--last", default=20, show_default=True, type=COUNT, help="So many at most.")
+@with_format
 @with_settings
 def list_(settings: Settings, place: str | None, last: int, form: str) -> None:
     """List the clouds that are kept, the newest first."""
     from opslib.cloud.kept import listed
-    from opslib.cloud.report import place_named, places
+    from opslib.store.reads import Lake, place_named
 
     with _database(settings) as database:
-        known = places(database, settings.report.timezones, settings.report.timezone)
-        woeid = place_named(known, place).woeid if place else None
+        lake = Lake(database, settings.report.timezones, settings.report.timezone)
+        woeid = place_named(lake.places(), place).woeid if place else None
         clouds = [_kept_facts(cloud) for cloud in listed(database, woeid, most=last)]
     if form == "json":
-        click.echo(json.dumps(clouds, ensure_ascii=False))
+        tell_json(clouds)
         return
     for cloud in clouds:
-        click.echo(f"{cloud['id']}  {cloud['place']}  {cloud['until']}  {cloud['tweets']} tweets")
+        click.echo(f"{cloud['id']}  {cloud['place']}  {_local(cloud['until'])}  {cloud['tweets']} tweets")
 
 
-@command.command()
+@command.command(epilog=examples("opslib report keep --folder /var/lib/opslib/clouds"))
 @click.option(
-    "--folder", type=click.Path(file_okay=False, path_type=Path),
+    "--folder", type=FOLDER,
     help="Write the newest pictures there as well: cloud.png, cloud.svg, and those of each place.",
 )  # fmt: skip
 @with_settings
@@ -208,22 +218,28 @@ def keep(settings: Settings, folder: Path | None) -> None:
     What a run missed the next one catches up with, for report.catch_up_hours; clouds whose tweets came late
     or were forgotten are rendered anew. A second run has nothing to do.
     """
-    from opslib.cloud.kept import update
+    from opslib.cloud.kept import NotRendered, update
 
-    number = 0
-    with _database(settings) as database:
-        for documents in update(database, settings):
-            number += len(documents)
-            for document in documents:
-                click.echo(f"{document['_id']}: {len(document['words'])} drawn", err=True)
+    number, failure = 0, ""
+    with _database(settings) as database, progress("clouds") as done:
+        try:
+            for documents in update(database, settings):
+                number += len(documents)
+                done(len(documents))
+                for document in documents:
+                    click.echo(f"{document['_id']}: {len(document['words'])} drawn", err=True)
+        except NotRendered as some:
+            failure = str(some)
         if folder and number:
             _write_newest(database, folder)
     click.echo(f"{number} clouds were rendered")
+    if failure:
+        raise click.ClickException(failure)
 
 
 def _write_newest(database: Database[dict[str, Any]], folder: Path) -> None:
     """Write the newest pictures of each place, and the newest of all as ``cloud``."""
-    from opslib.cloud.report import KINDS
+    from opslib.store.reads import KINDS
 
     newest: dict[str, dict[str, Any]] = {}
     for woeid in database["clouds"].distinct("woeid"):
@@ -240,15 +256,13 @@ def _write_newest(database: Database[dict[str, Any]], folder: Path) -> None:
 
 
 def _facts(report: Report) -> dict[str, Any]:
-    from opslib.cloud.report import local
-
     return {
         "kind": report.kind,
         "woeid": report.place.woeid,
         "place": report.place.name,
         "timezone": report.place.timezone,
-        "since": local(report.since, report.place.zone),
-        "until": local(report.until, report.place.zone),
+        "since": report.since.astimezone(report.place.zone),
+        "until": report.until.astimezone(report.place.zone),
         "tweets": report.tweets,
         "topics": [vars(topic) for topic in report.topics],
         "distinct": len(report.words),
@@ -256,13 +270,20 @@ def _facts(report: Report) -> dict[str, Any]:
 
 
 def _kept_facts(cloud: dict[str, Any]) -> dict[str, Any]:
-    from opslib.cloud.report import Place, local
+    from opslib.store.reads import zone_of
 
-    zone = Place(cloud["woeid"], cloud["place"], cloud["timezone"]).zone
+    zone = zone_of(cloud["timezone"])
     names = ("kind", "woeid", "place", "timezone", "tweets", "topics", "distinct")
     facts = {name: cloud.get(name) for name in names}
-    times = {name: local(cloud[name], zone) for name in ("since", "until", "rendered_at")}
+    times = {name: cloud[name].astimezone(zone) for name in ("since", "until", "rendered_at")}
     return {"id": cloud["_id"], **facts, **times}
+
+
+def _local(moment: datetime) -> str:
+    """Return a moment of a place as people there write it."""
+    from opslib.cloud.report import local
+
+    return local(moment, cast("ZoneInfo", moment.tzinfo))
 
 
 def _tell(
@@ -276,10 +297,10 @@ def _tell(
         click.echo(f"{len(left_out)} are not in the picture: {', '.join(left_out)}", err=True)
     if form == "json":
         paths = [str(path) for path in outputs]
-        result = {**facts, "words": words, "left_out": left_out, "outputs": paths}
-        click.echo(json.dumps(result, ensure_ascii=False))
+        result = {**facts, "words": listed(words), "left_out": left_out, "outputs": paths}
+        tell_json(result)
         return
-    what = f"{facts['place']}, {facts['since']} to {facts['until']} ({facts['timezone']})"
+    what = f"{facts['place']}, {_local(facts['since'])} to {_local(facts['until'])} ({facts['timezone']})"
     click.echo(f"{what}: {facts['tweets']} tweets, {len(facts['topics'])} topics", err=bool(not outputs))
     for path in outputs:
         click.echo(f"{path}: {len(words)} drawn")

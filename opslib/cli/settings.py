@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from opslib.cli._options import with_settings
+from opslib.cli._options import examples, tell_json, with_format, with_settings
 from opslib.settings import load
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def _credentials() -> list[str]:
     return sorted(path.name for path in Path(directory).iterdir())
 
 
-@click.command()
+@click.command(epilog=examples("opslib settings", "opslib settings --check /etc/opslib/opslib.toml"))
 @click.option(
     "--check",
     type=click.Path(dir_okay=False),
@@ -41,13 +41,13 @@ def _credentials() -> list[str]:
     help="Only tell whether FILE is right: exit code 0, or 2 with the reason.",
     metavar="FILE",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@with_format
 @with_settings
 def command(settings: Settings, form: str) -> None:
     """Show the settings as they take effect, and which credentials were handed over (by name alone)."""
     content = settings.model_dump(mode="json")
     if form == "json":
-        click.echo(json.dumps({"settings": content, "credentials": _credentials()}, indent=2))
+        tell_json({"settings": content, "credentials": _credentials()})
         return
     for section, values in content.items():
         for key, value in values.items():

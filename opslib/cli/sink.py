@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from opslib.cli._journal import log_to_journal
-from opslib.cli._options import with_settings
+from opslib.cli._options import examples, with_settings
 from opslib.sink import start
 
 if TYPE_CHECKING:
     from opslib.settings import Settings
 
 
-@click.command()
+@click.command(epilog=examples("opslib sink --instance 0"))
 @click.option(
     "--instance",
     metavar="NAME",

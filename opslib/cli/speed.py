@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opslib.cli._journal import log_to_journal
-from opslib.cli._options import with_settings
+from opslib.cli._options import examples, with_settings
 
 with warnings.catch_warnings(record=True):
     # A package below says at each start what its developers are to do about another one.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from opslib.settings import Settings
 
 
-@click.command()
+@click.command(epilog=examples("opslib speed --instance 0"))
 @click.option(
     "--instance",
     metavar="NAME",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import re
 import sqlite3
+from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -12,58 +11,43 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from opslib.cli._options import with_settings
+from opslib.cli._database import database_of
+from opslib.cli._options import examples, tell_json, with_format, with_settings
+from opslib.cli._times import SpanType
 from opslib.settings import SettingsError
 from opslib.stats import budget
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from opslib.cli._times import Span
     from opslib.settings import Settings
 
-_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _MOST_NAMES = 6
 
 
-class _Span(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # newer ones have a parameter
-    """A span of time such as ``90m``."""
-
-    name = "span"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, timedelta]:
-        match = re.fullmatch(r"([1-9]\d{0,4})([mhd])", value, re.ASCII)
-        if match is None:
-            self.fail(f"{value!r} is no span such as 30m, 6h or 7d", param, ctx)
-        return value, int(match[1]) * _UNITS[match[2]]
-
-
-@click.group(invoke_without_command=True)
+@click.group(
+    invoke_without_command=True,
+    epilog=examples("opslib stats", "opslib stats --last 30m --last 7d --format json"),
+)
 @click.option(
     "--last",
     "spans",
-    type=_Span(),
+    type=SpanType(least=timedelta(minutes=1)),
     multiple=True,
-    help="Figures of this span up to now, such as 30m, 6h or 7d; may be repeated. Without it: 1h and 1d.",
+    default=("1h", "1d"),
+    show_default=True,
+    help="Figures of this span up to now, such as 30m, 6h or 7d; may be repeated.",
 )
-@click.option(
-    "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
+@with_format
 @with_settings
-@click.pass_context
-def command(
-    ctx: click.Context, spans: tuple[tuple[str, timedelta], ...], output_format: str, settings: Settings
-) -> None:
+def command(settings: Settings, spans: tuple[Span, ...], form: str) -> None:
     """Show rates, languages, delays, lag and dead letters of the last hour and day, and what it all cost.
 
     The figures are those that `opslib stats record` wrote to MongoDB. On the host of NiFi, for somebody who
     may read its budget file, the exact cost by kind is added.
     """
-    if ctx.invoked_subcommand is not None:
-        return
-    wanted = dict(spans or (("1h", timedelta(hours=1)), ("1d", timedelta(days=1))))
-    report, missing = _recorded(settings, wanted)
+    report, missing = _recorded(settings, {span.said: span for span in spans})
     exact, without = _exact_budget(settings)
     if exact is None and report is None:
         raise SettingsError(f"no figures of MongoDB's: {missing}; and no budget: {without}")
@@ -71,13 +55,14 @@ def command(
         click.echo(f"only what collecting cost: {missing}", err=True)
         report = {"budget": None}
     report["budget"] = {**(report["budget"] or {}), **(exact or {})} or None
-    if output_format == "json":
-        click.echo(json.dumps(report, ensure_ascii=False))
+    report["made_up"] = settings.x.made_up
+    if form == "json":
+        tell_json(report)
     else:
         _print(report)
 
 
-@command.command()
+@command.command(epilog=examples("opslib stats record"))
 @with_settings
 def record(settings: Settings) -> None:
     """Record statistics in MongoDB, minute by minute, until SIGTERM.
@@ -91,28 +76,18 @@ def record(settings: Settings) -> None:
     start.run(settings)
 
 
-def _recorded(settings: Settings, spans: dict[str, timedelta]) -> tuple[dict[str, Any] | None, str]:
+def _recorded(settings: Settings, spans: Mapping[str, timedelta]) -> tuple[dict[str, Any] | None, str]:
     """Return the recorded figures, or why this host has none."""
     try:
-        from pymongo.errors import PyMongoError
-
-        from opslib.run.failures import wrong_settings
         from opslib.stats.report import report
     except ModuleNotFoundError as error:
         return None, f"the package {error.name} is not installed here"
-    try:
-        client = settings.mongodb.client(appname="opslib-stats", serverSelectionTimeoutMS=10_000)
-    except SettingsError as error:
-        return None, error.message
-    try:
-        return report(client[settings.mongodb.database], spans, datetime.now(timezone.utc)), ""
-    except PyMongoError as error:
-        reason = wrong_settings(error, starting=True)
-        if reason:
-            raise SettingsError(reason) from error
-        raise click.ClickException(f"MongoDB: {str(error).split(', Timeout:')[0]}") from error
-    finally:
-        client.close()
+    with ExitStack() as stack:
+        try:
+            database = stack.enter_context(database_of(settings, "opslib-stats"))
+        except SettingsError as error:
+            return None, error.message
+        return report(database, spans, datetime.now(timezone.utc)), ""
 
 
 def _exact_budget(settings: Settings) -> tuple[dict[str, Any] | None, str]:
@@ -127,6 +102,8 @@ def _exact_budget(settings: Settings) -> tuple[dict[str, Any] | None, str]:
 
 def _print(report: dict[str, Any]) -> None:
     console = Console(highlight=False)
+    if report["made_up"]:
+        click.echo("the tweets are made up: this lake is fed by the local X API (x.base_url)\n")
     if "spans" in report:
         console.print(_table(report["spans"]))
         _print_lag(report["lag"])

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import signal
 import threading
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from opslib.cli._database import database_of
-from opslib.cli._options import with_settings
+from opslib.cli._options import examples, tell_json, with_format, with_settings
+from opslib.cli._times import SpanType
+from opslib.run.signals import on_signal
 from opslib.settings import Settings, SettingsError
 from opslib.store import rollups
+from opslib.store.before import bring_over
 from opslib.store.collections import initialise
+
+if TYPE_CHECKING:
+    from opslib.cli._times import Span
 
 
 @click.group()
@@ -21,31 +26,34 @@ def command() -> None:
     """Look after the collections in MongoDB."""
 
 
-@command.command()
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@command.command(epilog=examples("opslib store init --format json"))
+@with_format
 @with_settings
-def init(settings: Settings, format_: str) -> None:
+def init(settings: Settings, form: str) -> None:
     """Create the collections with their validators, indexes and retention.
 
-    Change nothing that is as it should be.
+    Change nothing that is as it should be. Roll-ups of an earlier version are brought over, which can be
+    stopped and called again; `opslib store rollup` then counts anew what can be.
     """
     with database_of(settings, "opslib-store") as database:
         changed = initialise(database, settings.store.keep_days())
-    if format_ == "json":
-        click.echo(json.dumps({"changed": changed}))
+        brought_over = sum(bring_over(database))
+        if brought_over:
+            changed.append(f"{brought_over} roll-ups of an earlier version")
+    if form == "json":
+        tell_json({"changed": changed})
     else:
         click.echo("\n".join(changed) or "nothing to change")
 
 
-@command.command()
+@command.command(epilog=examples("opslib store rollup", "opslib store rollup --every 30s"))
 @click.option(
     "--every",
-    type=click.FloatRange(1),
-    metavar="SECONDS",
-    help="Go on until SIGTERM, with pauses of so many seconds; otherwise count once.",
+    type=SpanType("s", least=timedelta(seconds=1), most=timedelta(days=1)),
+    help="Go on until SIGTERM, with pauses of this span; a number is seconds. Otherwise count once.",
 )
 @with_settings
-def rollup(settings: Settings, every: float | None) -> None:
+def rollup(settings: Settings, every: Span | None) -> None:
     """Count the words of the minutes, hours and days that have changed, into word_counts.
 
     What the sink has written is counted within one pause. Running it twice at once does no harm.
@@ -54,8 +62,7 @@ def rollup(settings: Settings, every: float | None) -> None:
     days = [number for number in (kept.tweets_days, kept.word_counts_days) if number is not None]
     keep = timedelta(days=min(days)) if days else None
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    on_signal(stop.set)
     while True:
         try:
             with database_of(settings, "opslib-store") as database:
@@ -69,5 +76,5 @@ def rollup(settings: Settings, every: float | None) -> None:
             if every is None:
                 raise
             click.echo(f"trying again: {error.message}", err=True)
-        if every is None or stop.wait(every):
+        if every is None or stop.wait(every.total_seconds()):
             return

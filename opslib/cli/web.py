@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import sqlite3
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from opslib.cli._options import with_settings
+from opslib.cli._options import WrongInput, examples, tell_json, with_format, with_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,15 +22,16 @@ if TYPE_CHECKING:
     from opslib.web.users import Users
 
 
-@click.group(invoke_without_command=True)
+@click.group(
+    invoke_without_command=True, epilog=examples("opslib web --port 8080", "opslib web user add ana")
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to try the page at.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Its port.")
 @click.option(
     "--socket", "path", type=click.Path(path_type=Path), help="A Unix socket instead, for a server in front."
 )
 @with_settings
-@click.pass_context
-def command(context: click.Context, settings: Settings, host: str, port: int, path: Path | None) -> None:
+def command(settings: Settings, host: str, port: int, path: Path | None) -> None:
     """Serve the page: Now, History, Topics, Operations, and JSON under /api.
 
     It reads MongoDB and writes nothing there. Who may open it is in users.sqlite below the setting web.state;
@@ -39,9 +39,6 @@ def command(context: click.Context, settings: Settings, host: str, port: int, pa
     the nginx that the role web installs: by itself it listens on loopback, on a Unix socket, or on the
     socket that systemd hands over.
     """
-    context.obj = settings
-    if context.invoked_subcommand is not None:
-        return
     from opslib.cli._journal import log_to_journal
     from opslib.web import serve
 
@@ -67,11 +64,11 @@ def user() -> None:
     """
 
 
-@user.command()
+@user.command(epilog=examples("opslib web user add ana", "opslib web user add ana --random"))
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.option("--random", "chosen", is_flag=True, help="Make a random password, and print it.")
-@click.pass_obj
+@with_settings
 def add(settings: Settings, name: str, password_stdin: bool, chosen: bool) -> None:
     """Make a user. Their password is asked for."""
     password = _password(password_stdin, chosen)
@@ -82,11 +79,11 @@ def add(settings: Settings, name: str, password_stdin: bool, chosen: bool) -> No
     click.echo(f"{name} can log in", err=True)
 
 
-@user.command()
+@user.command(epilog=examples("opslib web user password ana"))
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.option("--random", "chosen", is_flag=True, help="Make a random password, and print it.")
-@click.pass_obj
+@with_settings
 def password(settings: Settings, name: str, password_stdin: bool, chosen: bool) -> None:
     """Give a user another password.
 
@@ -100,9 +97,9 @@ def password(settings: Settings, name: str, password_stdin: bool, chosen: bool) 
     click.echo(f"{name} can log in with the new password", err=True)
 
 
-@user.command()
+@user.command(epilog=examples("opslib web user disable ana"))
 @click.argument("name")
-@click.pass_obj
+@with_settings
 def disable(settings: Settings, name: str) -> None:
     """Let a user in no more; their sessions end at once."""
     with _users(settings) as users:
@@ -110,9 +107,9 @@ def disable(settings: Settings, name: str) -> None:
     click.echo(f"{name} cannot log in any more", err=True)
 
 
-@user.command("list")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.pass_obj
+@user.command("list", epilog=examples("opslib web user list --format json"))
+@with_format
+@with_settings
 def list_users(settings: Settings, form: str) -> None:
     """List the users, and how many sessions each has open."""
     with _users(settings) as users:
@@ -128,7 +125,7 @@ def list_users(settings: Settings, form: str) -> None:
             }
             for known in found
         ]
-        click.echo(json.dumps(rows, ensure_ascii=False))
+        tell_json(rows)
         return
     for known in found:
         state = "enabled" if known.enabled else "disabled"
@@ -144,7 +141,12 @@ def _password(from_stdin: bool, chosen: bool) -> str:
     if chosen:
         return secrets.token_urlsafe(15)
     if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        try:
+            return sys.stdin.buffer.readline().decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise WrongInput("the password on standard input is not UTF-8") from error
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to type a password at: use --password-stdin or --random")
     typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return typed
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from opslib.cli import _simulate
-from opslib.cli._options import with_settings
+from opslib.cli._options import examples, tell_json, with_format, with_settings
 from opslib.settings import secret
 
 if TYPE_CHECKING:
@@ -24,13 +23,17 @@ def command() -> None:
 command.add_command(_simulate.command, "simulate")
 
 
-@command.command()
+@command.command(epilog=examples("opslib x check", "opslib x check --woeid 23424768 --format json"))
+@with_format
 @click.option(
-    "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True
+    "--woeid",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 2**63 - 1),
+    help="The place whose trends are asked for.",
 )
-@click.option("--woeid", default=1, show_default=True, help="The place whose trends are asked for.")
 @with_settings
-def check(output_format: str, woeid: int, settings: Settings) -> None:
+def check(form: str, woeid: int, settings: Settings) -> None:
     """Verify the bearer token (the credential x_token): what it may call, the limits left, the budget spent.
 
     Asks for the usage, for one trend and for a page of ten posts without expansions: 0.06 USD at most, at the
@@ -41,9 +44,11 @@ def check(output_format: str, woeid: int, settings: Settings) -> None:
 
     findings = calls(settings.x, secret("x_token"), woeid)
     found = summary(settings.x, findings)
-    if output_format == "json":
-        click.echo(json.dumps(found))
+    if form == "json":
+        tell_json(found)
     else:
+        if found["made_up"]:
+            click.echo(f"what comes from {found['base_url']} is made up: it is the local X API")
         for finding in found["calls"]:
             told = "ok" if finding["ok"] else "refused"
             left = "" if finding["left"] is None else f", {finding['left']} of {finding['limit']} calls left"

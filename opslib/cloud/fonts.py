@@ -25,8 +25,13 @@ _LAST = ("NotoSansSymbols-Bold", "NotoSansSymbols2-Regular", "NotoSansMath-Regul
 _EMOJI_FONT = "NotoColorEmoji"
 # That font holds pictures of this size alone; they are scaled.
 _EMOJI_SIZE = 109
+_SAMPLE = 40  # pixels, at which any ink shows
 _EMOJI = regex.compile(r"[\U0001f1e6-\U0001f1ff]|(?![\d#*\u00a9\u00ae\u2122])\p{Extended_Pictographic}")
 _RIGHT_TO_LEFT = regex.compile(r"[\p{Hebrew}\p{Arabic}\p{Syriac}\p{Thaana}\p{Nko}]")
+_CJK = Path(
+    "/usr/share/fonts/opentype/noto/NotoSansCJK-Bold.ttc"
+)  # the first of its fonts has all characters
+_BLANK = regex.compile(r"[\p{Default_Ignorable_Code_Point}\p{White_Space}\p{Cc}\p{Cf}\p{Cs}]*")
 # Joiners and selectors draw nothing by themselves.
 _UNSEEN = frozenset("\u200c\u200d\ufe0e\ufe0f")
 
@@ -61,12 +66,13 @@ def _chain() -> tuple[Path, ...]:
         if not path.stem.endswith(("UI-Bold", "Mono-Bold"))
     )
     names = dict.fromkeys((*_FIRST, *others, *_LAST))
-    return (*(path for name in names if (path := NOTO / f"{name}.ttf").is_file()), dejavu())
+    found = [NOTO / f"{name}.ttf" for name in names]
+    return (*(path for path in (*found, _CJK) if path.is_file()), dejavu())
 
 
 @lru_cache(maxsize=200)
 def _characters(path: Path) -> frozenset[str]:
-    with TTFont(path, lazy=True) as font:
+    with TTFont(path, fontNumber=0, lazy=True) as font:
         return frozenset(map(chr, font.getBestCmap() or ())) | _UNSEEN
 
 
@@ -159,6 +165,21 @@ def _paste_emoji(
     )
 
 
+@lru_cache(maxsize=20_000)
+def writable(word: str) -> bool:
+    """Whether *word* can be seen: a font has each character of it, and they leave ink."""
+    if _BLANK.fullmatch(word) or not runs(word):
+        return False
+    return picture(word, _SAMPLE, "black").getbbox() is not None
+
+
+def shown(word: str) -> str:
+    """Return *word* for a message: one that nobody would see there as the numbers of its characters."""
+    if not _BLANK.fullmatch(word) and (writable(word) or not runs(word)):
+        return word
+    return " ".join(f"U+{ord(c):04X}" for c in word) or "a name without characters"
+
+
 def turns(word: str) -> bool:
     """Whether *word* may be turned: pictures are not."""
     return not any(run.emoji for run in runs(word))
@@ -191,7 +212,7 @@ def _subset(path: Path, characters: frozenset[str]) -> bytes:
     options: Any = subset.Options(flavor="woff2", layout_features=["*"])
     options.drop_tables += ["FFTM"]  # FontForge's own, which draws nothing
     # The moment is written into a font otherwise; the same picture is to have the same bytes.
-    font = TTFont(path, recalcTimestamp=False)
+    font = TTFont(path, fontNumber=0, recalcTimestamp=False)
     subsetter = subset.Subsetter(options)
     subsetter.populate(text="".join(sorted(characters)))
     subsetter.subset(font)

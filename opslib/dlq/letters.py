@@ -29,14 +29,14 @@ _SEND_SECONDS = 30
 _SILENT_SECONDS = 30
 _TARGETS = (message.TWEETS, message.TRENDS)  # a header cannot send a letter anywhere else
 
-Place = tuple[int, int]  # partition and offset in the dead-letter topic
+Location = tuple[int, int]  # partition and offset in the dead-letter topic
 
 
 @dataclass(frozen=True)
 class Letter:
     """One dead letter without its bytes: where it is, where it came from, and why it is there."""
 
-    place: Place
+    place: Location
     at: datetime
     reason: str
     topic: str
@@ -60,14 +60,14 @@ class Letter:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Filter:
     """Which letters are meant; what is not given does not narrow them."""
 
     reason: str | None = None  # a part of it, in any case
     topic: str | None = None
     since: datetime | None = None
     offset: int | None = None  # this one and those behind it
-    places: frozenset[Place] = field(default_factory=frozenset)
+    places: frozenset[Location] = field(default_factory=frozenset)
 
     def has(self, letter: Letter) -> bool:
         """Tell whether *letter* is one of them."""
@@ -80,26 +80,26 @@ class Wanted:
         )
 
 
-def written(place: Place) -> str:
+def written(place: Location) -> str:
     """Return *place* as a person writes it: ``partition:offset``."""
     return f"{place[0]}:{place[1]}"
 
 
-def place_of(text: str) -> Place:
+def place_of(text: str) -> Location:
     """Return the place that *text* names, ``offset`` or ``partition:offset``; ``ValueError`` if none."""
     partition, _, offset = text.rpartition(":")
     for part in (partition or "0", offset):
-        if not (part.isascii() and part.isdigit()):
+        if not (part.isascii() and part.isdigit() and len(part) < len(str(2**63))):
             raise ValueError(f"{text!r} is no letter: give its offset, or partition:offset")
     return int(partition or 0), int(offset)
 
 
-def find(consumer: Any, wanted: Wanted) -> list[Letter]:
+def find(consumer: Any, wanted: Filter) -> list[Letter]:
     """Return the letters that are meant, the oldest first, each with when it was last sent again.
 
     *consumer* is a ``KafkaConsumer`` without a group: looking leaves no trace.
     """
-    letters: dict[Place, Letter] = {}
+    letters: dict[Location, Letter] = {}
     marks: dict[str, datetime] = {}
     for record in _records(consumer):
         headers = _headers(record)

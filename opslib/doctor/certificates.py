@@ -10,7 +10,7 @@ from opslib.run import endpoints, tls
 from opslib.settings import SettingsError
 
 if TYPE_CHECKING:
-    from opslib.doctor.findings import Report
+    from opslib.doctor.findings import Findings
     from opslib.settings import Settings
 
 WARNING_DAYS = 21
@@ -18,7 +18,7 @@ RENEW = "run ansible-playbook site.yml"
 _TIMEOUT = 5.0
 
 
-def check(settings: Settings, report: Report, warning_days: int = WARNING_DAYS) -> None:
+def check(settings: Settings, report: Findings, warning_days: int = WARNING_DAYS) -> None:
     """Report every certificate that can be seen from here with the days it has left."""
     for endpoint in endpoints.with_tls(settings):
         _check_presented(endpoint, report, warning_days)
@@ -28,7 +28,7 @@ def check(settings: Settings, report: Report, warning_days: int = WARNING_DAYS) 
         report.skipped("not configured")
 
 
-def _check_presented(endpoint: endpoints.Endpoint, report: Report, warning_days: int) -> None:
+def _check_presented(endpoint: endpoints.Endpoint, report: Findings, warning_days: int) -> None:
     title = f"{endpoint.component} on {endpoint}"
     try:
         context = tls.client_context(endpoint.certificate, endpoint.key)
@@ -46,7 +46,7 @@ def _check_presented(endpoint: endpoints.Endpoint, report: Report, warning_days:
         _judge(title, days, report, warning_days)
 
 
-def _judge(title: str, days: float, report: Report, warning_days: int) -> None:
+def _judge(title: str, days: float, report: Findings, warning_days: int) -> None:
     if days < 0:
         report.failed(f"{title} expired {-days:.0f} days ago", RENEW)
     elif days < warning_days:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from opslib.run.failures import said
 from opslib.settings import Settings, SettingsError
 
 Status = Literal["ok", "failed", "skipped"]
@@ -22,7 +24,7 @@ class Finding:
     advice: str = ""
 
 
-class Report:
+class Findings:
     """Collects the findings of one check."""
 
     def __init__(self, check: str) -> None:
@@ -42,23 +44,27 @@ class Report:
         self.findings.append(Finding(self._check, "skipped", text))
 
 
-Check = Callable[[Settings, Report], None]
+Check = Callable[[Settings, Findings], None]
 
 
 def run(
     checks: Mapping[str, Check], names: Iterable[str], settings: Settings, timeout: float
 ) -> Iterator[Finding]:
-    """Run the named checks side by side, and yield what they find in the order of *names*."""
+    """Run the named checks side by side, and yield what they find in the order of *names*.
+
+    All have the same *timeout* in seconds, so that several that hang take no longer than one.
+    """
     started = [(name, *_start(name, checks[name], settings)) for name in names]
+    deadline = time.monotonic() + timeout
     for name, thread, report in started:
-        thread.join(timeout)
+        thread.join(max(0.0, deadline - time.monotonic()))
         if thread.is_alive():
             yield Finding(name, "failed", f"no answer within {timeout:g} s", "look into its log")
         yield from list(report.findings)
 
 
-def _start(name: str, check: Check, settings: Settings) -> tuple[threading.Thread, Report]:
-    report = Report(name)
+def _start(name: str, check: Check, settings: Settings) -> tuple[threading.Thread, Findings]:
+    report = Findings(name)
 
     def guarded() -> None:
         try:
@@ -69,13 +75,9 @@ def _start(name: str, check: Check, settings: Settings) -> tuple[threading.Threa
                 "run this as root, or correct /etc/opslib/opslib.toml and the credentials folder",
             )
         except Exception as error:
-            report.failed(f"{type(error).__name__}: {_first_line(error)}", "look into its log")
+            report.failed(f"{type(error).__name__}: {said(error)}", "look into its log")
 
     # A daemon: a check that hangs must not keep the command from ending.
     thread = threading.Thread(target=guarded, name=name, daemon=True)
     thread.start()
     return thread, report
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).split(", Timeout:")[0].splitlines() or [""])[0][:300]

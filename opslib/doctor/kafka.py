@@ -6,17 +6,17 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from kafka import TopicPartition  # type: ignore[import-untyped]
-from kafka.admin import KafkaAdminClient, OffsetSpec  # type: ignore[import-untyped]
+from kafka.admin import KafkaAdminClient  # type: ignore[import-untyped]
 from kafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from opslib import message
-from opslib.run import endpoints, tls
+from opslib.run import endpoints, lag, tls
+from opslib.run.failures import said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from opslib.doctor.findings import Report
+    from opslib.doctor.findings import Findings
     from opslib.settings import Settings
 
 TOPICS = (message.TWEETS, message.TRENDS, message.DEAD_LETTERS)
@@ -39,7 +39,7 @@ def _admin(settings: Settings) -> Iterator[Any]:
             request_timeout_ms=_TIMEOUT_MILLISECONDS,
         )
     except KafkaError as error:
-        raise UnreachableError(str(error)) from error
+        raise UnreachableError(said(error)) from error
     try:
         yield admin
     finally:
@@ -59,14 +59,14 @@ def _probe(settings: Settings) -> None:
     raise UnreachableError("; ".join(reasons))
 
 
-def check(settings: Settings, report: Report) -> None:
+def check(settings: Settings, report: Findings) -> None:
     """Report brokers, missing topics, partitions without a leader and replicas that are behind."""
     try:
         with _admin(settings) as admin:
             brokers = admin.describe_cluster()["brokers"]
             topics = {topic["name"]: topic for topic in admin.describe_topics()}
     except (UnreachableError, KafkaError) as error:
-        report.failed(str(error), "on its hosts: systemctl status kafka")
+        report.failed(said(error), "on its hosts: systemctl status kafka")
         return
     names = ", ".join(f"{b['host']}:{b['port']}" for b in brokers)
     report.ok(f"{len(brokers)} broker{'s' if len(brokers) > 1 else ''}: {names}")
@@ -76,7 +76,7 @@ def check(settings: Settings, report: Report) -> None:
     _check_replicas(topics, report)
 
 
-def _check_replicas(topics: dict[str, Any], report: Report) -> None:
+def _check_replicas(topics: dict[str, Any], report: Findings) -> None:
     behind, leaderless, total = [], [], 0
     for name, topic in topics.items():
         for partition in topic["partitions"]:
@@ -98,7 +98,7 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def check_sink(settings: Settings, report: Report) -> None:
+def check_sink(settings: Settings, report: Findings) -> None:
     """Report how many messages wait for the sink, and whether any has waited for too long."""
     check_group(
         settings,
@@ -109,38 +109,32 @@ def check_sink(settings: Settings, report: Report) -> None:
     )
 
 
-def check_group(settings: Settings, report: Report, group: str, topics: list[str], advice: str) -> None:
+def check_group(settings: Settings, report: Findings, group: str, topics: list[str], advice: str) -> None:
     """Report how many messages of *topics* wait for *group*, and whether any has waited for too long."""
     try:
         with _admin(settings) as admin:
-            partitions = _partitions(admin, topics)
-            committed = admin.list_group_offsets({group: None})[group]
-            ends = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+            counts = lag.partition_counts(admin, topics)
+            done, held = lag.committed(admin, group), lag.bounds(admin, counts)
             fresh_since = int((time.time() - _BEHIND_SECONDS) * 1000)
-            fresh = admin.list_partition_offsets(dict.fromkeys(partitions, fresh_since))
+            fresh = lag.first_since(admin, counts, fresh_since)
     except (UnreachableError, KafkaError) as error:
-        report.failed(f"Kafka does not say how far {group} is: {error}", "see the check kafka")
+        report.failed(f"Kafka does not say how far {group} is: {said(error)}", "see the check kafka")
         return
-    lag, late = 0, 0
-    for partition in partitions:
-        done = committed[partition].offset if partition in committed else 0
-        end = ends[partition].offset
-        # The first message younger than the limit; below it everything is older.
-        young = fresh[partition].offset if partition in fresh else -1
-        lag += max(0, end - max(done, 0))
-        late += max(0, (end if young < 0 else young) - max(done, 0))
-    if late:
+    # The first message younger than the limit; what lies below it is older.
+    late_ends = {p: (begin, min(end, fresh.get(p, end))) for p, (begin, end) in held.items()}
+    # A group that never committed reads everything that there is.
+    everything = {**dict.fromkeys(held, 0), **done}
+    messages = sum(lag.waiting(everything, held).values())
+    late = sum(lag.waiting(everything, late_ends).values())
+    gone = lag.lost(done, held)
+    if gone:
         report.failed(
-            f"{late} of {lag} waiting messages are older than {_BEHIND_SECONDS // 60} minutes",
+            f"{gone} messages left Kafka before {group} read them: it was away for longer than they are kept",
             advice,
         )
+    if late:
+        report.failed(
+            f"{late} of {messages} waiting messages are older than {_BEHIND_SECONDS // 60} minutes", advice
+        )
     else:
-        report.ok(f"{group} is up to date, {lag} messages wait")
-
-
-def _partitions(admin: Any, topics: list[str]) -> list[TopicPartition]:
-    return [
-        TopicPartition(topic["name"], partition["partition_index"])
-        for topic in admin.describe_topics(topics)
-        for partition in topic["partitions"]
-    ]
+        report.ok(f"{group} is up to date, {messages} messages wait")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from pymongo import DESCENDING
 from pymongo.errors import OperationFailure, PyMongoError
 
-from opslib.run.failures import wrong_settings
+from opslib.run.failures import said, wrong_settings
 from opslib.store.collections import ALL, OPS_STATS
 
 if TYPE_CHECKING:
-    from opslib.doctor.findings import Report
+    from collections.abc import Iterator
+
+    from opslib.doctor.findings import Findings
     from opslib.settings import Settings
 
 _TIMEOUT_MILLISECONDS = 6_000
@@ -21,23 +24,21 @@ _STATS_MINUTES = 5
 _GOOD_STATES = {"PRIMARY", "SECONDARY", "ARBITER"}
 
 
-def check(settings: Settings, report: Report) -> None:
+def check(settings: Settings, report: Findings) -> None:
     """Report the state of the replica set and what is missing in the database."""
-    client = _client(settings)
-    where = settings.mongodb.uri.split("://")[1].split("/")[0].split("@")[-1]
+    where = ",".join(settings.mongodb.hosts())
     try:
-        hello = client.admin.command("hello")
-        present = set(client[settings.mongodb.database].list_collection_names())
-        _check_members(client, hello, report)
+        with connected(settings) as client:
+            hello = client.admin.command("hello")
+            present = set(client[settings.mongodb.database].list_collection_names())
+            _check_members(client, hello, report)
     except PyMongoError as error:
         reason = wrong_settings(error, starting=True)
-        text = reason or f"{where}: {str(error).split(', Timeout:')[0][:300]}"
+        text = reason or f"{where}: {said(error)}"
         report.failed(
             text, "run ansible-playbook site.yml" if reason else "on its hosts: systemctl status mongodb"
         )
         return
-    finally:
-        client.close()
     missing = sorted({wanted.name for wanted in (*ALL, OPS_STATS)} - present)
     if missing:
         report.failed(
@@ -48,24 +49,22 @@ def check(settings: Settings, report: Report) -> None:
         report.ok(f"database {settings.mongodb.database} has its collections")
 
 
-def check_stats(settings: Settings, report: Report) -> None:
+def check_stats(settings: Settings, report: Findings) -> None:
     """Report how old the newest minute of statistics is."""
     if not settings.stats.enabled:
         report.skipped("nobody records statistics (stats.enabled)")
         return
-    client = _client(settings)
     try:
-        newest = client[settings.mongodb.database][OPS_STATS.name].find_one(
-            {"meta": {"kind": "tweets"}}, {"at": 1}, sort=[("at", DESCENDING)]
-        )
+        with connected(settings) as client:
+            newest = client[settings.mongodb.database][OPS_STATS.name].find_one(
+                {"meta": {"kind": "tweets"}}, {"at": 1}, sort=[("at", DESCENDING)]
+            )
     except PyMongoError as error:
         report.failed(
-            f"the newest statistics are not told: {wrong_settings(error) or str(error)[:200]}",
+            f"the newest statistics are not told: {wrong_settings(error) or said(error)}",
             "see the check mongodb",
         )
         return
-    finally:
-        client.close()
     if newest is None:
         report.skipped("no statistics are recorded yet")
         return
@@ -77,15 +76,21 @@ def check_stats(settings: Settings, report: Report) -> None:
         report.ok(text)
 
 
-def _client(settings: Settings) -> Any:
-    return settings.mongodb.client(
+@contextmanager
+def connected(settings: Settings) -> Iterator[Any]:
+    """Give a client that waits for no server longer than a check may take."""
+    client = settings.mongodb.client(
         appname="opslib-doctor",
         serverSelectionTimeoutMS=_TIMEOUT_MILLISECONDS,
         socketTimeoutMS=_TIMEOUT_MILLISECONDS,
     )
+    try:
+        yield client
+    finally:
+        client.close()
 
 
-def _check_members(client: Any, hello: dict[str, Any], report: Report) -> None:
+def _check_members(client: Any, hello: dict[str, Any], report: Findings) -> None:
     primary = hello.get("primary", "none")
     try:
         members = client.admin.command("replSetGetStatus")["members"]

@@ -10,37 +10,32 @@ from pymongo.errors import PyMongoError
 
 from opslib import message
 from opslib.doctor import kafka
+from opslib.doctor.mongodb import connected
+from opslib.run.failures import said
 from opslib.store.collections import TRENDING
 
 if TYPE_CHECKING:
-    from opslib.doctor.findings import Report
+    from opslib.doctor.findings import Findings
     from opslib.settings import Settings
 
-_TIMEOUT_MILLISECONDS = 6_000
 _OLD_SECONDS = 300
 _ADVICE = "journalctl -u opslib-speed"
 
 
-def check(settings: Settings, report: Report) -> None:
+def check(settings: Settings, report: Findings) -> None:
     """Report messages that wait, in either step, and when the newest window was made."""
     group = settings.speed.group_id
     kafka.check_group(settings, report, group, [message.TWEETS, f"{group}.sightings"], _ADVICE)
-    client = settings.mongodb.client(
-        appname="opslib-doctor",
-        serverSelectionTimeoutMS=_TIMEOUT_MILLISECONDS,
-        socketTimeoutMS=_TIMEOUT_MILLISECONDS,
-    )
     try:
-        trending = client[settings.mongodb.database][TRENDING.name]
-        newest = trending.find_one({"minutes": 1}, {"ends_at": 1}, sort=[("ends_at", DESCENDING)])
+        with connected(settings) as client:
+            trending = client[settings.mongodb.database][TRENDING.name]
+            newest = trending.find_one({"minutes": 1}, {"ends_at": 1}, sort=[("ends_at", DESCENDING)])
     except PyMongoError as error:
         report.failed(
-            f"the windows cannot be looked at: {str(error).split(', Timeout:')[0][:300]}",
+            f"the windows cannot be looked at: {said(error)}",
             "see the check mongodb",
         )
         return
-    finally:
-        client.close()
     if newest is None:
         # Windows begin with the first tweet.
         report.ok("no window yet")

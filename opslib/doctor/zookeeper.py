@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from opslib.run import endpoints, tls
 
 if TYPE_CHECKING:
-    from opslib.doctor.findings import Report
+    from opslib.doctor.findings import Findings
     from opslib.settings import Settings
 
 _TIMEOUT = 5.0
 
 
-def check(settings: Settings, report: Report) -> None:
+def check(settings: Settings, report: Findings) -> None:
     """Report mode and latency of every member, and whether the ensemble has a leader."""
     context = tls.client_context("zookeeper_cert", "zookeeper_key")
     modes = []

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import pymongo
-from kafka.errors import AuthorizationError, KafkaError  # type: ignore[import-untyped]
-from pymongo.errors import PyMongoError
 
 from opslib.metrics import Sink as Figures
-from opslib.run.failures import wrong_settings
-from opslib.settings import SettingsError
+from opslib.run.failures import said
+from opslib.run.retry import persist
+from opslib.run.threads import Pulse
 from opslib.store import rollups
 from opslib.store.collections import ROLLUP_MARKS, TRENDS, TWEETS
-from opslib.store.unwanted import Forgotten
+from opslib.store.unwanted import Notes
 from opslib.store.write import Outcome, safely, write_once, write_tweets
 
 if TYPE_CHECKING:
@@ -34,13 +33,9 @@ _LOG = logging.getLogger(__name__)
 # One attempt at a batch, everything in it; then it counts as failed and is tried again. What it wrote
 # stays, so a slow server makes progress with each.
 ATTEMPT_SECONDS = 10
+STUCK_SECONDS = 180  # beyond what an attempt at dead letters waits for the broker
 REMARK_SECONDS = 5
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
 _TARGETS = {"MongoDB": "mongodb", "the dead-letter topic": "dead_letters"}  # as metrics label them
-
-
-class Abandoned(Exception):  # noqa: N818 - nothing went wrong: it was asked for
-    """The batch was not written because the sink has to stop; Kafka still has it."""
 
 
 class Writer:
@@ -57,9 +52,10 @@ class Writer:
         self._trends = safely(database[TRENDS.name])
         self._marks = safely(database[ROLLUP_MARKS.name])
         self._marked: dict[datetime, float] = {}  # minutes with when they were last marked
-        self._forgotten = Forgotten(database)
+        self._notes = Notes(database)
         self._send_dead = send_dead
         self._abandon = threading.Event()
+        self.pulse = Pulse("writer", STUCK_SECONDS)
         self.away_since: float | None = None
         self.trouble = ""
 
@@ -70,7 +66,9 @@ class Writer:
     def write(self, batch: Batch) -> Outcome:
         """Write *batch* and return once a majority of MongoDB has it and the broker its dead letters.
 
-        A fault that passes is waited for; settings that are wrong raise :class:`SettingsError`.
+        A fault that passes is waited for; settings that are wrong raise
+        :class:`opslib.settings.SettingsError`, a pause after :meth:`abandon`
+        :class:`opslib.run.retry.Stopped`.
         """
         with self._figures.batch_seconds.time():
             outcome = self._persist("MongoDB", lambda: self._store(batch))
@@ -84,7 +82,7 @@ class Writer:
         with pymongo.timeout(ATTEMPT_SECONDS):
             if batch.tweets.by_id:
                 # In each attempt anew: whoever forgets waits for no longer than one.
-                batch.forget(self._forgotten.of(batch.tweets.by_id))
+                batch.leave_out(self._notes.unwanted(batch.tweets.by_id))
             if batch.tweets.by_id:
                 outcome = write_tweets(self._tweets, batch.tweets.by_id, self._mark)
                 batch.refuse(batch.tweets, outcome.refused)
@@ -108,25 +106,20 @@ class Writer:
         self._marked.update(dict.fromkeys(new, began))
 
     def _persist(self, what: str, attempt: Callable[[], Result]) -> Result:
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                result = attempt()
-            except (PyMongoError, KafkaError) as error:
-                _raise_if_hopeless(error)
-                self._note_trouble(what, error)
-            else:
-                self._note_recovery(what)
-                return result
-            # Not in step with the other sinks, which lost the same server at the same moment.
-            if self._abandon.wait(pause * random.uniform(0.5, 1)):  # noqa: S311 - not a secret
-                raise Abandoned
-            pause = min(pause * 2, _LONGEST_PAUSE)
+        def alive() -> Result:
+            self.pulse.well()
+            return attempt()
 
-    def _note_trouble(self, what: str, error: Exception) -> None:
-        text = str(error).split(", Timeout:")[0][:300] or type(error).__name__
+        try:
+            result = persist(alive, self._abandon, partial(self._note_trouble, what))
+        finally:
+            self.pulse.idle()
+        self._note_recovery(what)
+        return result
+
+    def _note_trouble(self, what: str, error: BaseException) -> None:
         self.away_since = self.away_since or time.monotonic()
-        self.trouble = f"waiting for {what}: {text}"
+        self.trouble = f"waiting for {what}: {said(error)}"
         self._figures.failed_attempts.labels(_TARGETS[what]).inc()
         self._figures.waiting.labels(_TARGETS[what]).set(1)
         _LOG.warning("%s", self.trouble)
@@ -136,12 +129,3 @@ class Writer:
             _LOG.info("%s is back after %.0f s", what, time.monotonic() - self.away_since)
             self._figures.waiting.labels(_TARGETS[what]).set(0)
         self.away_since, self.trouble = None, ""
-
-
-def _raise_if_hopeless(error: Exception) -> None:
-    if isinstance(error, PyMongoError):
-        reason = wrong_settings(error)
-        if reason:
-            raise SettingsError(reason) from error
-    if isinstance(error, AuthorizationError):
-        raise SettingsError(f"Kafka refuses this client: {error}; check its ACLs") from error

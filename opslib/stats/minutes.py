@@ -173,6 +173,6 @@ def minute_of(moment: datetime) -> int:
     return int(moment.timestamp()) // MINUTE
 
 
-def moment_of(minute: int) -> datetime:
+def begin_of(minute: int) -> datetime:
     """Return when *minute* begins."""
     return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(minutes=minute)

@@ -12,20 +12,24 @@ from kafka.admin import KafkaAdminClient  # type: ignore[import-untyped]
 from kafka.errors import KafkaError  # type: ignore[import-untyped]
 from pymongo.errors import PyMongoError
 
-from opslib.stats.lag import bounds, committed, waiting
+from opslib.run.failures import said
+from opslib.run.lag import bounds, committed, partition_counts, waiting
+from opslib.run.threads import Supervised
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable
 
     from opslib.metrics import Stats as Figures
+    from opslib.run.lag import Bounds
     from opslib.settings import Settings
-    from opslib.stats.lag import Bounds
     from opslib.stats.stored import Stored
 
 _LOG = logging.getLogger(__name__)
 _STORED_SECONDS = 1.0
 _LAG_SECONDS = 15.0
 _TIMEOUT_MILLISECONDS = 5_000
+# One question waits for a connection and for an answer, each in its time; this is well beyond both.
+_STUCK_SECONDS = 60
 # Of serverStatus: what tells whether a server has enough of what it needs.
 _FIGURES = (
     "uptime",
@@ -51,22 +55,34 @@ class Observer:
     """Asks in a thread of its own, so that reading never waits for an answer."""
 
     def __init__(
-        self, settings: Settings, topics: Mapping[str, int], stored: Stored, figures: Figures
+        self,
+        settings: Settings,
+        topics: Iterable[str],
+        stored: Stored,
+        figures: Figures,
+        *,
+        died: Callable[[], None],
     ) -> None:
         self._settings = settings
-        self._topics = topics
+        self._names = list(topics)
         self._stored = stored
         self._figures = figures
         self._stop = threading.Event()
         self._admin: Any = None
         self._members: dict[str, Any] = {}
         self._complained: set[str] = set()
+        # As of when, how many partitions each topic has: more can be added at any time.
+        self.topics: tuple[float, dict[str, int]] | None = None
         self.lag: tuple[float, dict[str, dict[str, int]]] | None = None  # as of when, by group and topic
-        self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
+        self._thread = Supervised("observer", self._run, died=died, stuck_seconds=_STUCK_SECONDS)
 
     def start(self) -> None:
         """Begin to ask."""
         self._thread.start()
+
+    def check(self) -> None:
+        """Raise if the thread that asks is gone or stuck."""
+        self._thread.check()
 
     def stop(self) -> None:
         """Stop asking, and let go of the connections."""
@@ -85,6 +101,9 @@ class Observer:
     def _run(self) -> None:
         last = 0.0
         while not self._stop.wait(_STORED_SECONDS):
+            self._try("the topics' partitions", self._ask_topics, KafkaError)
+            if self.topics is None:
+                continue
             self._try("the sink's offsets", self._ask_stored, KafkaError)
             if time.monotonic() - last > _LAG_SECONDS:
                 last = time.monotonic()
@@ -95,12 +114,13 @@ class Observer:
             self._admin.close()
 
     def _try(self, what: str, ask: Callable[[], None], passing: type[Exception]) -> None:
+        self._thread.well()
         try:
             ask()
         except passing as error:
             # Once: it is asked every second.
             if what not in self._complained:
-                _LOG.warning("%s cannot be asked for: %s", what, str(error).split(", Timeout:")[0][:300])
+                _LOG.warning("%s cannot be asked for: %s", what, said(error))
             self._complained.add(what)
         else:
             self._complained.discard(what)
@@ -115,15 +135,23 @@ class Observer:
             )
         return self._admin
 
+    def _ask_topics(self) -> None:
+        asked_at = time.time()
+        self.topics = (asked_at, partition_counts(self._kafka(), self._names))
+
+    @property
+    def _counts(self) -> dict[str, int]:
+        return self.topics[1] if self.topics else {}
+
     def _ask_stored(self) -> None:
         admin = self._kafka()
         done = committed(admin, self._settings.sink.group_id)
-        everything = {(topic, number): 0 for topic, count in self._topics.items() for number in range(count)}
+        everything = {(topic, number): 0 for topic, count in self._counts.items() for number in range(count)}
         self._stored.told({**everything, **done}, time.time())
 
     def _ask_lags(self) -> None:
         found: dict[str, dict[str, int]] = {}
-        held = bounds(self._kafka(), self._topics)
+        held = bounds(self._kafka(), self._counts)
         for group in self.groups:
             # One that may not be looked at hides no other.
             self._try(f"the offsets of {group}", partial(self._ask_lag, group, held, found), KafkaError)
@@ -137,7 +165,10 @@ class Observer:
     def _ask_mongodb(self, host: str) -> None:
         if host not in self._members:
             self._members[host] = self._settings.mongodb.client(
-                host, appname="opslib-stats", serverSelectionTimeoutMS=_TIMEOUT_MILLISECONDS
+                host,
+                appname="opslib-stats",
+                serverSelectionTimeoutMS=_TIMEOUT_MILLISECONDS,
+                socketTimeoutMS=_TIMEOUT_MILLISECONDS,  # a member that answers nothing holds up no other
             )
         self._figures.mongodb_up.labels(host).set(0)
         status = self._members[host].admin.command("serverStatus")

@@ -9,27 +9,27 @@ recorder reads all partitions: their sum is what a minute is.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from datetime import datetime, timezone
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pymongo
 from kafka import TopicPartition  # type: ignore[import-untyped]
 from kafka.errors import AuthorizationError, KafkaError  # type: ignore[import-untyped]
 from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]
-from pymongo.errors import PyMongoError
 
-from opslib.run.failures import wrong_settings
+from opslib.run.failures import said
 from opslib.run.notify import notify
+from opslib.run.retry import Stopped, persist, refused_by_kafka
 from opslib.settings import SettingsError
 from opslib.stats import delays
-from opslib.stats.minutes import MINUTE, Minutes, moment_of
+from opslib.stats.minutes import MINUTE, Minutes, begin_of
 from opslib.stats.series import BUDGET, LAG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    import threading
+    from collections.abc import Callable, Mapping
 
     from opslib.metrics import Stats as Figures
     from opslib.stats.minutes import Minute, Offsets, Partition
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from opslib.stats.series import Document, Series
     from opslib.stats.stored import Stored
 
+Result = TypeVar("Result")
 _LOG = logging.getLogger(__name__)
 _POLL_MILLISECONDS = 500
 _MOST_RECORDS = 2_000
 _ATTEMPT_SECONDS = 10
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
 # Kafka keeps a week. Older minutes are not made up, however long nobody recorded.
 _LOOK_BACK = 8 * 24 * 60
 
@@ -56,47 +56,53 @@ class Recorder:
         observer: Observer,
         stored: Stored,
         figures: Figures,
+        stop: threading.Event,
         *,
-        topics: Iterable[str],
+        topics: Mapping[str, int],
         grace_seconds: float,
     ) -> None:
+        """Read *topics*, given with the number of their partitions, until *stop* is set."""
         self._consumer = consumer
         self._series = series
         self._observer = observer
         self._stored = stored
         self._figures = figures
-        self._topics = tuple(topics)
+        self._topics = topics
         self._grace = grace_seconds
         self._minutes = Minutes(self._collected)
         self._partitions: list[TopicPartition] = []
         self._ends: tuple[float, dict[Any, int]] = (0.0, {})  # as of when
         self._lag_at = 0.0
-        self._stop = threading.Event()
-
-    def stop(self) -> None:
-        """Ask the loop to end; what was read and not written yet is read again the next time."""
-        self._stop.set()
+        self._stop = stop
 
     def run(self) -> None:
-        """Record until :meth:`stop`; raise :class:`SettingsError` for what a restart will not cure."""
+        """Record until stopped; raise :class:`SettingsError` for what a restart will not cure.
+
+        What was read and not written yet is read again the next time.
+        """
         try:
             self._begin()
             while not self._stop.is_set():
                 self._read()
                 self._record()
-                notify(WATCHDOG="1", STATUS=f"recording {moment_of(self._minutes.oldest()):%Y-%m-%d %H:%M}")
+                self._tell_systemd(f"recording {begin_of(self._minutes.oldest()):%Y-%m-%d %H:%M}")
+        except Stopped:
+            pass
         except AuthorizationError as error:
-            raise SettingsError(
-                f"Kafka refuses this client: {error}; check its certificate's name and its ACLs"
-            ) from error
+            raise SettingsError(refused_by_kafka(error)) from error
         finally:
             self._consumer.close()
+
+    def _tell_systemd(self, status: str) -> None:
+        """Feed the watchdog, unless the thread beside this one is not well."""
+        self._observer.check()
+        notify(WATCHDOG="1", STATUS=status)
 
     def _begin(self) -> None:
         """Go to where the newest minute in MongoDB ended."""
         newest = self._persist("where the record ends", self._series.newest)
         now = int(time.time()) // MINUTE
-        self._assign()
+        self._assign(self._topics)
         kept = self._consumer.beginning_offsets(self._partitions)
         ends = self._consumer.end_offsets(self._partitions)
         after = newest[0] if newest else 0
@@ -117,24 +123,27 @@ class Recorder:
         known = self._persist("where the record ends", self._series.newest_budget)
         if known:
             self._tell_budget(known)
-        _LOG.info("started behind %s", f"{moment_of(after):%Y-%m-%d %H:%M}" if newest else "nothing")
+        _LOG.info("started behind %s", f"{begin_of(after):%Y-%m-%d %H:%M}" if newest else "nothing")
 
-    def _assign(self) -> None:
-        """Take all partitions, the new ones from their beginning."""
-        found = [
-            TopicPartition(topic, number)
-            for topic in self._topics
-            for number in sorted(self._consumer.partitions_for_topic(topic) or ())
-        ]
+    def _assign(self, topics: Mapping[str, int]) -> bool:
+        """Take all partitions, the new ones from their beginning; return whether the consumer knows them yet.
+
+        By itself it would notice them within five minutes.
+        """
+        found = [TopicPartition(topic, number) for topic, count in topics.items() for number in range(count)]
         new = [partition for partition in found if partition not in self._partitions]
         if not new:
-            return
+            return True
+        self._consumer.topics()  # which asks for all that there is
+        if any(number not in self._consumer.partitions_for_topic(topic) for topic, number in new):
+            return False
         positions = {partition: self._consumer.position(partition) for partition in self._partitions}
         self._partitions = found
         self._consumer.assign(found)
         for partition, position in positions.items():
             self._consumer.seek(partition, position)
         self._consumer.seek_to_beginning(*new)
+        return True
 
     def _read(self) -> None:
         # A partition that is ahead is not paused: kafka-python 3.0.12, with some partitions paused, can
@@ -157,17 +166,20 @@ class Recorder:
             counted, offsets = self._minutes.close(minute, positions)
             figures = self._figures_of(minute, counted)
             snapshots = self._snapshots(counted)
-            if self._persist("the record", partial(self._series.record, minute, figures, offsets)):
-                self._tell(minute, counted, figures)
-                self._persist("the record", partial(self._series.add, snapshots))
-                self._commit(offsets)
+            self._persist("the record", partial(self._series.record, minute, figures, offsets))
+            self._tell(minute, counted, figures)
+            self._persist("the record", partial(self._series.add, snapshots))
+            self._commit(offsets)
 
     def _is_over(self, minute: int) -> bool:
         over = (minute + 1) * MINUTE + self._grace
         if time.time() < over:
             return False
         if self._ends[0] < over:
-            self._assign()
+            # Partitions that were added belong to the minute as well, so they are asked for behind its end.
+            known = self._observer.topics
+            if known is None or known[0] < over or not self._assign(known[1]):
+                return False
             asked_at = time.time()
             self._ends = (asked_at, self._consumer.end_offsets(self._partitions))
         ends = self._ends[1]
@@ -227,25 +239,21 @@ class Recorder:
                 gauge = self._figures.budget_usd if unit == "usd" else self._figures.budget_resources
                 gauge.labels(figure).set(number)
 
-    def _persist(self, what: str, attempt: Callable[[], Any]) -> Any:
-        """Do *attempt* until MongoDB lets it; ``None`` if the recorder was told to stop meanwhile."""
-        pause, troubled = _FIRST_PAUSE, False
-        while not self._stop.is_set():
-            try:
-                with pymongo.timeout(_ATTEMPT_SECONDS):
-                    result = attempt()
-            except PyMongoError as error:
-                reason = wrong_settings(error)
-                if reason:
-                    raise SettingsError(reason) from error
-                text = str(error).split(", Timeout:")[0][:300]
-                _LOG.warning("%s waits for MongoDB: %s", what, text)
-                notify(WATCHDOG="1", STATUS=f"waiting for MongoDB: {text}")
-                troubled = True
-            else:
-                if troubled:
-                    _LOG.info("MongoDB is back")
-                return result
-            self._stop.wait(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
-        return None
+    def _persist(self, what: str, attempt: Callable[[], Result]) -> Result:
+        """Return what *attempt* returns once MongoDB lets it; raises :class:`Stopped`."""
+        troubled = False
+
+        def bounded() -> Result:
+            with pymongo.timeout(_ATTEMPT_SECONDS):
+                return attempt()
+
+        def failed(error: BaseException) -> None:
+            nonlocal troubled
+            troubled = True
+            _LOG.warning("%s waits for MongoDB: %s", what, said(error))
+            self._tell_systemd(f"waiting for MongoDB: {said(error)}")
+
+        result = persist(bounded, self._stop, failed)
+        if troubled:
+            _LOG.info("MongoDB is back")
+        return result

@@ -17,7 +17,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from opslib.settings import SettingsError
-from opslib.stats.minutes import minute_of, moment_of
+from opslib.stats.minutes import begin_of, minute_of
 from opslib.store.collections import OPS_STATS
 
 if TYPE_CHECKING:
@@ -48,12 +48,12 @@ class Series:
         """Return what was told of the budget last."""
         return self._documents.find_one({"meta": BUDGET}, sort=[("at", DESCENDING)])
 
-    def record(self, minute: int, figures: Document, offsets: Offsets) -> bool:
-        """Write a minute that is not there yet; afterwards it is, which is what is returned.
+    def record(self, minute: int, figures: Document, offsets: Offsets) -> None:
+        """Write a minute that is not there yet.
 
         One that is there with the same offsets was written by an insert whose answer got lost.
         """
-        at = moment_of(minute)
+        at = begin_of(minute)
         there = self._documents.find_one(
             {"meta": TWEETS, "at": {"$gte": at}}, {"at": 1, "next": 1}, sort=[("at", ASCENDING)]
         )
@@ -64,7 +64,6 @@ class Series:
                 f"{OPS_STATS.name} has the minute {there['at']:%Y-%m-%d %H:%M} already: another recorder "
                 "writes there; run one alone"
             )
-        return True
 
     def add(self, snapshots: list[Document]) -> None:
         """Write how things were at a moment, each with its ``at`` and ``meta``."""

@@ -34,9 +34,10 @@ from kafka import KafkaProducer  # noqa: E402
 from kafka.admin import KafkaAdminClient  # noqa: E402
 
 from opslib import message  # noqa: E402
+from opslib.message import tweet_document  # noqa: E402
 from opslib.settings import Sink  # noqa: E402
 from opslib.store.collections import TWEETS, initialise  # noqa: E402
-from opslib.store.documents import complete, tweet_document  # noqa: E402
+from opslib.store.documents import complete  # noqa: E402
 
 PARTITIONS = 6
 PROGRESS_SECONDS = 10

@@ -74,9 +74,8 @@ ACCOUNTS: dict[str, tuple[list[str], dict[str, list[str]]]] = {
         ["clusterMonitor"],
         {
             "": ["listCollections", "listIndexes"],
-            "tweets": ["find"],
-            "trending": ["find"],
-            "ops_stats": ["find"],
+            **{name: ["find"] for name in ("tweets", "trends", "word_counts", "rollup_marks")},
+            **{name: ["find"] for name in ("trending", "clouds", "ops_stats")},
         },
     ),
     "opslib-store": (

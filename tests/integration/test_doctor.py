@@ -9,18 +9,23 @@ import ssl
 import threading
 import time
 from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import services
+import time_machine
 from click.testing import CliRunner
+from conftest import offset_at
 from test_sink import tweet
 
 from opslib import message
 from opslib.cli.doctor import command
+from opslib.x.budget import Budget, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from certificates import Certificate
     from conftest import Lake
@@ -141,6 +146,122 @@ def test_a_sink_that_is_behind(lake: Lake) -> None:
     assert doctor(lake, "sink")[0] == 0
 
 
+def test_what_retention_took_is_lost_and_not_waiting(lake: Lake) -> None:
+    """A group that stopped long ago: nothing waits for it, and it is said what it never read."""
+    # Kafka looks for the first young message: none of an earlier test may stand before the old ones.
+    lake.admin.delete_records(lake.ends())
+    group = f"{lake.name}-away"
+    ends = lake.ends(message.TWEETS, message.TRENDS)
+    lake.admin.alter_group_offsets(group, {partition: offset_at(end) for partition, end in ends.items()})
+    old = int((time.time() - 600) * 1000)
+    for number in range(30):
+        content = tweet(number)
+        lake.producer.send(
+            message.TWEETS, key=message.key_of(content), value=message.encode(content), timestamp_ms=old
+        )
+    lake.producer.flush()
+    waiting = {"OPSLIB_SINK__GROUP_ID": group}
+    failed = texts(doctor(lake, "sink", **waiting)[1]["sink"], "failed")
+    assert "30 of 30 waiting messages are older than 5 minutes" in failed
+    lake.admin.delete_records(lake.ends(message.TWEETS))
+    code, found = doctor(lake, "sink", **waiting)
+    assert code == 1
+    assert "0 messages wait" in texts(found["sink"], "ok")
+    assert f"30 messages left Kafka before {group} read them" in texts(found["sink"], "failed")
+
+
+PLACES = {1: "Brazil", 2: "World"}
+SCHEDULE = {
+    "OPSLIB_SCHEDULE__PLACES": json.dumps(PLACES),
+    "OPSLIB_SCHEDULE__TRENDS_MINUTES": "60",
+    "OPSLIB_SCHEDULE__ROLLUP_SECONDS": "30",
+    "OPSLIB_SCHEDULE__REPORT_SECONDS": "60",
+}
+ARRIVALS = ("trends", "tweets", "rollups", "clouds", "budget")
+
+
+def ago(minutes: float) -> datetime:
+    return datetime.now(timezone.utc) - timedelta(minutes=minutes)
+
+
+def put(collection: Any, **fields: Any) -> None:
+    """Write a document without what its validator wants beside what the doctor looks at."""
+    collection.with_options().database.command(
+        "insert", collection.name, documents=[fields], bypassDocumentValidation=True
+    )
+
+
+def snapshot(lake: Lake, woeid: int, minutes: float) -> None:
+    put(lake.database.trends, _id=f"{woeid}:{minutes}", woeid=woeid, collected_at=ago(minutes))
+
+
+def cloud(lake: Lake, woeid: int, minutes: float) -> None:
+    put(lake.database.clouds, _id=f"{woeid}:{minutes}", woeid=woeid, kind="words", until=ago(minutes))
+
+
+def test_a_lake_in_which_all_comes_as_it_should(lake: Lake, tmp_path: Path) -> None:
+    for woeid in PLACES:
+        snapshot(lake, woeid, 50)
+        snapshot(lake, woeid, 110)
+        cloud(lake, woeid, 40)
+    put(lake.database.tweets, _id=1, collected_at=ago(40))
+    put(lake.database.word_counts, unit="minute", at=ago(41))
+    put(lake.database.rollup_marks, _id={"unit": "minute", "at": ago(2)}, touched_at=ago(2))
+    # The hour is not over.
+    put(lake.database.rollup_marks, _id={"unit": "hour", "at": ago(40)}, touched_at=ago(40))
+    told = {"at": ago(0.1), "meta": {"kind": "budget"}, "today": {"usd": 1.0}, "left": {"usd": 19.0}}
+    lake.database.ops_stats.insert_one(told)
+    nothing = {"OPSLIB_X__BUDGET_FILE": str(tmp_path / "none")}
+    code, found = doctor(lake, *ARRIVALS, **SCHEDULE, **nothing)
+    assert code == 0, found
+    assert {finding["status"] for findings in found.values() for finding in findings} == {"ok"}, found
+    assert "the newest trends of World came" in texts(found["trends"], "ok")
+    assert "50 min ago" in texts(found["trends"], "ok")
+    assert "19 USD left" in texts(found["budget"], "ok")
+
+
+def test_a_lake_in_which_nothing_comes_any_more(lake: Lake, tmp_path: Path) -> None:
+    snapshot(lake, 1, 200)
+    snapshot(lake, 1, -30)  # of a clock that is fast: it hides nothing
+    cloud(lake, 1, 400)
+    put(lake.database.tweets, _id=1, collected_at=ago(190))
+    put(lake.database.word_counts, unit="minute", at=ago(300))
+    put(lake.database.rollup_marks, _id={"unit": "minute", "at": ago(190)}, touched_at=ago(190))
+    told = {"at": ago(0.1), "meta": {"kind": "budget"}, "today": {"usd": 20.0}, "left": {"usd": 0.03}}
+    lake.database.ops_stats.insert_one(told)
+    nothing = {"OPSLIB_X__BUDGET_FILE": str(tmp_path / "none")}
+    code, found = doctor(lake, *ARRIVALS, **SCHEDULE, **nothing)
+    assert code == 1
+    trends = texts(found["trends"], "failed").splitlines()
+    assert "3 h 20 min ago, and the next was due after 125 min" in trends[0]
+    assert trends[1].startswith("no trends of World has ever come: see the checks nifi and budget")
+    assert "3 h 10 min ago" in texts(found["tweets"], "failed")
+    assert "one has waited for it since" in texts(found["rollups"], "failed")
+    assert "systemctl status opslib-rollup" in texts(found["rollups"], "failed")
+    assert "the newest cloud of Brazil is of" in texts(found["clouds"], "failed")
+    assert "opslib-report.timer" in texts(found["clouds"], "failed")
+    assert "the budget is used up: 0.03 USD left" in texts(found["budget"], "failed")
+    assert "raise nifi_flow_budget_*" in texts(found["budget"], "failed")
+
+
+def test_what_no_schedule_promises_is_not_missed(lake: Lake) -> None:
+    code, found = doctor(lake, "trends", "tweets", "rollups", "clouds")
+    assert code == 0
+    assert {finding["status"] for findings in found.values() for finding in findings} == {"skipped"}
+
+
+@pytest.mark.parametrize(("spent", "status"), [(3991, "failed"), (3000, "ok")])
+def test_on_the_host_of_nifi_the_budget_is_known_exactly(
+    lake: Lake, tmp_path: Path, spent: int, status: str
+) -> None:
+    path = tmp_path / "budget.sqlite"
+    with time_machine.travel(datetime(2026, 3, 1, 23, 59, 30, tzinfo=timezone.utc), tick=False):
+        budget = Budget(path, Limits(usd_day=20))
+        budget.settle(None, {"post": [str(number) for number in range(spent)]})
+        code, found = doctor(lake, "budget", OPSLIB_X__BUDGET_FILE=str(path))
+    assert (code, found["budget"][0]["status"]) == (int(status == "failed"), status), found
+
+
 @pytest.mark.parametrize(
     ("days", "status", "text"),
     [
@@ -182,6 +303,7 @@ def test_nifi_and_its_flow(lake: Lake, counts: tuple[int, int, int], status: str
     answers = {
         "/nifi-api/flow/about": {"about": {"version": "2.3.0"}},
         "/nifi-api/flow/status": {"controllerStatus": state},
+        "/nifi-api/flow/bulletin-board": {"bulletinBoard": {"bulletins": [], "generated": "00:00:30 UTC"}},
     }
     with https(lake.servers.authority.certificate("nifi"), answers) as port:
         code, found = doctor(lake, "nifi", OPSLIB_NIFI__URL=f"https://127.0.0.1:{port}")
@@ -189,14 +311,58 @@ def test_nifi_and_its_flow(lake: Lake, counts: tuple[int, int, int], status: str
     assert f"NiFi 2.3.0, {counts[0]} running" in texts(found["nifi"], status)
 
 
+def test_what_processors_of_nifi_complain_about_is_told(lake: Lake) -> None:
+    def bulletin(level: str, source: str, text: str, at: str = "00:00:20 UTC") -> dict[str, Any]:
+        return {"bulletin": {"level": level, "sourceName": source, "message": text, "timestamp": at}}
+
+    said = [
+        bulletin("ERROR", "Collect trends", "X refuses the token", "23:57:00 UTC"),
+        bulletin("ERROR", "Collect trends", "X refuses the token\n  401 Unauthorized", "23:59:50 UTC"),
+        bulletin("WARNING", "Search tweets", "the rest waits its turn"),
+        bulletin("ERROR", "Publish tweets", "not confirmed", "23:58:20 UTC"),  # and never since
+        {"id": 7},  # of a component that this account may not see
+    ]
+    answers = {
+        "/nifi-api/flow/about": {"about": {"version": "2.3.0"}},
+        "/nifi-api/flow/status": {"controllerStatus": {"runningCount": 5}},
+        "/nifi-api/flow/bulletin-board": {"bulletinBoard": {"bulletins": said, "generated": "00:00:30 UTC"}},
+    }
+    with https(lake.servers.authority.certificate("nifi"), answers) as port:
+        code, found = doctor(lake, "nifi", OPSLIB_NIFI__URL=f"https://127.0.0.1:{port}")
+    assert code == 1
+    wanted = "Collect trends, ERROR (2 in the last five minutes): X refuses the token 401 Unauthorized: mend"
+    assert texts(found["nifi"], "failed").startswith(wanted)
+    assert "Search tweets, WARNING (1 in the last five minutes)" in texts(found["nifi"], "ok")
+    assert "Publish tweets, ERROR (1 in the last five minutes)" in texts(found["nifi"], "ok")
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (200, None),
+        (502, "nginx answers 502, the page behind it does not: on its host: systemctl start opslib-web"),
+        (503, "the page does not reach MongoDB: see the check mongodb"),
+        (None, "nginx does not answer: [Errno 111] Connection refused: on its host: systemctl start nginx"),
+    ],
+)
+def test_nginx_and_the_page_behind_it_are_told_apart(
+    lake: Lake, status: int | None, text: str | None
+) -> None:
+    with https(lake.servers.authority.certificate("web"), {"/health": {}}, status or 200) as port:
+        port = port if status else services.free_port()
+        code, found = doctor(lake, "web", OPSLIB_WEB__URL=f"https://127.0.0.1:{port}")
+    assert code == (1 if text else 0), found
+    assert (text or "") in texts(found["web"], "failed")
+
+
 @contextmanager
-def https(certificate: Certificate, answers: dict[str, Any]) -> Iterator[int]:
-    """Serve *answers* over TLS to whoever shows a certificate."""
+def https(certificate: Certificate, answers: dict[str, Any], status: int = 200) -> Iterator[int]:
+    """Serve *answers* over TLS to whoever has a certificate, of which none is asked for ``/health``."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = json.dumps(answers[self.path]).encode()
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -207,7 +373,7 @@ def https(certificate: Certificate, answers: dict[str, Any]) -> Iterator[int]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.cert, certificate.key)
     context.load_verify_locations(certificate.ca)
-    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_mode = ssl.CERT_OPTIONAL if "/health" in answers else ssl.CERT_REQUIRED
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -11,11 +11,14 @@ import pytest
 from test_rollups import NO_WAIT, write
 
 from opslib.cloud import kept
+from opslib.message import tweet_document
+from opslib.settings import load
 from opslib.store import rollups
-from opslib.store.documents import tweet_document
 
 if TYPE_CHECKING:
     from conftest import Lake
+
+    from opslib.cloud.report import Report
 
 BRAZIL, RIO = 23424768, 455825
 NOW = dt.datetime.now(dt.timezone.utc).replace(second=0, microsecond=0)
@@ -84,30 +87,33 @@ def asked(lake: Lake, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
+def words_of(found: Any) -> dict[str, int]:
+    return {word["word"]: word["tweets"] for word in found["words"]}
+
+
 def test_a_moment_has_the_tweets_of_the_topics_trending_then_each_once(told: Lake) -> None:
     found = asked(told, "--place", "brazil")
     assert found["tweets"] == 13, "those of both topics count once, those of Futebol not at all"
-    assert found["words"]["festa"] == 10
-    assert found["words"]["chuva"] == 7
-    assert "trovoada" not in found["words"]
+    assert words_of(found)["festa"] == 10
+    assert words_of(found)["chuva"] == 7
+    assert "trovoada" not in words_of(found)
     assert found["timezone"] == "America/Sao_Paulo"
-    assert found["until"].endswith("UTC-3")
+    assert dt.datetime.fromisoformat(found["until"]).utcoffset() == dt.timedelta(hours=-3)
 
     before = (NOW - 61 * MINUTE).astimezone(dt.timezone(dt.timedelta(hours=-3)))
     found = asked(told, "--place", str(BRAZIL), "--at", before.strftime("%Y-%m-%d %H:%M"))
     assert found["tweets"] == 6
     assert [topic["name"] for topic in found["topics"]] == ["#Carnaval", "Samba"]
-    assert "chuva" not in found["words"]
+    assert "chuva" not in words_of(found)
 
 
 def test_a_span_has_all_tweets_of_the_place_and_the_topics_of_all_its_snapshots(told: Lake) -> None:
     since = (NOW - 180 * MINUTE).isoformat()
     found = asked(told, "--place", "Brazil", "--since", since)
     assert found["tweets"] == 14
-    assert found["words"]["trovoada"] == 1
+    assert words_of(found)["trovoada"] == 1
     topics = asked(told, "--place", "Brazil", "--since", since, "--kind", "topics")
-    assert topics["words"] == {"#Carnaval": 9000, "Chuva": 7000, "Samba": 0}
-    assert list(topics["words"]) == ["#Carnaval", "Chuva", "Samba"]
+    assert list(words_of(topics).items()) == [("#Carnaval", 9000), ("Chuva", 7000), ("Samba", 0)]
 
 
 def test_each_snapshot_is_rendered_once_and_can_be_shown_again(told: Lake) -> None:
@@ -136,7 +142,7 @@ def test_each_snapshot_is_rendered_once_and_can_be_shown_again(told: Lake) -> No
     paths = [told.folder / f"again{suffix}" for suffix in (".png", ".svg", ".html")]
     arguments = [part for path in paths for part in ("--output", str(path))]
     shown = asked(told, "--show", words["_id"], *arguments)
-    assert shown["words"]["festa"] == 10
+    assert words_of(shown)["festa"] == 10
     assert paths[0].read_bytes() == words["png"]
     assert paths[1].read_bytes() == words["svg"]
     assert "<td>10</td>" in paths[2].read_text()
@@ -163,6 +169,31 @@ def test_what_came_late_or_was_forgotten_is_rendered_anew(told: Lake) -> None:
     assert told.opslib("report", "keep").stdout == "0 clouds were rendered\n"
 
 
+def test_a_kept_cloud_stays_as_it_was_when_its_tweets_are_collected_again(lake: Lake) -> None:
+    """Twenty tweets for #a, an hour later ten of them come with #b."""
+    lake.config.write_text(lake.config.read_text() + "[cloud]\nwidth = 600\nheight = 400\n")
+    lake.log_in("opslib-cloud")
+    lake.database.trends.insert_many([snapshot(120, ("#a", 5000)), snapshot(60, ("#a", 5000), ("#b", 7000))])
+    write(lake.database, *(tweet(n, 115, f"festa {n}x", "#a") for n in range(20)))
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    assert lake.opslib("report", "keep").stdout == "4 clouds were rendered\n"
+    first = lake.database.clouds.find_one({"_id": kept.key(BRAZIL, NOW - 110 * MINUTE, "words")})
+    assert first["tweets"] == 20
+
+    write(lake.database, *(tweet(n, 55, f"festa {n}x", "#b") for n in range(10)))
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    assert lake.opslib("report", "keep").stdout == "2 clouds were rendered\n", "the later ones alone"
+    assert lake.database.clouds.find_one({"_id": first["_id"]}) == first
+    # Nor is it another one if it is drawn anew.
+    lake.database.clouds.delete_many({})
+    assert lake.opslib("report", "keep").stdout == "4 clouds were rendered\n"
+    again = lake.database.clouds.find_one({"_id": first["_id"]})
+    del first["rendered_at"], again["rendered_at"]
+    assert again == first
+    later = lake.database.clouds.find_one({"_id": kept.key(BRAZIL, NOW - 50 * MINUTE, "words")})
+    assert later["tweets"] == 20, "each once, whatever it was collected for"
+
+
 def test_the_page_and_what_cannot_be_shown(told: Lake) -> None:
     out = told.folder / "now.html"
     for kind, head in (("words", "<th>Word</th>"), ("topics", "<th>Topic</th>")):
@@ -180,3 +211,30 @@ def test_the_page_and_what_cannot_be_shown(told: Lake) -> None:
         assert done.returncode in (1, 2)
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_names_that_cannot_be_drawn_are_told_and_of_two_alike_the_larger_number_counts(told: Lake) -> None:
+    told.database.trends.insert_one(
+        snapshot(40, ("\u200b\u200b", 9900), ("Carnaval", 5000), ("Carnaval\u200f", None), ("Praia", 70))
+    )
+    assert told.opslib("report", "keep").returncode == 0
+    cloud = told.database.clouds.find_one({"_id": kept.key(BRAZIL, NOW - 30 * MINUTE, "topics")})
+    assert [(word["word"], word["tweets"]) for word in cloud["words"]] == [("Carnaval", 5000), ("Praia", 70)]
+    assert cloud["left_out"] == ["U+200B U+200B"]
+    assert told.database.clouds.count_documents({"woeid": RIO}) == 2
+
+
+def test_what_cannot_be_rendered_holds_up_no_other_place(told: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = kept.document
+
+    def broken(report: Report, *arguments: Any) -> dict[str, Any]:
+        if report.place.woeid == BRAZIL and len(report.topics) == 2 and report.until > NOW - 60 * MINUTE:
+            raise ZeroDivisionError
+        return document(report, *arguments)
+
+    monkeypatch.setattr(kept, "document", broken)
+    settings = load(told.config)
+    with pytest.raises(kept.NotRendered, match="Brazil of "):
+        list(kept.update(told.database, settings))
+    assert told.database.clouds.count_documents({"woeid": BRAZIL}) == 2, "those of the other moment"
+    assert told.database.clouds.count_documents({"woeid": RIO}) == 2

@@ -6,24 +6,25 @@ import json
 import random
 import signal
 import socket
+import subprocess
+import sys
 from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import services
-from conftest import end
+from conftest import TOPICS, Lake, end, running
+from kafka import KafkaProducer
 
 from opslib import message
 from opslib.settings import SettingsError
-from opslib.stats.minutes import MINUTE, Minute, minute_of, moment_of
+from opslib.stats.minutes import MINUTE, Minute, begin_of, minute_of
 from opslib.stats.series import Series
+from opslib.store.collections import initialise
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
-
-    from conftest import Lake
 
 MINUTES, A_MINUTE, MORE = 30, 40, 10
 BUSY = 250  # so that a poll does not take all, and partitions are read apart
@@ -111,12 +112,12 @@ def test_a_killed_recorder_records_each_minute_once_and_as_it_was(lake: Lake, re
         moments = sorted(chance.uniform(0, MINUTE) for _ in range(chance.randrange(BUSY)))
         for second in moments:
             lang = chance.choice(LANGUAGES)
-            at = moment_of(minute) + timedelta(seconds=second)
+            at = begin_of(minute) + timedelta(seconds=second)
             send(lake, tweet(at, lang), at)
             tweets.setdefault(minute, Counter())[lang or "und"] += 1
         if chance.random() < 0.3:
-            send(lake, b"{", moment_of(minute), message.DEAD_LETTERS)
-            send(lake, b"", moment_of(minute), message.DEAD_LETTERS, replayed="0:1")
+            send(lake, b"{", begin_of(minute), message.DEAD_LETTERS)
+            send(lake, b"", begin_of(minute), message.DEAD_LETTERS, replayed="0:1")
             dead[minute] += 1
     lake.producer.flush()
     for wanted in (3, 11, 20):
@@ -185,6 +186,61 @@ def test_what_waits_costs_and_is_stored_is_told(lake: Lake, recorder: Recorder) 
     table = lake.opslib("stats").stdout
     assert f"  {lake.name} " in table
     assert "today    120 resources, 0.6 USD" in table
+
+
+def test_partitions_that_are_added_belong_to_the_minute_in_which_they_are(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    # On servers of its own: other tests know how many partitions there are.
+    with running(tmp_path_factory.mktemp("more")) as servers:
+        lake = Lake(servers, tmp_path_factory.mktemp("lake"))
+        initialise(lake.database)
+        recorder = Recorder(lake)
+        recorder.start()
+        recorder.wait_for(MINUTES)  # it has caught up
+        added = TOPICS[message.TWEETS]
+        lake.admin.create_partitions({message.TWEETS: added + 1})
+        services.wait_until(
+            "the partition is there",
+            lambda: len(lake.admin.describe_topics([message.TWEETS])[0]["partitions"]) == added + 1,
+        )
+        at = datetime.now(timezone.utc)
+        producer = KafkaProducer(**servers.operator, acks="all")
+        for _ in range(A_MINUTE):
+            when = int(at.timestamp() * 1000)
+            producer.send(message.TWEETS, value=tweet(at), partition=added, timestamp_ms=when)
+        producer.close()
+        minute = minute_of(at)
+        services.wait_until(
+            lambda: f"{minute} is recorded, log:\n{recorder.log()}", lambda: minute in recorder.minutes(), 90
+        )
+        found = recorder.minutes()[minute]
+        assert found["tweets"] == A_MINUTE
+        assert {"topic": message.TWEETS, "partition": added, "offset": A_MINUTE} in found["next"]
+
+        def lag() -> float | None:
+            return recorder.scraped().get(
+                f"trendlake_stats_group_lag_messages group={lake.name} topic=tweets.raw"
+            )
+
+        # The sink's group never was in that partition: all of it waits.
+        services.wait_until("the partition's messages wait for the sink", lambda: lag() == A_MINUTE, 30)
+        lake.close()
+
+
+def test_a_recorder_whose_observer_dies_of_a_surprise_ends_and_says_so(
+    lake: Lake, recorder: Recorder
+) -> None:
+    surprised = (
+        "from opslib.stats.observer import Observer; Observer._ask_lags = lambda self: {}['surprise'];"
+        "from opslib.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", surprised, "stats", "record"],
+        env=lake.environment(**recorder.settings), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.splitlines()[-1] == "Error: the thread observer died of KeyError: 'surprise'"
 
 
 def test_zookeeper_and_kafka_show_metrics_on_loopback_alone(lake: Lake) -> None:

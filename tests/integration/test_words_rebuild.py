@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from test_sink import tweet
 
+from opslib.message import tweet_document
 from opslib.store import rollups
-from opslib.store.documents import tweet_document
 from opslib.store.rebuild import outdated, rebuild_words
 from opslib.store.write import safely
 from opslib.words import VERSION

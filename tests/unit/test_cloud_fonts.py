@@ -78,7 +78,7 @@ def test_emoji_have_colours_of_their_own_and_are_not_turned() -> None:
 
 def test_what_no_font_has_is_told_and_the_rest_is_drawn() -> None:
     layout = place({"\U000e0fff\U000e0ffe": 3, "gol": 2}, 500, 300, seed=1)
-    assert layout.unwritable == ("\U000e0fff\U000e0ffe",)
+    assert layout.unwritable == ("U+E0FFF U+E0FFE",)
     assert [item.word for item in layout.placed] == ["gol"]
 
 
@@ -88,3 +88,25 @@ def test_the_same_input_and_seed_give_the_same_picture() -> None:
     assert layout[0] == layout[1]
     assert png(layout[0], head, *SIZE) == png(layout[1], head, *SIZE)
     assert svg(layout[0], head, *SIZE) == svg(layout[1], head, *SIZE)
+
+
+@pytest.mark.parametrize(
+    "name", ["\u200b\u200b", "\u200d", "\u3164", "\u2800", "\u00a0", "\ufe0f", "\u115f", ""]
+)
+def test_a_name_that_nobody_can_see_is_told_and_the_rest_is_drawn(name: str) -> None:
+    layout = place({name: 9, "gol": 2}, 500, 300, seed=1)
+    assert [item.word for item in layout.placed] == ["gol"]
+    told = " ".join(f"U+{ord(character):04X}" for character in name) or "a name without characters"
+    assert layout.unwritable == (told,)
+
+
+@pytest.mark.parametrize(
+    "title", ["two\nlines\r\n", "\x07bell", "half \udcff of one", "\u200b", "", "\n", "tab\there"]
+)
+def test_a_title_is_one_line_whatever_was_typed(title: str) -> None:
+    layout = place({"gol": 2}, *words_size(*SIZE), seed=1)
+    head = Head(title, title)
+    assert png(layout, head, *SIZE).startswith(b"\x89PNG")
+    read = ET.fromstring(svg(layout, head, *SIZE).encode())  # noqa: S314 - it is our own
+    assert not set("".join(read.itertext())) & set("\x07\udcff\r")
+    assert "\n" not in head.title + head.caption

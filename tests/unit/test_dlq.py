@@ -32,7 +32,7 @@ LETTER = letters.Letter((0, 7), NOON, "it is not UTF-8", message.TWEETS, "2:40",
     ],
 )
 def test_each_filter_narrows(wanted: dict[str, Any], has: bool) -> None:
-    assert letters.Wanted(**wanted).has(LETTER) is has
+    assert letters.Filter(**wanted).has(LETTER) is has
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_a_check_that_hangs_or_breaks_leaves_the_others_alone() -> None:
 
 
 def report_of(check: Any) -> list[tuple[str, str]]:
-    report = findings.Report("x")
+    report = findings.Findings("x")
     check(SETTINGS, report)
     return [(one.status, one.text) for one in report.findings]
 
@@ -59,20 +59,85 @@ def test_a_disk_that_fills_up(monkeypatch: pytest.MonkeyPatch, free: int, status
     assert report_of(host.check_disk) == [(status, f"/var/lib has {free}.0 of 100.0 GB free")]
 
 
+WANTED = ("kafka.service", "opslib-sink@1.service", "opslib-report.timer", "nginx.service", "ssh.service")
+RUNS = {"ActiveState": "active", "SubState": "running", "Type": "notify", "Result": "success"}
+STOPPED = {**RUNS, "ActiveState": "inactive", "SubState": "dead"}
+
+
+class Systemctl:
+    """Answers as systemctl does: a list of what failed, what a boot starts, and the state of a unit."""
+
+    def __init__(self, failed: str = "", **states: dict[str, str]) -> None:
+        self.failed, self.states = failed, {name.replace("_", "-"): state for name, state in states.items()}
+
+    def __call__(self, command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        told = self.failed
+        if "--property=Wants" in command:
+            told = " ".join(WANTED[:3]) + "\n\n" + " ".join(WANTED[3:])
+        elif command[2] == "show":
+            unit = command[-1].split(".")[0].split("@")[0]
+            told = "\n".join(f"{name}={value}" for name, value in self.states.get(unit, RUNS).items())
+        return subprocess.CompletedProcess(command, 0, stdout=told, stderr="")
+
+
 @pytest.mark.parametrize(
-    ("listed", "expected"),
+    ("systemctl", "expected"),
     [
-        ("", [("ok", "no unit of the lake has failed")]),
-        ("kafka.service loaded failed failed Kafka\n", [("failed", "kafka.service failed")]),
+        (Systemctl(), [("ok", "3 units of the lake run, none has failed")]),
+        (
+            Systemctl("kafka.service loaded failed failed Kafka\n"),
+            [("failed", "kafka.service failed")],
+        ),
+        (
+            Systemctl(opslib_report=STOPPED),
+            [("failed", "opslib-report.timer is stopped, though a boot starts it")],
+        ),
+        (
+            Systemctl(opslib_sink={**RUNS, "ActiveState": "activating", "SubState": "auto-restart"}),
+            [("failed", "opslib-sink@1.service does not stay up: it is started again and again")],
+        ),
+        (
+            Systemctl(kafka={**STOPPED, "Type": "oneshot"}),
+            [("ok", "3 units of the lake run, none has failed")],
+        ),
+        # Another's web server, as far as this host was told.
+        (Systemctl(nginx=STOPPED), [("ok", "3 units of the lake run, none has failed")]),
     ],
 )
-def test_failed_units(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, listed: str, expected: list[tuple[str, str]]
+def test_units_that_failed_or_are_stopped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, systemctl: Systemctl, expected: list[tuple[str, str]]
 ) -> None:
     monkeypatch.setattr(host, "_SYSTEMD", tmp_path)
-    done = subprocess.CompletedProcess([], 0, stdout=listed, stderr="")
-    monkeypatch.setattr(host.subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr(host.subprocess, "run", systemctl)
     assert report_of(host.check_units) == expected
+
+
+def test_nginx_is_a_unit_of_the_lake_where_the_page_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(host, "_SYSTEMD", tmp_path)
+    monkeypatch.setattr(host.subprocess, "run", Systemctl(nginx=STOPPED))
+    monkeypatch.setenv("OPSLIB_WEB__URL", "https://here")
+    report = findings.Findings("units")
+    host.check_units(Settings(), report)
+    (found,) = report.findings
+    assert found.text == "nginx.service is stopped, though a boot starts it"
+    assert found.advice == "systemctl start nginx.service; if it ends again: journalctl -u nginx.service -e"
+
+
+def test_checks_that_hang_take_no_longer_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, release = [100.0], threading.Event()
+
+    def join(thread: threading.Thread, timeout: float) -> None:
+        assert thread.is_alive()
+        now[0] += timeout
+
+    monkeypatch.setattr(findings.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(findings.threading.Thread, "join", join)
+    checks = dict.fromkeys("abc", lambda *_: release.wait(30))
+    assert found(checks, timeout=25) == [(name, "failed", "no answer within 25 s") for name in "abc"]
+    assert now[0] == 125
+    release.set()
 
 
 def test_replicas_that_are_behind_and_partitions_without_a_leader() -> None:
@@ -82,7 +147,7 @@ def test_replicas_that_are_behind_and_partitions_without_a_leader() -> None:
             "replica_nodes": replicas, "isr_nodes": in_sync,
         }  # fmt: skip
 
-    report = findings.Report("kafka")
+    report = findings.Findings("kafka")
     whole = [partition(0, 1, [1, 2], [1, 2]), partition(1, 1, [1, 2], [1]), partition(2, -1, [2], [])]
     kafka._check_replicas({"tweets.raw": {"partitions": whole}}, report)
     assert [one.text for one in report.findings] == [

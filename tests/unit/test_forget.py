@@ -36,8 +36,9 @@ def test_nothing_else_does(text: str) -> None:
 def test_a_line_that_names_none_is_told_by_its_number(tmp_path: Any) -> None:
     path = tmp_path / "ids"
     path.write_text("# those of March\n20\n\nvinte\n")
-    with path.open() as file, pytest.raises(click.UsageError, match="line 4"):
-        _lines(file)
+    with pytest.raises(click.ClickException, match="line 4") as told:
+        _lines(path)
+    assert told.value.exit_code == 2
 
 
 def test_the_name_that_a_retweet_begins_with() -> None:

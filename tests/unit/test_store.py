@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from bson.int64 import Int64
 from hypothesis import given
-from hypothesis import strategies as st
 from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
@@ -18,72 +18,108 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
 )
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from copies import COPIES, FIELDS, NOON, copy, merged
+
 from opslib import message
 from opslib.run import failures
 from opslib.store import documents, write
 from opslib.store.collections import ALL
 
-NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone.utc)
-
-
-def copy(minute: int, topics: tuple[str, ...], likes: int = 0, author: Any = None) -> dict[str, Any]:
-    at = NOON + dt.timedelta(minutes=minute)
-    return {
-        "_id": 1,
-        "text": "um texto",
-        "author": author,
-        "public_metrics": {"like_count": likes},
-        "topics": [{"name": name, "woeid": 1, "first_at": at} for name in topics],
-        "first_seen_at": at,
-        "collected_at": at,
-    }
-
 
 def joined(copies: Any) -> dict[str, Any]:
-    known, *more = copies
-    for another in more:
-        known = {**known, **documents.changes(known, another)}
-    return {**known, "topics": sorted(known["topics"], key=lambda topic: str(topic["name"]))}
+    return {"as_of": [], **documents.complete({**merged(copies)})}  # none is as good as an empty one
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 99), st.sets(st.sampled_from("abc")), st.integers(0, 5), st.booleans()),
-        min_size=2, max_size=4, unique_by=lambda parts: parts[0],
-    )
-)  # fmt: skip
-def test_the_outcome_does_not_depend_on_the_order_of_copies(parts: Any) -> None:
-    copies = [copy(minute, tuple(sorted(topics)), likes) for minute, topics, likes, _ in parts]
+@given(COPIES)
+def test_the_outcome_does_not_depend_on_the_order_of_copies(copies: Any) -> None:
     outcomes = [joined(order) for order in itertools.permutations(copies)]
-    assert all(outcome == outcomes[0] for outcome in outcomes)
-    newest = max(copies, key=lambda one: one["collected_at"])
-    assert outcomes[0]["public_metrics"] == newest["public_metrics"]
-    assert outcomes[0]["first_seen_at"] == min(one["first_seen_at"] for one in copies)
-    assert {t["name"] for t in outcomes[0]["topics"]} == {t["name"] for c in copies for t in c["topics"]}
+    for outcome in outcomes:
+        assert outcome == outcomes[0]
 
 
-def test_a_repeated_copy_changes_nothing() -> None:
-    known = joined([copy(1, ("a",)), copy(5, ("b",)), copy(3, ("c",))])
-    for again in (copy(1, ("a",)), copy(5, ("b",)), copy(3, ("c",))):
+@given(COPIES, COPIES)
+def test_nor_on_how_they_fall_into_batches(some: Any, more: Any) -> None:
+    assert joined([merged(some), merged(more)]) == joined([*some, *more])
+
+
+@given(COPIES)
+def test_nothing_that_any_copy_had_is_missing_afterwards(copies: Any) -> None:
+    outcome = joined(copies)
+    for one in copies:
+        for name in FIELDS:
+            if one.get(name) in (None, []):
+                continue
+            assert outcome[name] is not None
+            if isinstance(one[name], dict):
+                assert {part for part in one[name] if one[name][part] is not None} <= {
+                    part for part in outcome[name] if outcome[name][part] is not None
+                }
+    assert len(outcome["text"]) == max(len(one["text"]) for one in copies)
+    assert outcome["collected_at"] == max(one["collected_at"] for one in copies)
+    assert outcome["first_seen_at"] == min(one["first_seen_at"] for one in copies)
+    for topic in outcome["topics"]:
+        came = [one["collected_at"] for one in copies for t in one["topics"] if t["name"] == topic["name"]]
+        assert topic["first_at"] == min(came)
+
+
+@given(COPIES)
+def test_of_equally_rich_values_the_newest_is_kept(copies: Any) -> None:
+    outcome = joined(copies)
+    for part in ("likes", "quotes"):
+        told = [one for one in copies if part in (one["public_metrics"] or {})]
+        newest = max((one["collected_at"] for one in told), default=None)
+        values = [one["public_metrics"][part] for one in told if one["collected_at"] == newest]
+        assert (outcome["public_metrics"] or {}).get(part) == max(values, default=None)
+
+
+@given(COPIES)
+def test_a_repeated_copy_changes_nothing(copies: Any) -> None:
+    known = joined(copies)
+    for again in copies:
         assert documents.changes(known, again) == {}
 
 
-def test_a_newer_copy_without_an_author_keeps_the_author() -> None:
-    known = copy(1, ("a",), author={"id": "7"})
-    assert "author" not in documents.changes(known, copy(2, ("a",)))
+@pytest.mark.parametrize("newer_first", [False, True])
+def test_a_poorer_newer_copy_takes_nothing_from_a_richer_one(newer_first: bool) -> None:
+    whole = "RT @ana: festa de carnaval no Rio inteiro"
+    full = {"id": "7", "username": "ana", "name": "Ana"}
+    rich = copy(1, text=whole, lang="pt", author=full, referenced_tweets=[{"type": "retweeted", "id": "5"}])
+    poor = copy(2, text="RT @ana: festa de carn…", lang="und", author={"id": "7"}, referenced_tweets=[])
+    outcome = joined([poor, rich] if newer_first else [rich, poor])
+    assert (outcome["text"], outcome["lang"], outcome["author"]) == (whole, "pt", full)
+    assert (outcome["retweet_of"], outcome["collected_at"]) == (5, poor["collected_at"])
+    assert "inteiro" in outcome["words"]
+
+
+def test_words_follow_the_text_and_the_language_of_all_copies_together() -> None:
+    cut, whole = "RT @ana: não vai ter fes…", "RT @ana: não vai ter festa"
+    known = joined([copy(1, text=cut, lang="pt")])
+    change = documents.completed(known, documents.changes(known, copy(2, text=whole, lang=None)))
+    assert change["words"] == documents.words_of({"text": whole, "lang": "pt"})
+    again = {**known, **change}
+    assert "words" not in documents.completed(again, documents.changes(again, copy(3, text=cut)))
+
+
+def test_a_tweet_stored_before_copies_were_told_apart_keeps_what_it_has() -> None:
+    stored = documents.complete(copy(5, author={"id": "7", "username": "ana"}, lang="pt"))
+    assert "as_of" not in stored
+    known = {**stored, **documents.changes(stored, copy(9, author={"id": "7"}, lang=None))}
+    assert (known["author"], known["lang"]) == ({"id": "7", "username": "ana"}, "pt")
 
 
 def test_ids_are_64_bits_wide_whatever_their_size() -> None:
     data = {"id": "20", "text": "just setting up my twttr &amp; more"}
     content = message.tweet_message(data, None, "topic", None, "topic", NOON)
-    document = documents.complete(documents.tweet_document(content))
+    document = documents.complete(message.tweet_document(content))
     assert type(document["_id"]) is Int64
     assert document["words"]
 
 
 def test_a_snapshot_has_the_id_that_follows_from_it() -> None:
     content = message.trends_message(23424768, "Brazil", [{"trend_name": "x"}], NOON)
-    assert documents.trend_document(content)["_id"] == "23424768:2026-03-01T12:00:00.000Z"
+    assert message.trend_document(content)["_id"] == "23424768:2026-03-01T12:00:00.000Z"
 
 
 def test_indexes_have_names_of_their_own() -> None:

@@ -16,12 +16,15 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import click
 from quixstreams import Application, message_context
 from quixstreams.kafka import ConnectionConfig
 from quixstreams.models import TopicConfig
 
 from opslib import message
 from opslib.run.notify import notify
+from opslib.run.retry import refused_by_kafka
+from opslib.run.threads import Supervised
 from opslib.settings import SettingsError, credential
 from opslib.speed import sightings
 from opslib.speed.sightings import STEP, Sighting
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from opslib.metrics import Speed as Metrics
     from opslib.settings import Settings
     from opslib.speed.aggregator import Aggregator
-    from opslib.speed.publish import Forgotten
+    from opslib.speed.publish import Watch
 
 _LOG = logging.getLogger(__name__)
 _LAKE = b"lake"  # the one key of all sightings
@@ -41,6 +44,7 @@ _SESSION_MILLISECONDS = 20_000  # after which one that is gone without a word is
 _STATISTICS_MILLISECONDS = 5_000
 _LIVE_SECONDS = 60  # who reads what was collected so lately has nothing older to read
 _DAY_MILLISECONDS = str(24 * 3600 * 1000)
+_STUCK_SECONDS = 60  # beyond the pause between two looks; what a tick waits for beside it takes moments
 _NO_TWEET = (ValueError, TypeError, KeyError, OverflowError, AttributeError, RecursionError)
 
 
@@ -68,20 +72,20 @@ def connection(settings: Settings) -> ConnectionConfig:
     )
 
 
-class Service:
+class Pipeline:
     """Runs both steps until it is told to stop."""
 
     def __init__(
         self,
         settings: Settings,
         aggregator: Aggregator,
-        forgotten: Forgotten,
+        watch: Watch,
         metrics: Metrics,
         member: str | None,
     ) -> None:
         self._settings = settings.speed
         self._aggregator = aggregator
-        self._forgotten = forgotten
+        self._watch = watch
         self._metrics = metrics
         self._stop = threading.Event()
         self._looked = 0
@@ -89,6 +93,9 @@ class Service:
         self._read_at = 0.0
         self._ready = False
         self._partitions: set[tuple[str, int]] = set()
+        self._ticks = Supervised(
+            "ticks", self._tick, died=self.stop, stuck_seconds=settings.speed.every_seconds + _STUCK_SECONDS
+        )
         self._application = self._made(settings, member)
 
     def _made(self, settings: Settings, member: str | None) -> Application:
@@ -131,14 +138,15 @@ class Service:
         self._application.stop()
 
     def run(self) -> None:
-        """Work until SIGTERM, SIGINT or :meth:`stop`."""
-        ticks = threading.Thread(target=self._tick, name="ticks", daemon=True)
-        ticks.start()
+        """Work until SIGTERM, SIGINT or :meth:`stop`; raise if the thread of the ticks failed."""
+        self._ticks.start()
         try:
             self._application.run()
+            # Before it is told to end: a thread that is stuck is still alive.
+            self._ticks.check()
         finally:
             self._stop.set()
-            ticks.join(timeout=5)
+            self._ticks.join(5)
         notify(STOPPING="1", STATUS="stopped")
 
     def _read(self, value: bytes) -> dict[str, Any] | None:
@@ -159,6 +167,7 @@ class Service:
             "pane": sighting.pane,
             "entries": sighting.entries,
             "topics": sighting.topics,
+            **({"retweet": sighting.retweet} if sighting.retweet else {}),
             "collected": collected,
             "partition": str(message_context().partition),
         }
@@ -171,15 +180,14 @@ class Service:
                 self._aggregator.pass_time(value["tick"])
         else:
             collected, partition = value.pop("collected"), value.pop("partition")
-            sighting = Sighting(**value)
-            forgotten = self._forgotten
-            unwanted = sighting.tweet in forgotten.tweets or sighting.author in forgotten.authors
+            sighting = Sighting(**{**value, "topics": sightings.topics_in(value["topics"])})
+            unwanted = self._watch.policy.holds(sighting.origin)
             self._aggregator.add(state, sighting, partition, collected, unwanted)
         look = int(time.time() / self._settings.every_seconds)
         if look != self._looked:
             self._looked = look
             with self._metrics.window_seconds.time():
-                self._aggregator.forget(state, *self._forgotten.look())
+                self._aggregator.take_out(state, self._watch.look())
                 self._aggregator.publish(state)
             self._metrics.state_entries.set(self._aggregator.names)
         self._aggregator.close(state)
@@ -195,6 +203,7 @@ class Service:
                 tick = now if live or time.monotonic() - self._read_at > STEP else None
                 producer.produce(self._topic, key=_LAKE, value=json.dumps({"tick": tick}).encode())
                 producer.poll(0)
+                self._ticks.well()
 
     def _notice(self, statistics: str) -> None:
         """Tell systemd and Prometheus how it is; librdkafka calls this from the loop itself."""
@@ -214,14 +223,22 @@ class Service:
             self._ready = True
             _LOG.info("started group=%s", self._settings.group_id)
             notify(READY="1")
-        notify(WATCHDOG="1", STATUS=f"{len(partitions)} partitions, {lag} messages wait")
+        if self._is_well():
+            notify(WATCHDOG="1", STATUS=f"{len(partitions)} partitions, {lag} messages wait")
+
+    def _is_well(self) -> bool:
+        """Tell whether the other thread is; if not, end. librdkafka's callback may not raise."""
+        try:
+            self._ticks.check()
+        except click.ClickException:
+            self.stop()
+            return False
+        return True
 
 
 def refusal(error: Exception) -> SettingsError | None:
     """Return the settings error that *error* of Kafka's client is, if it is one."""
     text = str(error)
     if "AUTHORIZATION" in text.upper():
-        return SettingsError(
-            f"Kafka refuses this client: {text[:300]}; check its certificate's name and its ACLs"
-        )
+        return SettingsError(refused_by_kafka(error))
     return None

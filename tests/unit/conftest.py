@@ -1,0 +1,23 @@
+"""The unit tests at another moment: ``TRENDLAKE_TEST_MOMENT=2026-10-31T23:59:59Z pytest tests/unit``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+import time_machine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _moment() -> Iterator[None]:
+    """Begin each module at the moment asked for, from where time goes on as ever."""
+    moment = os.environ.get("TRENDLAKE_TEST_MOMENT")
+    if not moment:
+        yield
+        return
+    with time_machine.travel(moment, tick=True):
+        yield
