@@ -49,6 +49,7 @@ class Recount:
     baseline_minutes: int = 60
     half_life: float = 0.25
     forgotten: frozenset[Any] = frozenset()
+    woeid: int | None = 1  # the place whose windows they are
     late: int = 0
     repeated: int = 0
     tweets: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -75,9 +76,15 @@ class Recount:
                 self.repeated += known
                 continue
             self.repeated += known
-            topics = {("topic", topic["name"]): topic["name"] for topic in document["topics"]}
+            places = {topic["woeid"] for topic in document["topics"]}
+            topics = {
+                ("topic", topic["name"]): topic["name"]
+                for topic in document["topics"]
+                if topic["woeid"] == self.woeid
+            }
             if known:
                 self.tweets[tweet_id]["names"].update(topics)
+                self.tweets[tweet_id]["places"] |= places
                 continue
             names = {}
             for entry in words_of(document):
@@ -88,7 +95,13 @@ class Recount:
                 "pane": pane,
                 "author": author or f"tweet {tweet_id}",
                 "names": {**names, **topics},
+                "places": places,
             }
+        self.tweets = {
+            number: tweet
+            for number, tweet in self.tweets.items()
+            if self.woeid in (tweet["places"] or {None})
+        }
         self.since = min((tweet["pane"] for tweet in self.tweets.values()), default=0)
         self.by_pane = defaultdict(list)
         for tweet in self.tweets.values():
@@ -104,14 +117,17 @@ class Recount:
                     who[key].add(tweet["author"])
         return {key: len(authors) for key, authors in who.items()}
 
-    def expected(self, minutes: int, ends: int, key: Any) -> float:
+    def usual(self, minutes: int, ends: int, key: Any) -> float | None:
         steps = minutes * 6
         before = [
             self.authors(minutes, ends - number * steps).get(key, 0)
             for number in range(1, max(1, self.baseline_minutes // minutes) + 1)
             if ends - (number + 1) * steps >= self.since
         ]
-        return max(1.0, sum(before) / len(before)) if before else 1.0
+        return sum(before) / len(before) if before else None
+
+    def expected(self, minutes: int, ends: int, key: Any) -> float:
+        return max(1.0, self.usual(minutes, ends, key) or 0.0)
 
     def score(self, minutes: int, ends: int, key: Any) -> float:
         half_life = self.half_life * minutes * 6
@@ -142,6 +158,7 @@ class Recount:
                 line = {"kind": key[0], "name": name, "authors": authors[key]}
                 line.update(tweets=sum(spellings.values()), score=score)
                 line["expected"] = self.expected(minutes, ends, key)
+                line["usual"] = self.usual(minutes, ends, key)
                 lines.append(line)
         lines.sort(key=lambda line: (-line["score"], -line["authors"], line["kind"], line["name"]))
         shown: dict[Any, dict[str, Any]] = {}
@@ -152,7 +169,8 @@ class Recount:
             if sum(other["kind"] == line["kind"] for other in kept) < 50:
                 kept.append(line)
         return {
-            "_id": f"{minutes}:{message.stamp(ends_at)}",
+            "_id": f"{self.woeid}:{minutes}:{message.stamp(ends_at)}",
+            "woeid": self.woeid,
             "minutes": minutes,
             "ends_at": ends_at,
             "tweets": len(inside),
@@ -165,7 +183,7 @@ def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     """Return in what a document of ``trending`` differs from the window recounted; scores may by rounding."""
     said = [
         f"{wanted['_id']}: {name} {found.get(name)}, not {wanted[name]}"
-        for name in ("_id", "minutes", "ends_at", "tweets", "authors")
+        for name in ("_id", "woeid", "minutes", "ends_at", "tweets", "authors")
         if found.get(name) != wanted[name]
     ]
     has = {(item["kind"], item["name"]): item for item in found["items"]}
@@ -177,9 +195,15 @@ def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     return said + [
         f"{wanted['_id']}: {key} {name} {has[key][name]}, not {is_to_have[key][name]}"
         for key in has.keys() & is_to_have.keys()
-        for name in ("authors", "tweets", "expected", "score")
-        if abs(has[key][name] - is_to_have[key][name]) > 1e-6 * max(1, is_to_have[key][name])
+        for name in ("authors", "tweets", "usual", "expected", "score")
+        if not _alike(has[key][name], is_to_have[key][name])
     ]
+
+
+def _alike(found: float | None, wanted: float | None) -> bool:
+    if found is None or wanted is None:
+        return found is wanted
+    return abs(found - wanted) <= 1e-6 * max(1, wanted)
 
 
 def buckets(tweets: Iterable[dict[str, Any]]) -> Buckets:

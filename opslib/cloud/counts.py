@@ -150,16 +150,3 @@ def from_database(database: Database[dict[str, Any]], selection: Selection) -> C
     found = of_tweets(timed, selection.match(), lambda at: since <= at <= until, lru_cache(selection.wants))
     counts = found.counts
     return Counted(merge(counts.words), counts.tweets, found.first, found.last, len(found.topics))
-
-
-def woeid_of(database: Database[dict[str, Any]], place: str) -> int:
-    """Return the WOEID that *place* is, or that a snapshot of trends has for a place of that name."""
-    if place.isascii() and place.isdigit() and len(place) < len(str(2**63)):
-        return int(place)
-    found = database["trends"].find_one(
-        {"place": re.compile(f"^{re.escape(place)}$", re.IGNORECASE)}, {"woeid": 1}
-    )
-    if found is None:
-        known = ", ".join(sorted(database["trends"].distinct("place"))) or "none yet"
-        raise BadInput(f"no trends were collected for {place!r}; places known: {known}")
-    return int(found["woeid"])

@@ -110,6 +110,7 @@ class Service:
             while not self._stop.is_set():
                 self._turn()
                 self._totals.tell()
+                self._writer.pulse.check()
                 notify(WATCHDOG="1", STATUS=self._writer.trouble or f"stored {self._totals}")
             self._drain()
         except (AuthorizationError, FencedInstanceIdError) as error:

@@ -13,6 +13,7 @@ import pymongo
 from opslib.metrics import Sink as Figures
 from opslib.run.failures import said
 from opslib.run.retry import persist
+from opslib.run.threads import Pulse
 from opslib.store import rollups
 from opslib.store.collections import ROLLUP_MARKS, TRENDS, TWEETS
 from opslib.store.unwanted import Notes
@@ -32,6 +33,7 @@ _LOG = logging.getLogger(__name__)
 # One attempt at a batch, everything in it; then it counts as failed and is tried again. What it wrote
 # stays, so a slow server makes progress with each.
 ATTEMPT_SECONDS = 10
+STUCK_SECONDS = 180  # beyond what an attempt at dead letters waits for the broker
 REMARK_SECONDS = 5
 _TARGETS = {"MongoDB": "mongodb", "the dead-letter topic": "dead_letters"}  # as metrics label them
 
@@ -53,6 +55,7 @@ class Writer:
         self._notes = Notes(database)
         self._send_dead = send_dead
         self._abandon = threading.Event()
+        self.pulse = Pulse("writer", STUCK_SECONDS)
         self.away_since: float | None = None
         self.trouble = ""
 
@@ -103,7 +106,14 @@ class Writer:
         self._marked.update(dict.fromkeys(new, began))
 
     def _persist(self, what: str, attempt: Callable[[], Result]) -> Result:
-        result = persist(attempt, self._abandon, partial(self._note_trouble, what))
+        def alive() -> Result:
+            self.pulse.well()
+            return attempt()
+
+        try:
+            result = persist(alive, self._abandon, partial(self._note_trouble, what))
+        finally:
+            self.pulse.idle()
         self._note_recovery(what)
         return result
 

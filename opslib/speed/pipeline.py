@@ -180,7 +180,7 @@ class Pipeline:
                 self._aggregator.pass_time(value["tick"])
         else:
             collected, partition = value.pop("collected"), value.pop("partition")
-            sighting = Sighting(**value)
+            sighting = Sighting(**{**value, "topics": sightings.topics_in(value["topics"])})
             unwanted = self._watch.policy.holds(sighting.origin)
             self._aggregator.add(state, sighting, partition, collected, unwanted)
         look = int(time.time() / self._settings.every_seconds)

@@ -39,7 +39,8 @@ def document(window: Window, computed_at: datetime) -> Document:
     """Return *window* as ``trending`` has it."""
     ends_at = datetime.fromtimestamp(window.ends * STEP, timezone.utc)
     return {
-        "_id": f"{window.minutes}:{message.stamp(ends_at)}",
+        "_id": f"{window.place}:{window.minutes}:{message.stamp(ends_at)}",
+        "woeid": window.place,
         "minutes": window.minutes,
         "ends_at": ends_at,
         "computed_at": computed_at,

@@ -193,7 +193,8 @@ def ask(database: Any, environment: dict[str, str], folder: Path, name: str, hou
     """Print how long one span takes."""
     from opslib.cloud.counts import Selection, from_database
     from opslib.cloud.kept import timed
-    from opslib.cloud.report import Place, over_span
+    from opslib.cloud.report import over_span
+    from opslib.store.reads import Place
 
     since, picture, told = END - dt.timedelta(hours=hours), folder / f"{name}.png", folder / f"{name}.json"
     command = [sys.executable, "-m", "opslib", "report", "--place", "Brazil", "--output", str(picture)]

@@ -24,6 +24,7 @@ from pymongo.errors import AutoReconnect, OperationFailure
 
 from opslib import message, metrics
 from opslib.run import notify, retry
+from opslib.run.threads import Pulse, ThreadFailedError
 from opslib.settings import SettingsError
 from opslib.sink import batch, dead_letters, service, writer
 from opslib.store.write import Outcome
@@ -260,6 +261,43 @@ def test_a_writer_told_to_stop_gives_up(monkeypatch: pytest.MonkeyPatch) -> None
         subject.write(batch.read(polled(tweet(1))))
 
 
+def test_a_writer_is_well_for_as_long_as_its_attempts_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long MongoDB is away; one that hangs in an attempt is missed."""
+    now = [0.0]
+    database: Any = Database()
+    subject = writer.Writer(database, lambda _: None)
+    subject.pulse = Pulse("writer", 180, clock=lambda: now[0])
+    attempts = iter([170.0] * 10)
+
+    def slow(*_: Any) -> Outcome:
+        took = next(attempts, None)
+        if took is None:
+            now[0] += 181
+            with pytest.raises(ThreadFailedError, match="the thread writer has been stuck for 181 s"):
+                subject.pulse.check()
+            return Outcome()
+        now[0] += took
+        subject.pulse.check()
+        raise AutoReconnect("gone")
+
+    monkeypatch.setattr(writer, "write_tweets", slow)
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.002)
+    subject.write(batch.read(polled(tweet(1))))
+    now[0] += 10_000  # with nothing to write
+    subject.pulse.check()
+
+
+def test_a_sink_whose_writer_is_stuck_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_TURN_SECONDS", 0.01)
+    subject, consumer, slow = made(polled(tweet(1)))
+    slow.pulse = Pulse("writer", 60, clock=iter([0.0, *[61.0] * 10]).__next__)
+    slow.pulse.well()
+    with pytest.raises(ThreadFailedError, match="the thread writer has been stuck for 61 s"):
+        subject.run()
+    assert consumer.committed == []
+
+
 class Consumer:
     """Hands out what it was given and remembers what was committed."""
 
@@ -312,6 +350,7 @@ class SlowWriter:
         self.begun = threading.Event()
         self.batches: list[Any] = []
         self.trouble = ""
+        self.pulse = Pulse("writer", 60)
 
     def write(self, one: Any) -> Outcome:
         self.batches.append(one)

@@ -48,6 +48,7 @@ def tweet(
     delay: float = 1,
     author: str | None = "7",
     topic: str = "Rio",
+    woeid: int | None = 1,
     **fields: Any,
 ) -> bytes:
     """Return a message of a tweet written some seconds past noon and collected *delay* seconds later."""
@@ -62,7 +63,7 @@ def tweet(
     if author:
         data["author_id"] = author
     collected_at = at + dt.timedelta(seconds=delay)
-    return message.encode(message.tweet_message(data, None, topic, 1, topic, collected_at))
+    return message.encode(message.tweet_message(data, None, topic, woeid, topic, collected_at))
 
 
 class Store:
@@ -136,15 +137,16 @@ class Speed:
         for look in range(7):
             self.publish(at + 10 * look)
 
-    def window(self, minutes: int, at: float) -> dict[str, Any]:
-        return self.trending[f"{minutes}:{message.stamp(NOON + dt.timedelta(seconds=at))}"]
+    def window(self, minutes: int, at: float, woeid: int | None = 1) -> dict[str, Any]:
+        return self.trending[f"{woeid}:{minutes}:{message.stamp(NOON + dt.timedelta(seconds=at))}"]
 
 
 def assert_same(speed: Speed, recount: Recount, *, at_least: int = 1) -> None:
-    """Hold every window written against the recount."""
-    assert len(speed.trending) >= at_least
+    """Hold every window written of the recount's place against it."""
+    written = [made for made in speed.trending.values() if made["woeid"] == recount.woeid]
+    assert len(written) >= at_least
     said: list[str] = []
-    for made in speed.trending.values():
+    for made in written:
         said += differences(made, recount.window(made["minutes"], made["ends_at"]))
     assert said == []
 
@@ -162,6 +164,7 @@ tweets = st.tuples(
     st.integers(0, 200),  # delay
     st.sampled_from(["1", "2", "3", None]),
     st.sampled_from(["Rio", "Samba"]),
+    st.sampled_from([1, 1, 2, None]),  # place
 )
 
 
@@ -178,13 +181,15 @@ def test_windows_equal_a_recount_whatever_comes_and_whenever_it_is_killed(
 ) -> None:
     speed = Speed(Rules(minimum, 10, half_life), lateness)
     records, ids, now = [], {}, 0
-    for number, (partition, id_, words, gap, delay, author, topic) in enumerate(drawn):
+    for number, (partition, id_, words, gap, delay, author, topic, woeid) in enumerate(drawn):
         now += gap
         # A tweet's copies meet in one partition, and were written at one moment by one author.
         partition, text, written, author = ids.setdefault(
             id_, (partition, " ".join(words), now - delay, author)
         )
-        value = tweet(id_, text, written=written, delay=now - written, author=author, topic=topic)
+        value = tweet(
+            id_, text, written=written, delay=now - written, author=author, topic=topic, woeid=woeid
+        )
         records.append((partition, value))
         speed.read(partition, value)
         if number in looks:
@@ -196,17 +201,71 @@ def test_windows_equal_a_recount_whatever_comes_and_whenever_it_is_killed(
             speed.start()
             speed.read(partition, value)
     speed.publish_all(now + 10)
-    recount = recounted(speed, records)
-    for minutes in (1, 5, 60) if recount.tweets else ():
-        ends = range(recount.since + 1, min(max(recount.by_pane) + 6 * minutes, int(BEGIN + now) // 10) + 1)
-        there = {
-            made["ends_at"].timestamp() for made in speed.trending.values() if made["minutes"] == minutes
-        }
-        # Those without a tweet need not be.
-        assert there >= {
-            10 * end for end in ends if any(end - minutes * 6 <= p < end for p in recount.by_pane)
-        }
-    assert_same(speed, recount, at_least=0)
+    for woeid in {woeid for *_, woeid in drawn}:
+        recount = recounted(speed, records, woeid=woeid)
+        for minutes in (1, 5, 60) if recount.tweets else ():
+            last = min(max(recount.by_pane) + 6 * minutes, int(BEGIN + now) // 10)
+            there = {
+                made["ends_at"].timestamp()
+                for made in speed.trending.values()
+                if (made["minutes"], made["woeid"]) == (minutes, woeid)
+            }
+            # Those without a tweet need not be.
+            assert there >= {
+                10 * end
+                for end in range(recount.since + 1, last + 1)
+                if any(end - minutes * 6 <= p < end for p in recount.by_pane)
+            }
+        assert_same(speed, recount, at_least=0)
+
+
+def test_what_rises_at_one_place_does_not_at_another() -> None:
+    speed = Speed(Rules(minimum=3))
+    for number in range(60):  # Rio says one thing, and the other place says another
+        woeid, text = (1, "gol") if number % 2 else (2, "festa")
+        speed.read(0, tweet(number, text, written=number / 2, author=str(number), woeid=woeid, topic=text))
+    speed.read(0, tweet(100, "gol festa", written=20, author="both", woeid=1, topic="gol"))
+    speed.read(0, tweet(100, "gol festa", written=20, delay=15, author="both", woeid=2, topic="festa"))
+    speed.publish_all(60)
+    names = {woeid: {item["name"] for item in speed.window(1, 60, woeid)["items"]} for woeid in (1, 2)}
+    assert names == {1: {"gol"}, 2: {"festa"}}
+    assert [speed.window(1, 60, woeid)["authors"] for woeid in (1, 2)] == [31, 31]
+
+
+def test_new_is_what_was_not_there_and_without_windows_before_nothing_is_said() -> None:
+    speed = Speed(Rules(minimum=3))
+    for minute in range(10):
+        speed.read(0, tweet(minute, "festa", written=60 * minute, author=f"early {minute}"))
+    for number in range(10, 22):
+        text = "gol festa" if number % 2 else "gol"
+        speed.read(0, tweet(number, text, written=605 + number / 2, author=str(number)))
+    speed.publish_all(660)
+    usual = {item["name"]: item["usual"] for item in speed.window(1, 660)["items"]}
+    assert usual["gol"] == 0
+    assert usual["festa"] == pytest.approx(1)
+    # A place that begins has nothing that it could be compared with, whatever the others have.
+    for number in range(30, 36):
+        speed.read(0, tweet(number, "gol", written=670 + number, author=str(number), woeid=2))
+    speed.publish_all(720)
+    assert {item["usual"] for item in speed.window(1, 720, 2)["items"]} == {None}
+
+
+def test_what_was_held_before_topics_had_a_place_is_no_places() -> None:
+    speed = Speed(Rules(minimum=1))
+    for number in range(30):
+        speed.read(0, tweet(number, "gol", written=number, author=str(number)))
+    for key, value in list(speed.store.kept.items()):
+        kept = json.loads(value)
+        if isinstance(kept, list):  # a sighting
+            speed.store.kept[key] = json.dumps([*kept[:3], [topic[0] for topic in kept[3]]])
+        elif key == "head":
+            speed.store.kept[key] = json.dumps({k: v for k, v in kept.items() if k != "begun"})
+    speed.start()
+    for number in range(50, 53):
+        speed.read(0, tweet(number, "festa", written=70, author=str(number)))
+    speed.publish_all(120)
+    assert speed.window(1, 60, None)["authors"] == 30
+    assert [item["usual"] for item in speed.window(1, 120)["items"]] == [None, None]
 
 
 def test_a_burst_scores_by_authors_and_not_by_tweets() -> None:
@@ -251,8 +310,8 @@ def test_a_score_halves_and_is_forgotten_and_what_is_below_the_minimum_has_none(
     counts[0, 40] = 9
     counts[1, 40] = 4
     rules = Rules(minimum=5, baseline_minutes=1, half_life=0.5)
-    expected, score = scores(counts, 1000, 6, 60 - (rules.memory(6) - 6), 0, rules)
-    assert expected[0, -20:].max() == 9  # what was there is expected to come again
+    usual, score = scores(counts, 1000, 6, 60 - (rules.memory(6) - 6), np.zeros(2, dtype=np.int64), rules)
+    assert usual[0, -20:].max() == 9  # what was there is expected to come again
     faded = score[0, -20:] / 64  # the last twenty: step 40 is their first
     assert faded[:12] == pytest.approx([0.5 ** (age / 3) if age < 10 else 0 for age in range(12)])
     assert score[1].max() == 0
