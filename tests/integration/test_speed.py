@@ -246,17 +246,11 @@ def retweets(first: int, tweet: int, author: str) -> list[dict[str, Any]]:
         {"text": "RT @a: pedaço", "referenced_tweets": [{"type": "retweeted", "id": str(tweet)}]},
         {"text": "RT @velho: caso", "entities": named},
     ]
-    return [
-        message.tweet_message(
-            {"id": str(FIRST_ID + first + n), "author_id": str(1000 + n), "lang": "pt", **some[n % 2]},
-            None,
-            "Rio",
-            1,
-            "Rio",
-            at,
-        )
-        for n in range(40)
-    ]
+    made = []
+    for n in range(40):
+        data = {"id": str(FIRST_ID + first + n), "author_id": str(1000 + n), "created_at": message.stamp(at)}
+        made.append(message.tweet_message({**data, **some[n % 2]}, None, "Rio", 1, "Rio", at))
+    return made
 
 
 def test_who_is_forgotten_leaves_the_windows_with_what_retweets_them(speed: SpeedLayer) -> None:
