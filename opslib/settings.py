@@ -270,6 +270,11 @@ class X(_Section):
     timeout: float = Field(default=30, gt=0)
     budget_file: Path = Path("/var/lib/nifi/x-budget.sqlite")
 
+    @property
+    def made_up(self) -> bool:
+        """Tell whether what comes from there is made up: X answers over TLS, `opslib x simulate` without."""
+        return self.base_url.startswith("http://")
+
 
 class Recheck(_Section):
     """The recheck of stored tweets against X, and what it may spend on it."""

@@ -58,6 +58,7 @@ def command(ctx: click.Context, spans: tuple[Span, ...], form: str, settings: Se
         click.echo(f"only what collecting cost: {missing}", err=True)
         report = {"budget": None}
     report["budget"] = {**(report["budget"] or {}), **(exact or {})} or None
+    report["made_up"] = settings.x.made_up
     if form == "json":
         tell_json(report)
     else:
@@ -104,6 +105,8 @@ def _exact_budget(settings: Settings) -> tuple[dict[str, Any] | None, str]:
 
 def _print(report: dict[str, Any]) -> None:
     console = Console(highlight=False)
+    if report["made_up"]:
+        click.echo("the tweets are made up: this lake is fed by the local X API (x.base_url)\n")
     if "spans" in report:
         console.print(_table(report["spans"]))
         _print_lag(report["lag"])

@@ -17,8 +17,10 @@ from pymongo.errors import PyMongoError
 from pymongo.write_concern import WriteConcern
 
 from opslib.cloud import VERSION
-from opslib.cloud.report import KINDS, Place, at_moment, places
+from opslib.cloud.report import at_moment
 from opslib.message import stamp
+from opslib.store.buckets import counted_since, floor
+from opslib.store.reads import KINDS, Lake
 from opslib.store.rollups import SETTLE, now
 
 if TYPE_CHECKING:
@@ -27,13 +29,16 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from opslib.cloud.layout import Spot
-    from opslib.cloud.report import Kind, Report
+    from opslib.cloud.report import Report
     from opslib.settings import Settings
+    from opslib.store.buckets import Minute
+    from opslib.store.reads import Kind, Place
 
     Document = dict[str, Any]
 
 _LOG = logging.getLogger(__name__)
 SEED = 1
+_TALL = (390, 640)  # as wide as a phone
 _TRIES = 3
 _LATE = timedelta(days=1)  # for so long tweets may come late
 
@@ -72,7 +77,7 @@ def update(database: Database[Document], settings: Settings) -> Iterator[list[Do
     """
     database = timed(database)
     failed: list[str] = []
-    for place in places(database, settings.report.timezones, settings.report.timezone):
+    for place in Lake(database, settings.report.timezones, settings.report.timezone).places():
         for moment in _missing(database, settings, place)[: settings.report.at_once]:
             try:
                 documents = _rendered(database, settings, moment)
@@ -125,33 +130,27 @@ def _right(database: Database[Document], woeid: int, oldest: datetime) -> set[st
     kept = list(
         database["clouds"].find(
             {"woeid": woeid, "until": {"$gt": oldest}, "version": VERSION},
-            {"since": 1, "until": 1, "rendered_at": 1},
+            {"since": 1, "until": 1, "rendered_at": 1, "topics.name": 1},
         )
     )
     fresh = [cloud for cloud in kept if cloud["until"] > max(one["until"] for one in kept) - _LATE]
     if not fresh:
         return set()
-    minutes = list(
-        database["word_counts"].find(
-            {
-                "unit": "minute",
-                "at": {"$gt": min(cloud["since"] for cloud in fresh)},
-                "woeid": woeid,
-                "topic": None,
-                "computed_at": {"$gt": min(cloud["rendered_at"] for cloud in fresh)},
-            },
-            {"at": 1, "computed_at": 1},
-        )
+    minutes = counted_since(
+        database,
+        woeid,
+        floor(min(cloud["since"] for cloud in fresh), "minute"),
+        min(cloud["rendered_at"] for cloud in fresh),
     )
-    return {
-        cloud["_id"]
-        for cloud in kept
-        if not any(
-            cloud["since"] <= minute["at"] < cloud["until"] - timedelta(minutes=1)
-            and minute["computed_at"] > cloud["rendered_at"]
-            for minute in minutes
-        )
-    }
+    return {cloud["_id"] for cloud in kept if not any(_lacks(cloud, minute) for minute in minutes)}
+
+
+def _lacks(cloud: Document, minute: Minute) -> bool:
+    return (
+        cloud["since"] <= minute.at < cloud["until"] - timedelta(minutes=1)
+        and minute.computed_at > cloud["rendered_at"]
+        and any(topic["name"] in minute.topics for topic in cloud["topics"])
+    )
 
 
 def _rendered(database: Database[Document], settings: Settings, moment: Moment) -> list[Document]:
@@ -193,7 +192,7 @@ def document(
     report: Report, settings: Settings, rendered_at: datetime, before: Mapping[str, Spot] | None = None
 ) -> Document:
     """Return a report with its pictures as it is kept; words stay where they stood *before*."""
-    from opslib.cloud.picture import picture_of
+    from opslib.cloud.picture import LEGIBLE, picture_of
     from opslib.cloud.theme import DARK
 
     look = settings.cloud
@@ -223,6 +222,7 @@ def document(
         "left_out": [*picture.layout.left_out, *picture.layout.unwritable],
         "svg": Binary(picture.svg()),
         "svg_dark": Binary(picture.svg(DARK)),
+        "svg_tall": Binary(picture_of(report, look.max_words, *_TALL, SEED, smallest=LEGIBLE).svg()),
         "png": Binary(picture.png()),
         "seed": SEED,
         "version": VERSION,
@@ -236,6 +236,6 @@ def listed(
     wanted: Document = {} if woeid is None else {"woeid": woeid}
     if since:
         wanted["until"] = {"$gte": since}
-    pictures = {"svg": 0, "svg_dark": 0, "png": 0}
+    pictures = {"svg": 0, "svg_dark": 0, "svg_tall": 0, "png": 0}
     found = timed(database)["clouds"].find(wanted, pictures).sort([("until", -1), ("_id", 1)])
     return list(found.limit(most))
