@@ -107,8 +107,6 @@ def command(settings: Settings, **options: Any) -> None:
     Over a span the topics are those of all its snapshots, the tweets all that were collected for the place.
     Without --output the table of the words is printed.
     """
-    if click.get_current_context().invoked_subcommand:
-        return
     if options["cloud_id"] and (options["shape"] or options["colours"]):
         raise click.UsageError("--shape and --colors-from draw anew, and --show shows what was drawn")
     look = look_of(options["shape"], options["colours"])
