@@ -32,6 +32,7 @@ DEFAULT_FILE = Path("/etc/opslib/opslib.toml")
 # Where a service shows its metrics, on 127.0.0.1 alone; without a number nowhere.
 MetricsPort = Annotated[Optional[int], Field(ge=1, le=65535)]
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
+_MOST_BYTES = 1024 * 1024
 _LIST_EXAMPLE = """OPSLIB_KAFKA__BOOTSTRAP_SERVERS='["a:9093"]'"""
 
 
@@ -267,6 +268,11 @@ class X(_Section):
     timeout: float = Field(default=30, gt=0)
     budget_file: Path = Path("/var/lib/nifi/x-budget.sqlite")
 
+    @property
+    def made_up(self) -> bool:
+        """Tell whether what comes from there is made up: X answers over TLS, `opslib x simulate` without."""
+        return self.base_url.startswith("http://")
+
 
 class Recheck(_Section):
     """The recheck of stored tweets against X, and what it may spend on it."""
@@ -336,9 +342,12 @@ def _variable(location: tuple[int | str, ...]) -> str:
 def _read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            content: dict[str, Any] = tomllib.load(file)
-            return content
+            text = file.read(_MOST_BYTES + 1)
+        if len(text) > _MOST_BYTES:
+            raise SettingsError(f"{path} is larger than {_MOST_BYTES} bytes: it holds no settings")
+        content: dict[str, Any] = tomllib.loads(text.decode("utf-8"))
     except OSError as wrong:
         raise SettingsError(f"{path}: {wrong.strerror}") from wrong
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
+    except (ValueError, RecursionError) as wrong:
         raise SettingsError(f"{path} is not TOML: {wrong}") from wrong
+    return content

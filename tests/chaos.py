@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from recount import Bucket
 
 ROOT = Path(__file__).resolve().parents[1]
-UNITS = ("opslib-sink@1", "opslib-speed", "mongodb", "kafka", "zookeeper")
+# All sinks at once: a host runs as many as it has cores.
+UNITS = ("opslib-sink@*", "opslib-speed", "mongodb", "kafka", "zookeeper")
 AUTHORS = 500
 _WORDS = ["gol", "festa", "praia", "samba", "chuva", "trem", "café", "estrada", "violão", "sorriso"]
 _HASHTAGS = ("#caos", "#calma", "#tempestade")
@@ -109,8 +110,8 @@ class Machine:
         return done.stdout
 
     def is_active(self, unit: str) -> bool:
-        """Tell whether systemd has the unit running."""
-        return self.run(f"systemctl is-active {unit}", check=False).strip() == "active"
+        """Tell whether systemd has the unit running, or all of a pattern."""
+        return set(self.run(f"systemctl is-active {unit}", check=False).split()) == {"active"}
 
     def primary(self) -> bool:
         """Tell whether MongoDB takes writes."""

@@ -24,12 +24,23 @@ Bucket = tuple[Any, ...]  # unit, beginning, woeid, topic
 Buckets = dict[Bucket, tuple[int, dict[str, int]]]  # with the number of tweets and those of each word
 
 
+def retweeted(content: dict[str, Any]) -> set[Any]:
+    """Return the ids of the tweet that one retweets, and of its author as far as X names them."""
+    known = content.get("referenced_tweets") or ()
+    named = (
+        (content.get("entities") or {}).get("mentions") or () if content["text"].startswith("RT @") else ()
+    )
+    return {int(one["id"]) for one in known if one["type"] == "retweeted"} | {
+        one["id"] for one in named if one["start"] == 3
+    }
+
+
 @dataclass
 class Recount:
     """The windows that some records of ``tweets.raw`` make up.
 
     *records* are partition and value, those of a partition in the order in which they are in Kafka. What is
-    in *forgotten* (ids and author ids) is as if it had never been written.
+    in *forgotten* (ids and author ids), or retweets it, is as if it had never been written.
     """
 
     records: Iterable[tuple[int, bytes]]
@@ -38,6 +49,7 @@ class Recount:
     baseline_minutes: int = 60
     half_life: float = 0.25
     forgotten: frozenset[Any] = frozenset()
+    woeid: int | None = 1  # the place whose windows they are
     late: int = 0
     repeated: int = 0
     tweets: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -55,7 +67,7 @@ class Recount:
             written = min((document["created_at"] or document["collected_at"]).timestamp(), collected)
             author = content.get("author_id") or (content.get("author") or {}).get("id")
             tweet_id = document["_id"]
-            if tweet_id in self.forgotten or author in self.forgotten:
+            if self.forgotten.intersection((tweet_id, author, *retweeted(content))):
                 continue
             pane = int(written // STEP)
             known = tweet_id in self.tweets
@@ -64,9 +76,15 @@ class Recount:
                 self.repeated += known
                 continue
             self.repeated += known
-            topics = {("topic", topic["name"]): topic["name"] for topic in document["topics"]}
+            places = {topic["woeid"] for topic in document["topics"]}
+            topics = {
+                ("topic", topic["name"]): topic["name"]
+                for topic in document["topics"]
+                if topic["woeid"] == self.woeid
+            }
             if known:
                 self.tweets[tweet_id]["names"].update(topics)
+                self.tweets[tweet_id]["places"] |= places
                 continue
             names = {}
             for entry in words_of(document):
@@ -77,7 +95,13 @@ class Recount:
                 "pane": pane,
                 "author": author or f"tweet {tweet_id}",
                 "names": {**names, **topics},
+                "places": places,
             }
+        self.tweets = {
+            number: tweet
+            for number, tweet in self.tweets.items()
+            if self.woeid in (tweet["places"] or {None})
+        }
         self.since = min((tweet["pane"] for tweet in self.tweets.values()), default=0)
         self.by_pane = defaultdict(list)
         for tweet in self.tweets.values():
@@ -93,14 +117,17 @@ class Recount:
                     who[key].add(tweet["author"])
         return {key: len(authors) for key, authors in who.items()}
 
-    def expected(self, minutes: int, ends: int, key: Any) -> float:
+    def usual(self, minutes: int, ends: int, key: Any) -> float | None:
         steps = minutes * 6
         before = [
             self.authors(minutes, ends - number * steps).get(key, 0)
             for number in range(1, max(1, self.baseline_minutes // minutes) + 1)
             if ends - (number + 1) * steps >= self.since
         ]
-        return max(1.0, sum(before) / len(before)) if before else 1.0
+        return sum(before) / len(before) if before else None
+
+    def expected(self, minutes: int, ends: int, key: Any) -> float:
+        return max(1.0, self.usual(minutes, ends, key) or 0.0)
 
     def score(self, minutes: int, ends: int, key: Any) -> float:
         half_life = self.half_life * minutes * 6
@@ -131,6 +158,7 @@ class Recount:
                 line = {"kind": key[0], "name": name, "authors": authors[key]}
                 line.update(tweets=sum(spellings.values()), score=score)
                 line["expected"] = self.expected(minutes, ends, key)
+                line["usual"] = self.usual(minutes, ends, key)
                 lines.append(line)
         lines.sort(key=lambda line: (-line["score"], -line["authors"], line["kind"], line["name"]))
         shown: dict[Any, dict[str, Any]] = {}
@@ -141,7 +169,8 @@ class Recount:
             if sum(other["kind"] == line["kind"] for other in kept) < 50:
                 kept.append(line)
         return {
-            "_id": f"{minutes}:{message.stamp(ends_at)}",
+            "_id": f"{self.woeid}:{minutes}:{message.stamp(ends_at)}",
+            "woeid": self.woeid,
             "minutes": minutes,
             "ends_at": ends_at,
             "tweets": len(inside),
@@ -154,7 +183,7 @@ def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     """Return in what a document of ``trending`` differs from the window recounted; scores may by rounding."""
     said = [
         f"{wanted['_id']}: {name} {found.get(name)}, not {wanted[name]}"
-        for name in ("_id", "minutes", "ends_at", "tweets", "authors")
+        for name in ("_id", "woeid", "minutes", "ends_at", "tweets", "authors")
         if found.get(name) != wanted[name]
     ]
     has = {(item["kind"], item["name"]): item for item in found["items"]}
@@ -166,9 +195,15 @@ def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     return said + [
         f"{wanted['_id']}: {key} {name} {has[key][name]}, not {is_to_have[key][name]}"
         for key in has.keys() & is_to_have.keys()
-        for name in ("authors", "tweets", "expected", "score")
-        if abs(has[key][name] - is_to_have[key][name]) > 1e-6 * max(1, is_to_have[key][name])
+        for name in ("authors", "tweets", "usual", "expected", "score")
+        if not _alike(has[key][name], is_to_have[key][name])
     ]
+
+
+def _alike(found: float | None, wanted: float | None) -> bool:
+    if found is None or wanted is None:
+        return found is wanted
+    return abs(found - wanted) <= 1e-6 * max(1, wanted)
 
 
 def buckets(tweets: Iterable[dict[str, Any]]) -> Buckets:

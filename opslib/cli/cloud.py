@@ -26,7 +26,7 @@ from opslib.cli._options import (
 )
 from opslib.cli._progress import progress
 from opslib.cli._times import SpanType
-from opslib.cloud.counts import BadInput, Counted, Selection, from_database, from_lines, woeid_of
+from opslib.cloud.counts import BadInput, Counted, Selection, from_database, from_lines
 from opslib.cloud.report import names_in
 
 if TYPE_CHECKING:
@@ -166,8 +166,13 @@ def _read(file: BinaryIO, name: str, wanted: _Call) -> Counted:
 
 
 def _stored(settings: Settings, wanted: _Call) -> Counted:
+    from opslib.store.reads import Lake, NothingKnown, place_named
+
     with database_of(settings, "opslib-cloud") as database:
-        woeid = woeid_of(database, wanted.place) if wanted.place else None
+        try:
+            woeid = place_named(Lake(database).places(), wanted.place).woeid if wanted.place else None
+        except NothingKnown as error:
+            raise BadInput(str(error)) from error
         now = datetime.now(timezone.utc)
         return from_database(database, Selection(now, wanted.hours, wanted.topics, woeid, wanted.lang))
 

@@ -31,14 +31,15 @@ if TYPE_CHECKING:
 
     from pymongo.database import Database
 
-    from opslib.cloud.report import Kind, Report
+    from opslib.cloud.report import Report
     from opslib.settings import Settings
+    from opslib.store.reads import Kind
 
 
 @contextmanager
 def _database(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
     from opslib.cloud.kept import timed
-    from opslib.cloud.report import NothingKnown
+    from opslib.store.reads import NothingKnown
 
     with database_of(settings, "opslib-report") as database:
         try:
@@ -103,8 +104,6 @@ def command(settings: Settings, **options: Any) -> None:
     Over a span the topics are those of all its snapshots, the tweets all that were collected for the place.
     Without --output the table of the words is printed.
     """
-    if click.get_current_context().invoked_subcommand:
-        return
     with _database(settings) as database:
         if options["cloud_id"]:
             _show(database, options)
@@ -138,10 +137,11 @@ def _draw(database: Database[dict[str, Any]], settings: Settings, options: dict[
 
 
 def _report(database: Database[dict[str, Any]], settings: Settings, options: dict[str, Any]) -> Report:
-    from opslib.cloud.report import NothingKnown, at_moment, over_span, place_named, places, snapshot_at
+    from opslib.cloud.report import at_moment, over_span
+    from opslib.store.reads import Lake, NothingKnown, place_named
 
-    known = places(database, settings.report.timezones, settings.report.timezone)
-    place = place_named(known, options["place"])
+    lake = Lake(database, settings.report.timezones, settings.report.timezone)
+    place = place_named(lake.places(), options["place"])
     kind: Kind = options["kind"]
     if options["since"] or options["until"]:
         if options["at"] or options["hours"] or not options["since"]:
@@ -153,7 +153,7 @@ def _report(database: Database[dict[str, Any]], settings: Settings, options: dic
             raise click.UsageError("--since is to be before --until")
         return over_span(database, place, since, until)[kind]
     until = (options["at"] or NOW).within(place.zone)
-    snapshot = snapshot_at(database, place.woeid, until)
+    snapshot = lake.snapshot(place.woeid, until)
     if snapshot is None:
         raise NothingKnown(f"the trends of {place.name} were not collected until then")
     hours = options["hours"].hours if options["hours"] else settings.report.hours
@@ -162,7 +162,7 @@ def _report(database: Database[dict[str, Any]], settings: Settings, options: dic
 
 def _show(database: Database[dict[str, Any]], options: dict[str, Any]) -> None:
     from opslib.cloud.page import html
-    from opslib.cloud.report import NothingKnown
+    from opslib.store.reads import NothingKnown
 
     found = database["clouds"].find_one({"_id": options["cloud_id"]})
     if found is None:
@@ -193,11 +193,11 @@ def _show(database: Database[dict[str, Any]], options: dict[str, Any]) -> None:
 def list_(settings: Settings, place: str | None, last: int, form: str) -> None:
     """List the clouds that are kept, the newest first."""
     from opslib.cloud.kept import listed
-    from opslib.cloud.report import place_named, places
+    from opslib.store.reads import Lake, place_named
 
     with _database(settings) as database:
-        known = places(database, settings.report.timezones, settings.report.timezone)
-        woeid = place_named(known, place).woeid if place else None
+        lake = Lake(database, settings.report.timezones, settings.report.timezone)
+        woeid = place_named(lake.places(), place).woeid if place else None
         clouds = [_kept_facts(cloud) for cloud in listed(database, woeid, most=last)]
     if form == "json":
         tell_json(clouds)
@@ -239,7 +239,7 @@ def keep(settings: Settings, folder: Path | None) -> None:
 
 def _write_newest(database: Database[dict[str, Any]], folder: Path) -> None:
     """Write the newest pictures of each place, and the newest of all as ``cloud``."""
-    from opslib.cloud.report import KINDS
+    from opslib.store.reads import KINDS
 
     newest: dict[str, dict[str, Any]] = {}
     for woeid in database["clouds"].distinct("woeid"):
@@ -270,9 +270,9 @@ def _facts(report: Report) -> dict[str, Any]:
 
 
 def _kept_facts(cloud: dict[str, Any]) -> dict[str, Any]:
-    from opslib.cloud.report import Place
+    from opslib.store.reads import zone_of
 
-    zone = Place(cloud["woeid"], cloud["place"], cloud["timezone"]).zone
+    zone = zone_of(cloud["timezone"])
     names = ("kind", "woeid", "place", "timezone", "tweets", "topics", "distinct")
     facts = {name: cloud.get(name) for name in names}
     times = {name: cloud[name].astimezone(zone) for name in ("since", "until", "rendered_at")}

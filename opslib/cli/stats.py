@@ -41,15 +41,12 @@ _MOST_NAMES = 6
 )
 @with_format
 @with_settings
-@click.pass_context
-def command(ctx: click.Context, spans: tuple[Span, ...], form: str, settings: Settings) -> None:
+def command(settings: Settings, spans: tuple[Span, ...], form: str) -> None:
     """Show rates, languages, delays, lag and dead letters of the last hour and day, and what it all cost.
 
     The figures are those that `opslib stats record` wrote to MongoDB. On the host of NiFi, for somebody who
     may read its budget file, the exact cost by kind is added.
     """
-    if ctx.invoked_subcommand is not None:
-        return
     report, missing = _recorded(settings, {span.said: span for span in spans})
     exact, without = _exact_budget(settings)
     if exact is None and report is None:
@@ -58,6 +55,7 @@ def command(ctx: click.Context, spans: tuple[Span, ...], form: str, settings: Se
         click.echo(f"only what collecting cost: {missing}", err=True)
         report = {"budget": None}
     report["budget"] = {**(report["budget"] or {}), **(exact or {})} or None
+    report["made_up"] = settings.x.made_up
     if form == "json":
         tell_json(report)
     else:
@@ -104,6 +102,8 @@ def _exact_budget(settings: Settings) -> tuple[dict[str, Any] | None, str]:
 
 def _print(report: dict[str, Any]) -> None:
     console = Console(highlight=False)
+    if report["made_up"]:
+        click.echo("the tweets are made up: this lake is fed by the local X API (x.base_url)\n")
     if "spans" in report:
         console.print(_table(report["spans"]))
         _print_lag(report["lag"])

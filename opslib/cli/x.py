@@ -47,6 +47,8 @@ def check(form: str, woeid: int, settings: Settings) -> None:
     if form == "json":
         tell_json(found)
     else:
+        if found["made_up"]:
+            click.echo(f"what comes from {found['base_url']} is made up: it is the local X API")
         for finding in found["calls"]:
             told = "ok" if finding["ok"] else "refused"
             left = "" if finding["left"] is None else f", {finding['left']} of {finding['limit']} calls left"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The word that a pointer is at stands out: it is the one whose number comes.
 _STYLE = "text{cursor:default}g>text:hover{opacity:.6}"
+_NARROW = 700  # pixels: below that the head has several lines
+_LEAST = 6  # pixels of the letters of a head
 _FALLBACK = "'Noto Sans', 'DejaVu Sans', Verdana, sans-serif"
 
 
@@ -50,9 +52,12 @@ class _Frame:
     title: int
     caption: int
     top: int
+    lines: tuple[int, int] = (1, 1)  # that title and caption may take
 
     @classmethod
     def of(cls, width: int) -> _Frame:
+        if width < _NARROW:
+            return cls(12, 18, 12, 128, (2, 4))
         unit = width / 1600
         return cls(round(36 * unit), max(12, round(38 * unit)), max(8, round(20 * unit)), round(124 * unit))
 
@@ -113,17 +118,35 @@ def _family(text: str) -> str:
 
 def _head_lines(head: Head, frame: _Frame, width: int, theme: Theme) -> list[tuple[str, int, int, str]]:
     """Return text, size, base line and colour of each line of the head; what is too long is made smaller."""
-    lines = [
-        (head.title, frame.title, frame.edge + frame.title, theme.title),
-        (head.caption, frame.caption, frame.edge + frame.title + round(1.6 * frame.caption), theme.caption),
-    ]
     room = width - 2 * frame.edge
-    # A title may hold what no font has; the words below are what the picture is for.
-    lines = [("".join(c for c in text if runs(c)), *rest) for text, *rest in lines]  # type: ignore[misc]
-    return [
-        (text, min(size, max(6, int(size * room / max(1, length(text, size))))), y, colour)
-        for text, size, y, colour in lines
-    ]
+    lines = []
+    y = frame.edge
+    for text, size, gap, most, colour in (
+        (head.title, frame.title, 0.0, frame.lines[0], theme.title),
+        (head.caption, frame.caption, 0.6, frame.lines[1], theme.caption),
+    ):
+        # A title may hold what no font has; the words below are what the picture is for.
+        rows, fitting = _fitted("".join(c for c in text if runs(c)), size, room, most)
+        y += round(gap * size)
+        for number, row in enumerate(rows):
+            lines.append((row, fitting, y + size + round(1.25 * size) * number, colour))
+        y = lines[-1][2]
+    return lines
+
+
+def _fitted(text: str, size: int, room: int, most: int) -> tuple[list[str], int]:
+    """Return *text* in *most* lines of at most *room* pixels, and the size at which it fits into them."""
+    while True:
+        rows: list[str] = []
+        for part in text.split(" "):
+            if rows and length(f"{rows[-1]} {part}", size) <= room:
+                rows[-1] += f" {part}"
+            else:
+                rows.append(part)
+        if size <= _LEAST or (len(rows) <= most and all(length(row, size) <= room for row in rows)):
+            rows = [*rows[: most - 1], " ".join(rows[most - 1 :])]
+            return [row.strip(" ·") for row in rows] if len(rows) > 1 else rows, size
+        size -= 1
 
 
 def _word(item: Placed, unit: str, theme: Theme) -> str:

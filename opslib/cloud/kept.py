@@ -17,24 +17,28 @@ from pymongo.errors import PyMongoError
 from pymongo.write_concern import WriteConcern
 
 from opslib.cloud import VERSION
-from opslib.cloud.report import KINDS, Place, at_moment, places
+from opslib.cloud.report import at_moment
 from opslib.message import stamp
 from opslib.store.buckets import counted_since, floor
+from opslib.store.reads import KINDS, Lake
 from opslib.store.rollups import SETTLE, now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pymongo.database import Database
 
-    from opslib.cloud.report import Kind, Report
+    from opslib.cloud.layout import Spot
+    from opslib.cloud.report import Report
     from opslib.settings import Settings
     from opslib.store.buckets import Minute
+    from opslib.store.reads import Kind, Place
 
     Document = dict[str, Any]
 
 _LOG = logging.getLogger(__name__)
 SEED = 1
+_TALL = (390, 640)  # as wide as a phone
 _TRIES = 3
 _LATE = timedelta(days=1)  # for so long tweets may come late
 
@@ -73,7 +77,7 @@ def update(database: Database[Document], settings: Settings) -> Iterator[list[Do
     """
     database = timed(database)
     failed: list[str] = []
-    for place in places(database, settings.report.timezones, settings.report.timezone):
+    for place in Lake(database, settings.report.timezones, settings.report.timezone).places():
         for moment in _missing(database, settings, place)[: settings.report.at_once]:
             try:
                 documents = _rendered(database, settings, moment)
@@ -154,7 +158,9 @@ def _rendered(database: Database[Document], settings: Settings, moment: Moment) 
     for _ in range(_TRIES):
         began = now(database)
         reports = at_moment(database, moment.place, moment.snapshot, moment.until, settings.report.hours)
-        documents = [document(report, settings, began) for report in reports.values()]
+        documents = [
+            document(report, settings, began, spots_near(database, report)) for report in reports.values()
+        ]
         for one in documents:
             database["clouds"].replace_one({"_id": one["_id"]}, one, upsert=True)
         # What was forgotten since may have been counted, before the clouds that hold it were looked for.
@@ -164,13 +170,33 @@ def _rendered(database: Database[Document], settings: Settings, moment: Moment) 
     return []
 
 
-def document(report: Report, settings: Settings, rendered_at: datetime) -> Document:
-    """Return a report with its pictures as it is kept."""
-    from opslib.cloud.picture import picture_of
+def spots_near(database: Database[Document], report: Report) -> dict[str, Spot]:
+    """Return where the words stand in the kept cloud of that place and kind that is nearest in time."""
+    from opslib.cloud.layout import Spot
+
+    alike = {"woeid": report.place.woeid, "kind": report.kind, "version": VERSION}
+    found = []
+    for operator, order in (("$lt", -1), ("$gt", 1)):
+        near = {**alike, "until": {operator: report.until}}
+        found += (
+            database["clouds"].find(near, {"until": 1, "words": 1, "spots": 1}).sort("until", order).limit(1)
+        )
+    if not found:
+        return {}
+    nearest = min(found, key=lambda cloud: abs(cloud["until"] - report.until))
+    words = (word["word"] for word in nearest["words"])
+    return {word: Spot(x, y, bool(upright)) for word, (x, y, upright) in zip(words, nearest["spots"])}
+
+
+def document(
+    report: Report, settings: Settings, rendered_at: datetime, before: Mapping[str, Spot] | None = None
+) -> Document:
+    """Return a report with its pictures as it is kept; words stay where they stood *before*."""
+    from opslib.cloud.picture import LEGIBLE, picture_of
     from opslib.cloud.theme import DARK
 
     look = settings.cloud
-    picture = picture_of(report, look.max_words, look.width, look.height, SEED)
+    picture = picture_of(report, look.max_words, look.width, look.height, SEED, before=before)
     own = report.own
     drawn = picture.layout.counts
     return {
@@ -191,10 +217,12 @@ def document(report: Report, settings: Settings, rendered_at: datetime) -> Docum
             {"word": word, "tweets": number, **({"own": True} if word in own else {})}
             for word, number in drawn.items()
         ],
+        "spots": [[spot.x, spot.y, spot.upright] for spot in picture.layout.spots.values()],  # of each word
         "distinct": len(report.words),
         "left_out": [*picture.layout.left_out, *picture.layout.unwritable],
         "svg": Binary(picture.svg()),
         "svg_dark": Binary(picture.svg(DARK)),
+        "svg_tall": Binary(picture_of(report, look.max_words, *_TALL, SEED, smallest=LEGIBLE).svg()),
         "png": Binary(picture.png()),
         "seed": SEED,
         "version": VERSION,
@@ -208,6 +236,6 @@ def listed(
     wanted: Document = {} if woeid is None else {"woeid": woeid}
     if since:
         wanted["until"] = {"$gte": since}
-    pictures = {"svg": 0, "svg_dark": 0, "png": 0}
+    pictures = {"svg": 0, "svg_dark": 0, "svg_tall": 0, "png": 0}
     found = timed(database)["clouds"].find(wanted, pictures).sort([("until", -1), ("_id", 1)])
     return list(found.limit(most))

@@ -1,33 +1,33 @@
-"""Where each word goes and how large it is: from the middle outwards, and nothing left out unsaid.
-
-A word takes the free place nearest to the middle. What is free is kept as a coarse grid of what was drawn,
-whose summed-area table tells for all places at once whether a word's box is empty there.
-"""
+"""Where each word goes: from the middle outwards or where it stood before, and nothing left out unsaid."""
 
 from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image, ImageFilter
-
-from opslib.cloud.fonts import box, length, picture, shown, turns, writable
-from opslib.cloud.theme import TONES
+from opslib.cloud.fonts import box, length, shown, writable
+from opslib.cloud.grid import Grid
+from opslib.cloud.sizes import sizes
+from opslib.cloud.theme import tone
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-# Sizes of letters as parts of the picture's width: easily read, still read, and the largest word's.
+    from opslib.cloud.sizes import Sizes
+
+# Sizes of letters as parts of the picture's width: easily read, and still read.
 _READABLE = 10 / 1600
 _SMALLEST = 5 / 1600
-_LARGEST = 0.13
-_UPRIGHT = 0.1
-# The part of the room that the words' boxes shall take at first; small words stand between the letters of
-# large ones, and what finds no place is made smaller.
-_FILLED = 1.05
+_TINY = 4  # pixels
+# The parts of the picture that the words' boxes shall take, one tried after the other until each word has
+# nearly the size that its number asks for. In the last of them what finds no place is made smaller.
+_FILLED = (1.05, 0.95, 0.86, 0.78, 0.7)
+_NEARLY = 0.9
+# Where letters have a least size: how many times as high the highest are, and the part that is taken.
+_LEGIBLE_TIMES = 3.5
+_LEGIBLE_FILLED = 0.8
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,15 @@ class Placed:
     size: int
     upright: bool  # turned by 90 degrees
     tone: int | str  # what opslib.cloud.theme has a colour for
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where the middle of a word is, as parts of the width and the height that all words have."""
+
+    x: float
+    y: float
+    upright: bool
 
 
 @dataclass(frozen=True)
@@ -58,151 +67,112 @@ class Layout:
         """Return what is drawn."""
         return {placed.word: placed.tweets for placed in self.placed}
 
+    @property
+    def spots(self) -> dict[str, Spot]:
+        """Return where each word stands, which the next picture keeps as far as it can."""
+        return {item.word: self._spot(item) for item in self.placed}
 
-def place(counts: Mapping[str, int], width: int, height: int, seed: int, own: Collection[str] = ()) -> Layout:
+    def _spot(self, item: Placed) -> Spot:
+        left, top, right, bottom = box(item.word, item.size)
+        wide, high = (bottom - top, right - left) if item.upright else (right - left, bottom - top)
+        x, y = (item.x + wide / 2) / self.width, (item.y + high / 2) / self.height
+        return Spot(round(x, 4), round(y, 4), item.upright)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is to be placed; ``sizes`` is what differs from one attempt to the next."""
+
+    counts: Mapping[str, int]
+    width: int
+    height: int
+    seed: int
+    own: Collection[str]
+    spots: Mapping[str, Spot] = field(default_factory=dict)
+
+    def attempt(self, sizes: Sizes, smallest: int, *, strict: bool) -> Layout | None:
+        """Place all words, the most frequent first; nothing if *strict* and one had to be made smaller."""
+        grid = Grid(self.width, self.height, random.Random(self.seed))  # noqa: S311 - not a secret
+        if self.spots:
+            grid.keep((w, sizes.of[w], self.spots[w]) for w in self.counts if w in self.spots)
+        placed: list[Placed] = []
+        left_out: list[str] = []
+        limit = math.inf
+        for word, tweets in self.counts.items():
+            size = min(sizes.of[word], limit)
+            least = max(smallest, int(_NEARLY * sizes.of[word])) if strict else smallest
+            found = grid.put(word, size, least, turn=len(placed) > 2, spot=self.spots.get(word))
+            if found is None and strict:
+                return None
+            if found is None:
+                left_out.append(word)
+                continue
+            if word not in sizes.cut:
+                limit = found[2]  # a word in fewer tweets is never larger than one in more
+            placed.append(Placed(word, tweets, *found, "own" if word in self.own else tone(word)))
+        return Layout(self.width, self.height, tuple(placed), tuple(left_out))
+
+
+def place(
+    counts: Mapping[str, int],
+    width: int,
+    height: int,
+    seed: int,
+    own: Collection[str] = (),
+    *,
+    smallest: int | None = None,
+    before: Mapping[str, Spot] | None = None,
+) -> Layout:
     """Place *counts*, given the most frequent first; the same call gives the same layout.
 
     *own* are those of them that the topics themselves are made of. If they do not all fit at sizes that are
-    easy to read, they are drawn smaller.
+    easy to read, they are drawn smaller, but not below *smallest* pixels if that is given. Words that stood
+    somewhere *before*, in the picture of a moment ago, stay there as far as they can.
     """
     unwritable = tuple(shown(word) for word in counts if not writable(word))
     counts = {word: tweets for word, tweets in counts.items() if writable(word)}
     if not counts:
         return Layout(width, height, (), (), unwritable)
-    best: Layout | None = None
-    for filled, floor in ((_FILLED, _READABLE), (_FILLED * 0.7, _READABLE), (_FILLED * 0.7, _SMALLEST)):
-        smallest = max(4, round(width * floor))
-        sizes = _sizes(counts, width, height, smallest, filled)
-        attempt = _attempt(counts, sizes, smallest, _Grid(width, height, random.Random(seed)), own)  # noqa: S311
-        if best is None or len(attempt.placed) > len(best.placed):
-            best = attempt
-        if not best.left_out:
-            break
-    assert best is not None  # noqa: S101 - the loop ran
+    # In the order of the words, whatever that of the picture before was.
+    spots = {word: spot for word, spot in (before or {}).items() if word in counts}
+    best = _best(_Task(counts, width, height, seed, own, spots), smallest)
+    if spots and best.left_out:
+        # What was good for other words may have no room for these.
+        afresh = _best(_Task(counts, width, height, seed, own), smallest)
+        best = max(best, afresh, key=lambda layout: len(layout.placed))
     return replace(best, unwritable=unwritable)
 
 
-def _sizes(
-    counts: Mapping[str, int], width: int, height: int, smallest: int, filled: float
-) -> dict[str, float]:
-    """Return the size of each word: its height grows with the root of its count, so its area with it."""
-    most = max(counts.values()) or 1
-    shares = {word: math.sqrt(number / most) for word, number in counts.items()}
-    unit = {word: length(word, 100) / 100 for word in counts}
-    widest = next(iter(counts))
-    largest = min(width * _LARGEST, 0.8 * width / unit[widest])
-    low, high = float(smallest), largest
-    for _ in range(20):
-        middle = (low + high) / 2
-        area = sum(unit[word] * max(smallest, middle * share) ** 2 for word, share in shares.items())
-        low, high = (middle, high) if area < filled * width * height else (low, middle)
-    return {word: max(smallest, low * share) for word, share in shares.items()}
+def legible(counts: Mapping[str, int], width: int, height: int, smallest: int) -> dict[str, int]:
+    """Return as many of *counts*, the most frequent first, as have room with letters of *smallest* pixels.
+
+    The most frequent is larger still, by what the numbers say, up to :data:`_LEGIBLE_TIMES` as large.
+    """
+    words = [word for word in counts if writable(word)]
+    units = [length(word, 100) / 100 for word in words]
+    most = max(counts.values(), default=0) or 1
+    shares = [math.sqrt(counts[word] / most) for word in words]
+    low, high = 1, len(words)
+    while low < high:
+        middle = (low + high + 1) // 2
+        scale = smallest * min(_LEGIBLE_TIMES, 1 / max(shares[middle - 1], 1 / _LEGIBLE_TIMES))
+        area = sum(u * max(smallest, scale * s) ** 2 for u, s in zip(units[:middle], shares[:middle]))
+        low, high = (middle, high) if area <= _LEGIBLE_FILLED * width * height else (low, middle - 1)
+    last = words[low - 1] if words else None
+    return dict(list(counts.items())[: list(counts).index(last) + 1]) if last else dict(counts)
 
 
-def _attempt(
-    counts: Mapping[str, int],
-    sizes: Mapping[str, float],
-    smallest: int,
-    grid: _Grid,
-    own: Collection[str],
-) -> Layout:
-    placed: list[Placed] = []
-    left_out: list[str] = []
-    limit = math.inf
-    for word, tweets in counts.items():
-        found = grid.put(word, min(sizes[word], limit), smallest, turn=len(placed) > 2)
-        if found is None:
-            left_out.append(word)
-            continue
-        x, y, size, upright = found
-        # A word in fewer tweets is never larger than one in more.
-        limit = size
-        placed.append(Placed(word, tweets, x, y, size, upright, "own" if word in own else grid.tone(word)))
-    return Layout(grid.width, grid.height, tuple(placed), tuple(left_out))
-
-
-class _Grid:
-    """What is taken, in cells of some pixels."""
-
-    def __init__(self, width: int, height: int, chance: random.Random) -> None:
-        self.width = width
-        self.height = height
-        self._chance = chance
-        self._cell = max(1, round(width / 640))
-        self._margin = max(1, round(width / 500 / self._cell))
-        self._columns = width // self._cell
-        self._rows = height // self._cell
-        self._taken = np.zeros((self._rows, self._columns), dtype=np.int32)
-        self._sums = np.zeros((self._rows + 1, self._columns + 1), dtype=np.int32)
-        rows, columns = np.mgrid[0 : self._rows, 0 : self._columns]
-        # A little disorder keeps the words from standing in rows like bricks.
-        noise = np.random.default_rng(chance.randrange(2**32)).uniform(0.9, 1.1, rows.shape)
-        away = ((columns / self._columns - 0.5) ** 2 + (rows / self._rows - 0.5) ** 2) * noise
-        self._away = away.astype(np.float32)
-        self._hopeless: list[tuple[int, int]] = []  # boxes for which there is no place any more
-
-    def tone(self, word: str) -> int | str:
-        """Return what decides about the colour of a word."""
-        return "tag" if word.startswith("#") else self._chance.randrange(TONES)
-
-    def put(self, word: str, size: float, smallest: int, *, turn: bool) -> tuple[int, int, int, bool] | None:
-        """Take the best place for *word*, smaller if need be; ``None`` if there is none."""
-        turn = turn and len(word) < 16 and self._chance.random() < _UPRIGHT and turns(word)
-        while True:
-            whole = max(smallest, int(size))
-            for upright in (turn, not turn) if turns(word) else (False,):
-                where = self._free(word, whole, upright=upright)
-                if where is not None:
-                    self._take(word, whole, *where, upright=upright)
-                    return where[0] * self._cell, where[1] * self._cell, whole, upright
-                if whole > smallest:
-                    break  # smaller is better than turned
-            if whole == smallest:
-                return None
-            size *= 0.9
-
-    def _free(self, word: str, size: int, *, upright: bool) -> tuple[int, int] | None:
-        """Return column and row of the free place nearest to the middle."""
-        columns, rows = self._cells(word, size, upright=upright)
-        if columns > self._columns or rows > self._rows:
-            return None
-        if any(columns >= wide and rows >= high for wide, high in self._hopeless):
-            return None
-        sums = self._sums
-        taken = (
-            sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
-        )
-        down, right = taken.shape
-        away = self._away[rows // 2 : rows // 2 + down, columns // 2 : columns // 2 + right]
-        nearest = int(np.where(taken == 0, away[:down, :right], np.inf).argmin())
-        top, left = divmod(nearest, right)
-        if taken[top, left]:
-            self._hopeless.append((columns, rows))
-            return None
-        return left, top
-
-    def _cells(self, word: str, size: int, *, upright: bool) -> tuple[int, int]:
-        left, top, right, bottom = box(word, size)
-        columns = -(-(right - left) // self._cell)
-        rows = -(-(bottom - top) // self._cell)
-        return (rows, columns) if upright else (columns, rows)
-
-    def _take(self, word: str, size: int, column: int, row: int, *, upright: bool) -> None:
-        mask = picture(word, size, "black", upright=upright).getchannel("A")
-        margin = self._margin
-        columns, rows = self._cells(word, size, upright=upright)
-        padded = Image.new("L", (columns * self._cell, rows * self._cell))
-        padded.paste(mask)
-        # The mean of each cell, raised wherever there is anything at all, and widened by the margin.
-        small = padded.reduce(self._cell).point(lambda value: 255 if value else 0)
-        wide = Image.new("L", (columns + 2 * margin, rows + 2 * margin))
-        wide.paste(small, (margin, margin))
-        wide = wide.filter(ImageFilter.MaxFilter(2 * margin + 1))
-        taken = np.asarray(wide, dtype=np.int32) // 255
-        x0, y0 = max(0, column - margin), max(0, row - margin)
-        x1, y1 = min(self._columns, column + columns + margin), min(self._rows, row + rows + margin)
-        cut = taken[y0 - row + margin : y1 - row + margin, x0 - column + margin : x1 - column + margin]
-        self._taken[y0:y1, x0:x1] |= cut
-        # Only what is below the word's first row has changed.
-        above = self._sums[y0]
-        self._sums[y0 + 1 :, 1:] = above[1:] + self._taken[y0:].cumsum(0).cumsum(1)
+def _best(task: _Task, smallest: int | None) -> Layout:
+    """Return the first attempt that has all words, or the one that has most."""
+    readable = smallest or max(_TINY, round(task.width * _READABLE))
+    tiny = smallest or max(_TINY, round(task.width * _SMALLEST))
+    ways = [(part, readable, True) for part in _FILLED]
+    ways += [(_FILLED[-1], least, False) for least in (readable, tiny)]
+    attempts = []
+    for part, floor, strict in ways:
+        wanted = sizes(task.counts, task.width, part * task.width * task.height, floor)
+        found = task.attempt(wanted, floor, strict=strict)
+        if found is not None and not found.left_out:
+            return found
+        attempts += [found] if found else []
+    return max(attempts, key=lambda layout: len(layout.placed))

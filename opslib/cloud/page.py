@@ -10,8 +10,8 @@ from opslib.cloud.theme import DARK, LIGHT
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from opslib.cloud.report import Kind
     from opslib.cloud.theme import Theme
+    from opslib.store.reads import Kind
 
 _STYLE = """
 body { margin: 0 auto; max-width: 100rem; padding: 1rem; font: 1rem/1.5 system-ui, "Noto Sans", sans-serif }

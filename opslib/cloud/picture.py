@@ -6,14 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opslib.cloud.draw import Head, png, svg, told, words_size
-from opslib.cloud.layout import place
+from opslib.cloud.layout import legible, place
 from opslib.cloud.report import local, span
 from opslib.cloud.theme import LIGHT
 
 if TYPE_CHECKING:
-    from opslib.cloud.layout import Layout
+    from collections.abc import Mapping
+
+    from opslib.cloud.layout import Layout, Spot
     from opslib.cloud.report import Report
     from opslib.cloud.theme import Theme
+
+
+LEGIBLE = 12  # pixels of letters that are read without effort at arm's length
 
 
 @dataclass(frozen=True)
@@ -34,11 +39,28 @@ class Picture:
         return png(self.layout, self.head, self.width, self.height, theme)
 
 
-def picture_of(report: Report, words: int, width: int, height: int, seed: int) -> Picture:
-    """Lay out the *words* most frequent of a report, all with 0, in so many pixels."""
+def picture_of(
+    report: Report,
+    words: int,
+    width: int,
+    height: int,
+    seed: int,
+    *,
+    smallest: int | None = None,
+    before: Mapping[str, Spot] | None = None,
+) -> Picture:
+    """Lay out the *words* most frequent of a report, all with 0, in so many pixels.
+
+    With *smallest*, fewer of them if need be, so that none has letters of less pixels: for a phone, as in
+    ``picture_of(report, 200, 390, 640, seed, smallest=LEGIBLE)``. Words stay where they stood *before*,
+    which is ``layout.spots`` of another picture of that shape.
+    """
     chosen = dict(list(report.words.items())[: words or None])
+    room = words_size(width, height)
+    if smallest:
+        chosen = legible(chosen, *room, smallest)
     own = report.own
-    layout = place(chosen, *words_size(width, height), seed, own & chosen.keys())
+    layout = place(chosen, *room, seed, own & chosen.keys(), smallest=smallest, before=before)
     return Picture(layout, Head(_title(report), _caption(report, layout, own)), width, height)
 
 

@@ -10,45 +10,28 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any
 
 from opslib.store import rollups
 from opslib.store.observations import within
+from opslib.store.reads import Lake, Place
 from opslib.store.spans import of_tweets
 from opslib.words import fold, merge, parts, words_of
 from opslib.words.lemmas import LANGUAGES, lemma
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from zoneinfo import ZoneInfo
 
     from pymongo.database import Database
 
+    from opslib.store.reads import Kind
+
     Document = dict[str, Any]
 
-Kind = Literal["words", "topics"]
-KINDS: tuple[Kind, ...] = ("words", "topics")
 # Joiners belong to words of Hindi and to emoji. Other characters without a picture, such as those that turn
 # the direction of what follows, have no place in a name that is drawn.
 _JOINERS = "\u200c\u200d"
-
-
-class NothingKnown(LookupError):  # noqa: N818 - it names a thing
-    """There is no place, snapshot or cloud as was asked for; the text says which."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """A place whose trends are collected."""
-
-    woeid: int
-    name: str
-    timezone: str = "UTC"
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """Return its time zone."""
-        return ZoneInfo(self.timezone)
 
 
 @dataclass(frozen=True)
@@ -84,38 +67,6 @@ class Report:
         return names_in(self.words, [topic.name for topic in self.topics])
 
 
-def places(database: Database[Document], timezones: Mapping[int, str], default: str = "UTC") -> list[Place]:
-    """Return the places that trends were collected for, by name."""
-    found = database["trends"].aggregate(
-        [
-            {"$sort": {"woeid": 1, "collected_at": -1}},
-            {"$group": {"_id": "$woeid", "place": {"$first": "$place"}}},
-            {"$sort": {"place": 1, "_id": 1}},
-        ]
-    )
-    return [Place(place["_id"], place["place"], timezones.get(place["_id"], default)) for place in found]
-
-
-def place_named(known: list[Place], name: str | None) -> Place:
-    """Return the place of that name or WOEID; without a name the only one there is."""
-    names = ", ".join(f"{place.name} ({place.woeid})" for place in known) or "none yet"
-    if name is None:
-        if len(known) == 1:
-            return known[0]
-        raise NothingKnown(f"name one of the places that trends were collected for: {names}")
-    for place in known:
-        if name.strip() == str(place.woeid) or name.strip().casefold() == place.name.casefold():
-            return place
-    raise NothingKnown(f"no trends were collected for {name!r}; places known: {names}")
-
-
-def snapshot_at(database: Database[Document], woeid: int, moment: datetime) -> Document | None:
-    """Return the newest snapshot of trends that a place had at *moment*."""
-    return database["trends"].find_one(
-        {"woeid": woeid, "collected_at": {"$lte": moment}}, sort=[("collected_at", -1)]
-    )
-
-
 def at_moment(
     database: Database[Document], place: Place, snapshot: Document, until: datetime, hours: float
 ) -> dict[Kind, Report]:
@@ -135,8 +86,8 @@ def over_span(
     database: Database[Document], place: Place, since: datetime, until: datetime
 ) -> dict[Kind, Report]:
     """Return both reports of all that was trending from *since* to *until*; see :func:`rollups.counts`."""
-    before = snapshot_at(database, place.woeid, since)
-    snapshots = database["trends"].find({"woeid": place.woeid, "collected_at": {"$gte": since, "$lt": until}})
+    lake = Lake(database)
+    before, snapshots = lake.snapshot(place.woeid, since), lake.snapshots(place.woeid, since, until)
     topics = topics_of([*([before] if before else []), *snapshots])
     counted = rollups.counts(database, since, until, woeid=place.woeid)
     return _both(place, since, until, counted.tweets, topics, merge(counted.words))
@@ -218,7 +169,7 @@ def drawable(name: str) -> str:
 def local(moment: datetime, zone: ZoneInfo) -> str:
     """Return a moment as people at a place write it, with its offset from UTC: ``2026-03-01 12:00 UTC-3``."""
     there = moment.astimezone(zone)
-    return f"{there:%Y-%m-%d %H:%M} {_offset(there)}"
+    return f"{there:%Y-%m-%d %H:%M} {offset(there)}"
 
 
 def span(since: datetime, until: datetime, zone: ZoneInfo) -> str:
@@ -227,11 +178,12 @@ def span(since: datetime, until: datetime, zone: ZoneInfo) -> str:
     same = (
         "%H:%M" if first.date() == last.date() and first.utcoffset() == last.utcoffset() else "%Y-%m-%d %H:%M"
     )
-    offset = "" if first.utcoffset() == last.utcoffset() else f" {_offset(first)}"
-    return f"{first:%Y-%m-%d %H:%M}{offset} to {last.strftime(same)} {_offset(last)}"
+    zoned = "" if first.utcoffset() == last.utcoffset() else f" {offset(first)}"
+    return f"{first:%Y-%m-%d %H:%M}{zoned} to {last.strftime(same)} {offset(last)}"
 
 
-def _offset(moment: datetime) -> str:
+def offset(moment: datetime) -> str:
+    """Return the offset of a moment from UTC as it is written everywhere: ``UTC-3``, ``UTC+5:30``."""
     seconds = (moment.utcoffset() or timedelta()).total_seconds()
     hours, minutes = divmod(round(abs(seconds) / 60), 60)
     sign = "-" if seconds < 0 else "+"

@@ -6,6 +6,7 @@ palette stay apart for eyes that lack one kind of cone. ``tests/unit/test_cloud_
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
 
@@ -48,3 +49,8 @@ DARK = Theme(
 )
 THEMES = (LIGHT, DARK)
 TONES = len(LIGHT.words)
+
+
+def tone(word: str) -> int | str:
+    """Return what decides about the colour of a word: the same in every picture that has it."""
+    return "tag" if word.startswith("#") else zlib.crc32(word.casefold().encode()) % TONES

@@ -15,17 +15,18 @@ up to :data:`APART`.
 from __future__ import annotations
 
 import uuid
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Optional, Protocol
 
 from opslib.speed.score import MINUTES, STEPS_A_MINUTE, Rules
-from opslib.speed.sightings import STEP, Sighting, joined
+from opslib.speed.sightings import STEP, Sighting, joined, topics_in
 from opslib.speed.windows import Window, Windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from opslib.metrics import Speed
+    from opslib.store.unwanted import Policy
 
 APART = 6 * 3600  # seconds that partitions may be apart in what they have collected, and MongoDB away
 _AT_ONCE = 180  # windows of each length that are made in one go
@@ -55,6 +56,7 @@ class Head:
     owner: str = ""  # who dealt with the last one
     seen: dict[str, float] = field(default_factory=dict)  # by partition, when its newest tweet was collected
     since: Optional[int] = None  # noqa: UP045 - the pane of the first sighting ever
+    begun: dict[str, int] = field(default_factory=dict)  # by place, the pane of its first sighting ever
     first: int = _NEVER  # panes before this one were dropped
     last: int = _NEVER  # the newest pane with a sighting
     clock: int = _NEVER  # the newest step that has passed
@@ -82,7 +84,7 @@ class Aggregator:
         self._slots: dict[int, list[int]] = {}  # tweets by pane
         self._dropped = 0
         self._windows = Windows(self._rules)
-        self._written: dict[tuple[int, int], int] = {}
+        self._written: dict[tuple[int | None, int, int], int] = {}
 
     def open(self, state: State) -> None:
         """See to it that memory is what *state* says; to be called with each message first."""
@@ -98,7 +100,10 @@ class Aggregator:
                 kept = state.get(f"{pane}.{slot}")
                 self._slots.setdefault(pane, []).append(kept[0] if kept else 0)
                 if kept:
-                    self._held[kept[0]] = (Sighting(kept[0], kept[1], pane, kept[2], kept[3]), slot)
+                    self._held[kept[0]] = (
+                        Sighting(kept[0], kept[1], pane, kept[2], topics_in(kept[3]), *kept[4:]),
+                        slot,
+                    )
         self._windows = Windows(self._rules, (sighting for sighting, _ in self._held.values()))
         # What was changed and not yet written, nobody remembers in detail.
         head.dirty = min(head.dirty, self._open_step())
@@ -118,6 +123,8 @@ class Aggregator:
         head.clock = max(head.clock, int(seen // STEP))
         if unwanted:
             self._metrics.forgotten.inc()
+            if sighting.tweet in self._held:  # of which an earlier copy did not tell whose text it is
+                self._remove(state, *self._held[sighting.tweet])
         elif (sighting.pane + 1) * STEP + self._lateness <= seen or sighting.pane < head.first:
             (self._metrics.repeated if sighting.tweet in self._held else self._metrics.late).inc()
         elif sighting.tweet in self._held:
@@ -129,7 +136,7 @@ class Aggregator:
             self._keep(state, sighting, len(slots) - 1)
             state.set(f"pane {sighting.pane}", len(slots))
             self._windows.add(sighting)
-            head.since = sighting.pane if head.since is None else min(head.since, sighting.pane)
+            self._begin(sighting)
             head.last = max(head.last, sighting.pane)
             self._changed(sighting)
 
@@ -138,32 +145,41 @@ class Aggregator:
         self._metrics.repeated.inc()
         sighting, slot = self._held[copy.tweet]
         topics = joined(sighting.topics, copy.topics)
-        added = topics[len(sighting.topics) :]
-        if added:
-            self._windows.add_topics(sighting, added)
-            sighting.topics = topics
-            self._keep(state, sighting, slot)
-            self._changed(sighting)
+        if len(topics) > len(sighting.topics):
+            more = replace(sighting, topics=topics)
+            self._windows.replace(sighting, more)
+            self._held[copy.tweet] = (more, slot)
+            self._keep(state, more, slot)
+            self._begin(more)
+            self._changed(more)
+
+    def _begin(self, sighting: Sighting) -> None:
+        head, pane = self._head, sighting.pane
+        head.since = pane if head.since is None else min(head.since, pane)
+        for place in map(str, sighting.places):
+            head.begun[place] = min(pane, head.begun.get(place, pane))
 
     def pass_time(self, moment: float) -> None:
         """Take note that it is *moment* (Unix time) and nothing is waiting to be read."""
         self._head.clock = max(self._head.clock, int(moment // STEP))
 
-    def forget(self, state: State, tweets: Iterable[int], authors: Container[str]) -> None:
-        """Take out the tweets of those ids and those authors."""
-        found = [self._held[tweet] for tweet in tweets if tweet in self._held]
-        if authors:
-            found += [held for held in self._held.values() if held[0].author in authors]
+    def take_out(self, state: State, policy: Policy) -> None:
+        """Count no more what is unwanted by *policy*."""
+        found = [held for held in self._held.values() if policy.holds(held[0].origin)] if policy else ()
         for sighting, slot in found:
-            if self._held.pop(sighting.tweet, None) is None:
-                continue  # asked for by its id and by its author
-            self._windows.remove(sighting)
-            self._slots[sighting.pane][slot] = 0
-            state.delete(f"{sighting.pane}.{slot}")
-            self._changed(sighting)
+            self._remove(state, sighting, slot)
+
+    def _remove(self, state: State, sighting: Sighting, slot: int) -> None:
+        del self._held[sighting.tweet]
+        self._windows.remove(sighting)
+        self._slots[sighting.pane][slot] = 0
+        state.delete(f"{sighting.pane}.{slot}")
+        self._changed(sighting)
 
     def _keep(self, state: State, sighting: Sighting, slot: int) -> None:
         kept = [sighting.tweet, sighting.author, sighting.entries, sighting.topics]
+        if sighting.retweet:
+            kept.append(sighting.retweet)
         state.set(f"{sighting.pane}.{slot}", kept)
 
     def _changed(self, sighting: Sighting) -> None:
@@ -190,6 +206,7 @@ class Aggregator:
         """Yield the windows that end from step *start* on and differ from MongoDB's, by the batch."""
         head = self._head
         since = head.since or 0
+        begun = {place: head.begun.get(str(place), since) for place in self._windows.places}
         for minutes in MINUTES:
             steps = minutes * STEPS_A_MINUTE
             # Of what was dropped, older windows would lack a part.
@@ -201,11 +218,11 @@ class Aggregator:
             if head.clock > high:
                 spans.append((head.clock, head.clock))
             for first, last in spans:
-                made = self._windows.between(minutes, first, last, since)
+                made = self._windows.between(minutes, first, last, begun)
                 yield [window for window in made if self._is_news(window)]
 
     def _is_news(self, window: Window) -> bool:
-        key, content = (window.minutes, window.ends), hash(window)
+        key, content = (window.place, window.minutes, window.ends), hash(window)
         known = self._written.get(key)
         self._written[key] = content
         return known != content
@@ -234,7 +251,7 @@ class Aggregator:
         if self._dropped > max(_FEW, len(self._held) // 2):
             self._windows = Windows(self._rules, (sighting for sighting, _ in self._held.values()))
             self._dropped = 0
-        self._written = {key: known for key, known in self._written.items() if key[1] >= first}
+        self._written = {key: known for key, known in self._written.items() if key[2] >= first}
 
     def __len__(self) -> int:
         """Return how many sightings are held."""

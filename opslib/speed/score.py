@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Counts = NDArray[np.int32]
+    Steps = NDArray[np.int64]
     Scores = NDArray[np.float64]
 
 MINUTES = (1, 5, 60)
@@ -54,38 +55,45 @@ class Rules:
 
 
 def scores(
-    counts: Counts, first: int, steps: int, wanted: int, since: int, rules: Rules
+    counts: Counts, first: int, steps: int, wanted: int, since: Steps, rules: Rules
 ) -> tuple[Scores, Scores]:
-    """Return what is expected and the scores, a row an item, of the last *wanted* columns of *counts*.
+    """Return what is usual and the scores, a row an item, of the last *wanted* columns of *counts*.
+
+    What is usual is the mean of the windows before, and not a number where there is none of them; what is
+    expected is as much, and 1 at least (:func:`expected`).
 
     Column i of *counts* has the numbers of authors in the window of *steps* panes that ends with step
-    *first* + i; there are ``rules.memory(steps) - steps`` columns before the wanted ones. *since* is the
-    pane of the first tweet ever.
+    *first* + i; there are ``rules.memory(steps) - steps`` columns before the wanted ones. *since* has
+    for each row the pane of the first tweet ever at its place.
     """
     fading = rules.fading(steps)
     columns = wanted + fading  # for which a score by itself is needed
     at = counts.shape[1] - columns
-    expected = _expected(counts, at, first, steps, since, rules)
+    usual = _usual(counts, at, first, steps, since, rules)
+    least = expected(usual)
     observed = counts[:, at:]
-    alone = np.where(
-        (observed >= rules.minimum) & (observed >= expected), (observed - expected) ** 2 / expected, 0.0
-    )
+    alone = np.where((observed >= rules.minimum) & (observed >= least), (observed - least) ** 2 / least, 0.0)
     faded = alone[:, fading:].copy()
     for age in range(1, fading + 1):
         left = 0.5 ** (age / (rules.half_life * steps))
         np.maximum(faded, alone[:, fading - age : columns - age] * left, out=faded)
-    return expected[:, fading:], faded
+    return usual[:, fading:], faded
 
 
-def _expected(counts: Counts, at: int, first: int, steps: int, since: int, rules: Rules) -> Scores:
-    """Return what is expected of the windows from column *at* on."""
+def expected(usual: Scores) -> Scores:
+    """Return what a score is made with, given what is usual: next to nothing is no measure of anything."""
+    return np.maximum(np.nan_to_num(usual), 1.0)
+
+
+def _usual(counts: Counts, at: int, first: int, steps: int, since: Steps, rules: Rules) -> Scores:
+    """Return what is usual for the windows from column *at* on."""
     total: Any = np.zeros(counts[:, at:].shape, dtype=np.int64)
-    number: Any = np.zeros(counts.shape[1] - at, dtype=np.int64)
+    number: Any = np.zeros(counts[:, at:].shape, dtype=np.int64)
     ends = first + np.arange(at, counts.shape[1])
     for back in range(steps, (rules.baseline(steps) + 1) * steps, steps):
         # The window that ends so many steps earlier; one that began before the first tweet says nothing.
-        known = ends - back - steps >= since
+        known = ends[None, :] - back - steps >= since[:, None]
         number += known
         total += counts[:, at - back : counts.shape[1] - back] * known
-    mean: Scores = total / np.maximum(number, 1)
-    return np.maximum(mean, 1.0)
+    mean: Scores = np.where(number > 0, total / np.maximum(number, 1), np.nan)
+    return mean

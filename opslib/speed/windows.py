@@ -15,15 +15,15 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, insort
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 import numpy as np
 
-from opslib.speed.score import LEAST_SCORE, MINUTES, STEPS_A_MINUTE, Rules, scores
+from opslib.speed.score import LEAST_SCORE, MINUTES, STEPS_A_MINUTE, Rules, expected, scores
 from opslib.words import parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -33,11 +33,14 @@ if TYPE_CHECKING:
 
 BEST = 50  # items of each kind that a window shows
 KINDS = ("word", "hashtag", "topic")
-_ALL = 0  # the item that every sighting names
 _FAR = 2**30
 _SPAN = 4  # item, first step, step behind the last, +1 or -1
 _USE = 3  # name, pane, +1 or -1
 Panes = Union[int, list[int]]
+Place = Optional[int]  # a WOEID, or None for no place
+_Key = tuple[
+    Place, str, str
+]  # place, kind and what an item is counted as; what every sighting names has no kind
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,16 @@ class Trend:
     name: str
     authors: int
     tweets: int
+    usual: Optional[float]  # noqa: UP045 - authors in the mean of the windows before; None if there were none
     expected: float
     score: float
 
 
 @dataclass(frozen=True)
 class Window:
-    """One window: the best of each kind, the highest score first."""
+    """One window of a place: the best of each kind, the highest score first."""
 
+    place: Place
     minutes: int
     ends: int  # in steps
     tweets: int
@@ -64,12 +69,13 @@ class Window:
 
 
 class _Item:
-    """What is counted as one thing, in all its spellings."""
+    """What is counted as one thing at a place, in all its spellings."""
 
-    __slots__ = ("authors", "kind", "names", "number")
+    __slots__ = ("authors", "kind", "names", "number", "place")
 
-    def __init__(self, number: int, kind: str) -> None:
+    def __init__(self, number: int, place: Place, kind: str) -> None:
         self.number = number
+        self.place = place
         self.kind = kind
         self.authors: dict[str, Panes] = {}
         self.names: dict[str, int] = {}
@@ -80,12 +86,11 @@ class Windows:
 
     def __init__(self, rules: Rules, sightings: Iterable[Sighting] = ()) -> None:
         self._rules = rules
-        everything = _Item(_ALL, "")
-        everything.names[""] = 0
-        self._items: dict[tuple[str, str], _Item] = {("", ""): everything}
-        self._by_number = [everything]
-        self._names = 1
-        self._hot: set[int] = {_ALL}
+        self._items: dict[_Key, _Item] = {}
+        self._by_number: list[_Item] = []
+        self._everything: dict[Place, _Item] = {}  # the item of a place that every sighting there names
+        self._names = 0
+        self._hot: set[int] = set()
         self._spans = {minutes: array("i") for minutes in MINUTES}
         self._uses = array("i")
         for sighting in sightings:
@@ -93,27 +98,41 @@ class Windows:
 
     def __len__(self) -> int:
         """Return how many things are counted."""
-        return len(self._items) - 1
+        return len(self._items) - len(self._everything)
+
+    @property
+    def places(self) -> list[Place]:
+        """Return the places of the sightings."""
+        return list(self._everything)
 
     def add(self, sighting: Sighting) -> None:
         """Count *sighting*."""
         self._change(sighting, _keys(sighting), 1)
 
-    def add_topics(self, sighting: Sighting, topics: Iterable[str]) -> None:
-        """Count for *topics* as well what was added without them."""
-        self._change(sighting, (("topic", topic, topic) for topic in topics), 1)
+    def replace(self, known: Sighting, sighting: Sighting) -> None:
+        """Count *sighting* in the place of *known*, which was added: the same tweet with other topics."""
+        before, after = dict.fromkeys(_keys(known)), dict.fromkeys(_keys(sighting))
+        self._change(known, (key for key in before if key not in after), -1)
+        self._change(sighting, (key for key in after if key not in before), 1)
 
     def remove(self, sighting: Sighting) -> None:
         """Count *sighting*, which was added, no more."""
         self._change(sighting, _keys(sighting), -1)
 
-    def _change(self, sighting: Sighting, keys: Iterable[tuple[str, str, str]], sign: int) -> None:
+    def _item(self, key: _Key) -> _Item:
+        item = self._items.get(key)
+        if item is None:
+            item = self._items[key] = _Item(len(self._by_number), *key[:2])
+            self._by_number.append(item)
+            if not item.kind:
+                self._everything[item.place] = item
+                self._hot.add(item.number)
+        return item
+
+    def _change(self, sighting: Sighting, keys: Iterable[tuple[_Key, str]], sign: int) -> None:
         pane, author = sighting.pane, sighting.author
-        for kind, key, name in keys:
-            item = self._items.get((kind, key))
-            if item is None:
-                item = self._items[kind, key] = _Item(len(self._by_number), kind)
-                self._by_number.append(item)
+        for key, name in keys:
+            item = self._item(key)
             number = item.names.get(name)
             if number is None:
                 number = item.names[name] = self._names
@@ -128,30 +147,50 @@ class Windows:
                 if start < end:
                     spans.extend((item.number, start, end, sign))
 
-    def between(self, minutes: int, first: int, last: int, since: int) -> Iterator[Window]:
-        """Yield the windows of that length that end with the steps *first* to *last*.
+    def between(self, minutes: int, first: int, last: int, since: Mapping[Place, int]) -> Iterator[Window]:
+        """Yield the windows of that length that end with the steps *first* to *last*, place by place.
 
-        *since* is the pane of the first sighting ever; see :func:`opslib.speed.score.scores`.
+        *since* has the pane of the first sighting ever at each place; see :func:`opslib.speed.score.scores`.
         """
         steps = minutes * STEPS_A_MINUTE
         low = first - (self._rules.memory(steps) - steps)
         hot = sorted(self._hot)
+        items = [self._by_number[number] for number in hot]
         counts = self._authors(minutes, hot, low, last)
         wanted = last - first + 1
-        expected, score = scores(counts, low, steps, wanted, since, self._rules)
+        begun = np.array([since[item.place] for item in items], dtype=np.int64)
+        usual, score = scores(counts, low, steps, wanted, begun, self._rules)
         counts = counts[:, -wanted:]
-        kinds = np.array([self._by_number[number].kind for number in hot])
-        chosen = [_best(kinds, counts[:, i], score[:, i]) for i in range(wanted)]
-        rows = sorted({0}.union(*(set(best) for best in chosen)))
-        uses = self._tweets([self._by_number[hot[row]] for row in rows], first, last, steps)
-        for i, best in enumerate(chosen):
-            trends = []
-            for row in best:
-                item = self._by_number[hot[row]]
-                name, tweets = _shown({name: uses[number][i] for name, number in item.names.items()})
-                found = (int(counts[row, i]), tweets, float(expected[row, i]), float(score[row, i]))
-                trends.append(Trend(item.kind, name, *found))
-            yield Window(minutes, first + i, int(uses[0][i]), int(counts[0, i]), _first(trends))
+        least = expected(usual)
+        best = self._best(items, counts, score)
+        rows = sorted({row for of_place in best.values() for window in of_place for row in window})
+        uses = self._tweets([*self._everything.values(), *(items[row] for row in rows)], first, last, steps)
+        for place, everything in self._everything.items():
+            row_of_all, (all_tweets,) = hot.index(everything.number), everything.names.values()
+            for i, chosen in enumerate(best[place]):
+                trends = []
+                for row in chosen:
+                    item = items[row]
+                    name, tweets = _shown({name: uses[number][i] for name, number in item.names.items()})
+                    figures = (float(least[row, i]), float(score[row, i]))
+                    known = None if np.isnan(usual[row, i]) else float(usual[row, i])
+                    trends.append(Trend(item.kind, name, int(counts[row, i]), tweets, known, *figures))
+                figures_of_all = (int(uses[all_tweets][i]), int(counts[row_of_all, i]))
+                yield Window(place, minutes, first + i, *figures_of_all, _first(trends))
+
+    def _best(
+        self, items: list[_Item], authors: Numbers, score: NDArray[np.float64]
+    ) -> dict[Place, list[list[int]]]:
+        """Return by place, for each window, the rows that it may show."""
+        places, kinds = [item.place for item in items], np.array([item.kind for item in items])
+        found = {}
+        for place in self._everything:
+            here = np.array([row for row, other in enumerate(places) if other == place], dtype=np.int64)
+            windows = range(authors.shape[1])
+            found[place] = [
+                here[_best(kinds[here], authors[here, i], score[here, i])].tolist() for i in windows
+            ]
+        return found
 
     def _authors(self, minutes: int, hot: list[int], low: int, last: int) -> Numbers:
         """Return the numbers of authors, a row for each of *hot*, a column for each step."""
@@ -181,14 +220,15 @@ class Windows:
         return dict(zip(names, totals))
 
 
-def _keys(sighting: Sighting) -> Iterator[tuple[str, str, str]]:
-    """Yield kind, key and spelling of all that *sighting* is counted for."""
-    yield "", "", ""
-    for entry in sighting.entries:
-        spelling, key = parts(entry)
-        yield ("hashtag" if spelling.startswith("#") else "word"), key, spelling
-    for topic in sighting.topics:
-        yield "topic", topic, topic
+def _keys(sighting: Sighting) -> Iterator[tuple[_Key, str]]:
+    """Yield key and spelling of all that *sighting* is counted for."""
+    for place in sighting.places:
+        yield (place, "", ""), ""
+        for entry in sighting.entries:
+            spelling, key = parts(entry)
+            yield (place, "hashtag" if spelling.startswith("#") else "word", key), spelling
+    for name, place in sighting.topics:
+        yield (place, "topic", name), name
 
 
 def _added(authors: dict[str, Panes], author: str, pane: int) -> tuple[int, int]:
@@ -205,7 +245,7 @@ def _added(authors: dict[str, Panes], author: str, pane: int) -> tuple[int, int]
 
 
 def _taken(authors: dict[str, Panes], author: str, pane: int) -> tuple[int, int]:
-    """Forget one time that *author* was seen in *pane*; return the panes just before and after that stay."""
+    """Take back one time that *author* was seen in *pane*; return the panes before and after that stay."""
     known = authors[author]
     panes = [known] if isinstance(known, int) else known
     del panes[bisect_left(panes, pane)]

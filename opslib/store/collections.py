@@ -126,7 +126,8 @@ CLOUDS = Collection(
             "png": _BYTES,
             "seed": _INTEGER,
             "version": _INTEGER,
-        }
+        },
+        {"svg_tall": _BYTES},  # not in those of before there was one
     ),
     # A place's newest, and its course; those that a forgotten tweet was in.
     (
@@ -159,6 +160,7 @@ WORD_COUNTS = Collection(
 )
 
 _NUMBER = {"bsonType": ["double", "int", "long"]}
+_NUMBER_OR_NULL = {"bsonType": ["double", "int", "long", "null"]}
 
 TRENDING = Collection(
     "trending",
@@ -179,12 +181,16 @@ TRENDING = Collection(
                         "tweets": _INTEGER,
                         "expected": _NUMBER,
                         "score": _NUMBER,
-                    }
+                    },
+                    {"usual": _NUMBER_OR_NULL},
                 )
             ),
-        }
+        },
+        {"woeid": _INTEGER_OR_NULL},
     ),
     (
+        IndexModel([("woeid", ASCENDING), ("minutes", ASCENDING), ("ends_at", DESCENDING)]),
+        # The newest of any place.
         IndexModel([("minutes", ASCENDING), ("ends_at", DESCENDING)]),
         IndexModel([("ends_at", ASCENDING)]),
     ),

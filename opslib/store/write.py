@@ -43,6 +43,8 @@ _ROUNDS = 8
 _JUDGED = {"words": 0, "words_version": 0}
 # What says that a copy came, whatever else it brought.
 _NEWS = ("collected_at", "first_seen_at", "topics", "as_of")
+# What its words, and their place among those of a text, are taken from.
+_PLACED = {*COUNTED, "retweet_of"}
 _UNWRITABLE = (BSONError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 Key = Any
 
@@ -123,7 +125,7 @@ def _touched(
         moments |= moved(None, document, counted=True)
     for key, change in changed.items():
         old, new = known[key], {**known[key], **change}
-        moments |= moved(old, new, counted=not change.keys().isdisjoint({*COUNTED, "retweet_of"}))
+        moments |= moved(old, new, counted=not _PLACED.isdisjoint(change))
         earlier = _only_new(old, new)
         if earlier is not None:
             first.append(earlier)

@@ -10,7 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import AwareDatetime, BaseModel, Field
 from starlette.responses import Response
 
-from opslib.web.lake import Document, Lake
+from opslib.store.reads import Document
+from opslib.web import said
+from opslib.web.asked import lake_of, now_of
 from opslib.web.render import cloud_address, tag_of, unless_known
 
 _INT64 = 2**63
@@ -29,7 +31,7 @@ class Problem(BaseModel):
     detail: str
 
 
-class Place(BaseModel):
+class PlaceEntry(BaseModel):
     """A place that there are clouds or trends of."""
 
     woeid: int
@@ -41,7 +43,7 @@ class Word(BaseModel):
     """A word and how many tweets hold it."""
 
     word: str
-    tweets: int
+    tweets: int = Field(description="Texts that hold it: retweets of one are not counted again.")
 
 
 class Topic(BaseModel):
@@ -49,7 +51,7 @@ class Topic(BaseModel):
 
     name: str
     rank: int
-    tweet_count: Optional[int] = Field(default=None, description="As X says; often it does not.")
+    tweet_count: Optional[int] = Field(default=None, description="Tweets on X, as X says; often it does not.")
 
 
 class CloudEntry(BaseModel):
@@ -62,7 +64,7 @@ class CloudEntry(BaseModel):
     since: datetime
     until: datetime
     rendered_at: datetime
-    tweets: int
+    tweets: int = Field(description="Collected for its topics in its span, retweets among them.")
     url: str = Field(description="Its page.")
 
 
@@ -81,19 +83,24 @@ class Rising(BaseModel):
 
     kind: Literal["word", "hashtag", "topic"]
     name: str
-    authors: int
-    tweets: int
-    expected: float
+    authors: int = Field(description="People who wrote about it in the window.")
+    tweets: int = Field(description="Their tweets about it that were collected, retweets among them.")
+    usual: Optional[float] = Field(
+        default=None,
+        description="People in the mean of the windows before; 0 is new, and without windows it is unknown.",
+    )
+    expected: float = Field(description="What the score is made with: the usual, and 1 at least.")
     score: float
 
 
 class Window(BaseModel):
-    """What is rising in a window of time."""
+    """What is rising at a place in a window of time."""
 
+    woeid: int
     minutes: int
     ends_at: datetime
     computed_at: datetime
-    tweets: int
+    tweets: int = Field(description="Collected, of those written in the window.")
     authors: int
     items: list[Rising]
 
@@ -114,7 +121,7 @@ class Words(BaseModel):
     until: datetime
     woeid: Optional[int]
     topic: Optional[str]
-    tweets: int
+    tweets: int = Field(description="Collected for it in the span, retweets among them.")
     words: list[Word]
 
 
@@ -136,11 +143,11 @@ router = APIRouter(prefix="/api", responses=_PROBLEMS)
 
 
 @router.get("/places", summary="Places")
-def places(request: Request) -> list[Place]:
+def places(request: Request) -> list[PlaceEntry]:
     """List the places that there are clouds or trends of."""
     return [
-        Place(woeid=place.woeid, name=place.name, timezone=place.zone.key)
-        for place in _lake(request).places()
+        PlaceEntry(woeid=place.woeid, name=place.name, timezone=place.zone.key)
+        for place in lake_of(request).places()
     ]
 
 
@@ -153,8 +160,10 @@ def clouds(
     until: Optional[AwareDatetime] = Query(default=None, description="By default now."),
 ) -> list[CloudEntry]:
     """List the clouds of a place that end in a span, oldest first, 2,000 at most."""
-    begin, end = _span(since, until, timedelta(days=1), _LONGEST_SPAN)
-    return [CloudEntry(**_entry(cloud)) for cloud in _lake(request).clouds(woeid, kind, begin, end)]
+    begin, end = _span(request, since, until, timedelta(days=1), _LONGEST_SPAN)
+    # Of its end exactly a span has none; of this moment it has.
+    end = min(end, now_of(request) + timedelta(microseconds=1))
+    return [CloudEntry(**_entry(cloud)) for cloud in lake_of(request).clouds(woeid, kind, begin, end)]
 
 
 @router.get("/clouds/newest", summary="The newest cloud", responses=_MISSING, response_model=Cloud)
@@ -164,19 +173,23 @@ def newest_cloud(
     kind: Kind = "words",
 ) -> Response:
     """Return the newest cloud of a place."""
-    return _answer(request, _lake(request).newest_cloud(woeid, kind))
+    return _answer(request, lake_of(request).newest_cloud(woeid, kind, now_of(request)))
 
 
 @router.get("/clouds/{cloud_id}", summary="A cloud", responses=_MISSING, response_model=Cloud)
 def cloud(request: Request, cloud_id: str = Path(max_length=200)) -> Response:
     """Return the cloud of that id."""
-    return _answer(request, _lake(request).cloud(cloud_id))
+    return _answer(request, lake_of(request).cloud(cloud_id, now_of(request)))
 
 
 @router.get("/trending", summary="What is rising", responses=_MISSING)
-def trending(request: Request, minutes: Literal["1", "5", "60"] = "5") -> Window:
-    """Return the newest window of that length."""
-    window = _lake(request).trending(int(minutes))
+def trending(
+    request: Request,
+    woeid: int = Query(ge=0, lt=_INT64, description="Where on Earth, as X numbers places."),
+    minutes: Literal["1", "5", "60"] = "5",
+) -> Window:
+    """Return a place's newest window of that length."""
+    window = lake_of(request).window(woeid, int(minutes), now_of(request))
     if window is None:
         raise HTTPException(404, "there is no such window yet")
     return Window(**window)
@@ -188,7 +201,7 @@ def topics(
     woeid: int = Query(ge=0, lt=_INT64, description="Where on Earth, as X numbers places."),
 ) -> Topics:
     """Return the newest snapshot of a place."""
-    snapshot = _lake(request).topics(woeid)
+    snapshot = lake_of(request).snapshot(woeid, now_of(request))
     if snapshot is None:
         raise HTTPException(404, "there is no snapshot of this place")
     return Topics(**snapshot, topics=[Topic(**topic) for topic in snapshot["trends"]])
@@ -204,8 +217,8 @@ def words(
     limit: int = Query(default=200, ge=1, le=10_000),
 ) -> Words:
     """Count how many tweets hold each word, in a span of a year at most, widened to whole minutes."""
-    begin, end = _span(since, until, timedelta(days=1), _LONGEST_SPAN)
-    found = _lake(request).words(begin, end, woeid=woeid, topic=topic, limit=limit)
+    begin, end = _span(request, since, until, timedelta(days=1), _LONGEST_SPAN)
+    found = said.words(lake_of(request), begin, end, woeid=woeid, topic=topic, limit=limit)
     return Words(
         since=begin,
         until=end,
@@ -224,19 +237,18 @@ def stats(
     until: Optional[AwareDatetime] = Query(default=None, description="By default now."),
 ) -> Stats:
     """Return what was recorded in a span of a week at most."""
-    begin, end = _span(since, until, timedelta(hours=1), _LONGEST_STATS)
-    return Stats(kind=kind, since=begin, until=end, records=_lake(request).stats(kind, begin, end))
-
-
-def _lake(request: Request) -> Lake:
-    lake: Lake = request.app.state.lake
-    return lake
+    begin, end = _span(request, since, until, timedelta(hours=1), _LONGEST_STATS)
+    return Stats(kind=kind, since=begin, until=end, records=lake_of(request).stats(kind, begin, end))
 
 
 def _span(
-    since: Optional[datetime], until: Optional[datetime], length: timedelta, longest: timedelta
+    request: Request,
+    since: Optional[datetime],
+    until: Optional[datetime],
+    length: timedelta,
+    longest: timedelta,
 ) -> tuple[datetime, datetime]:
-    end = until or datetime.now(timezone.utc)
+    end = until or now_of(request)
     if not _EARLIEST <= end <= _LATEST:
         raise _wrong("until", "is to be between 2006 and 2100")
     begin = since or end - length

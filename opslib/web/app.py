@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,17 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from opslib import __version__
 from opslib.metrics import Web
-from opslib.web import api, login, pages
-from opslib.web.gate import Gate
+from opslib.run.failures import said
+from opslib.web import api, login, pages, pictures, subjects
+from opslib.web.access import AccessControl
 from opslib.web.render import page
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
 
-    from opslib.web.lake import Lake
+    from opslib.store.reads import Lake
     from opslib.web.users import Users
 
 _LOG = logging.getLogger(__name__)
@@ -29,8 +33,25 @@ _STATIC = Path(__file__).parent / "static"
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
-def create(lake: Lake, users: Users, key: bytes, metrics: Web | None = None) -> FastAPI:
-    """Return the application; *key* signs forms, and so has to outlive a restart."""
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def create(
+    lake: Lake,
+    users: Users,
+    key: bytes,
+    metrics: Web | None = None,
+    *,
+    clock: Callable[[], datetime] = _now,
+    made_up: bool = False,
+    recorder: str = "",
+) -> FastAPI:
+    """Return the application; *key* signs forms, and so has to outlive a restart.
+
+    *clock* says when a request came; *made_up*, whether the lake's tweets are; *recorder* is the Kafka group
+    of `opslib stats record`.
+    """
     app = FastAPI(
         title="Trendlake",
         version=__version__,
@@ -42,16 +63,20 @@ def create(lake: Lake, users: Users, key: bytes, metrics: Web | None = None) -> 
     )
     app.state.lake = lake
     app.state.users = users
+    app.state.made_up = made_up
+    app.state.recorder = recorder
     app.state.metrics = metrics = metrics or Web()
     app.include_router(login.router)
     app.include_router(pages.router)
+    app.include_router(subjects.router)
+    app.include_router(pictures.router)
     app.include_router(api.router)
     app.add_api_route("/static/{name}", _static, include_in_schema=False)
     app.add_exception_handler(HTTPException, _failed)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(PyMongoError, _away)
     app.add_exception_handler(Exception, _broken)
-    app.add_middleware(Gate, users=users, key=key, metrics=metrics)
+    app.add_middleware(AccessControl, users=users, key=key, metrics=metrics, clock=clock)
     return app
 
 
@@ -88,7 +113,7 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 
 def _away(request: Request, error: Exception) -> Response:
-    _LOG.warning("MongoDB did not answer %s: %s", request.url.path, str(error).split(", Timeout:")[0][:300])
+    _LOG.warning("MongoDB did not answer %s: %s", request.url.path, said(error))
     return _error(request, 503, "MongoDB does not answer", {"Retry-After": "5"})
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
-from opslib.web.gate import SESSION, address_of, cookie, sent_by_own_form
+from opslib.web.access import SESSION, address_of, cookie, sent_by_own_form
 from opslib.web.render import page
 from opslib.web.users import TooManyAttempts
 from opslib.web.viewer import LANGUAGES, THEMES

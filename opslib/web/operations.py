@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Callable
 
 from opslib.web.plots import Plot, Series, binned, nice_ceiling, nice_duration
@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from zoneinfo import ZoneInfo
 
-    from opslib.web.lake import Document, Lake
+    from opslib.store.reads import Document, Lake
     from opslib.web.viewer import Viewer
 
 # A plot has about a hundred points, however long the time is.
 _STEPS = {1: 1, 6: 5, 24: 15, 168: 120}
 HOURS = tuple(_STEPS)
 _MOST_LANGUAGES = 5
+_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -37,18 +38,23 @@ class Budget:
         return None if self.left is None else (self.spent / whole if whole else 0.0)
 
 
-def look(lake: Lake, viewer: Viewer, hours: int, zone: ZoneInfo) -> dict[str, Any]:
-    """Return figures and plots of the last *hours*, one of 1, 6, 24 and 168."""
+def look(lake: Lake, viewer: Viewer, hours: int, zone: ZoneInfo, recorder: str = "") -> dict[str, Any]:
+    """Return figures and plots of the last *hours*, one of 1, 6, 24 and 168.
+
+    *recorder* is the Kafka group of the recorder. What it has not dealt with is the minute that is open,
+    which waits for nothing but its end.
+    """
     step = timedelta(minutes=_STEPS[hours])
-    end = datetime.now(timezone.utc)
     # Whole minutes, and the running one left out: it would look like a fall.
-    until = end.replace(second=0, microsecond=0)
-    draw = _Drawer(viewer, zone, until - timedelta(hours=hours), until, step, hours)
-    tweets = lake.stats("tweets", draw.since, draw.until)
-    lag = lake.stats("lag", draw.since, draw.until)
+    until = viewer.now.replace(second=0, microsecond=0)
+    since = until - timedelta(hours=hours)
+    begin, end = on_the_clock(since, step), on_the_clock(until + step - _INSTANT, step)
+    draw = _Drawer(viewer, zone, begin, end, step, hours)
+    tweets = lake.stats("tweets", begin, until)
+    lag = [_without(recorder, minute) for minute in lake.stats("lag", begin, until)]
     return {
         "newest": tweets[-1]["at"] if tweets else None,
-        "figures": _figures(tweets, lag),
+        "figures": _figures([minute for minute in tweets if minute["at"] >= since], lag),
         "plots": [
             *([draw.rates(tweets)] if tweets else []),
             *([draw.delay(tweets, "delay_collected"), draw.delay(tweets, "delay_stored")] if tweets else []),
@@ -56,8 +62,22 @@ def look(lake: Lake, viewer: Viewer, hours: int, zone: ZoneInfo) -> dict[str, An
             *([draw.dead_letters(tweets)] if tweets else []),
         ],
         "languages_of": _languages(tweets, viewer),
-        "budget": _budget(lake.newest_stats("budget")),
+        "budget": _budget(lake.newest_stats("budget", viewer.now)),
     }
+
+
+def on_the_clock(moment: datetime, step: timedelta) -> datetime:
+    """Return the last moment up to this one that is a whole number of steps after midnight UTC.
+
+    So a value stays in the same bin, with the same others, while time goes on.
+    """
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + (moment - midnight) // step * step
+
+
+def _without(group: str, minute: Document) -> Document:
+    groups = {name: waiting for name, waiting in (minute.get("groups") or {}).items() if name != group}
+    return {**minute, "groups": groups}
 
 
 def _figures(tweets: list[Document], lag: list[Document]) -> dict[str, float | None]:
@@ -150,7 +170,7 @@ class _Drawer:
         named: bool = False,
         nice: Callable[[float], float] = nice_ceiling,
     ) -> Plot:
-        pattern = "E HH:mm" if self._hours > 24 else "HH:mm"
+        skeleton = "EHm" if self._hours > 24 else "Hm"
         return Plot(
             self._viewer.text(title),
             [Series(name if named else self._viewer.text(name), points) for name, points in series],
@@ -158,7 +178,7 @@ class _Drawer:
             self.until,
             self._zone,
             number or self._viewer.short,
-            lambda at: self._viewer.moment(at, self._zone, pattern),
+            lambda at: self._viewer.written(at, self._zone, skeleton),
             style=style,
             nice=nice,
         )

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 import jinja2
 from starlette.responses import HTMLResponse, Response
 
-from opslib.web.lake import zone_of
+from opslib.store.reads import zone_of
 from opslib.web.plots import share_bar
 from opslib.web.strings import STRINGS
 from opslib.web.viewer import LANGUAGES, THEMES
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
+_MOST_TIMES = 100  # beyond this a number says no more than that there was next to nothing
 _FOLDER = Path(__file__).parent
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
@@ -39,9 +40,10 @@ def address(path: str, **query: Any) -> str:
     return f"{path}?{urlencode(given)}" if given else path
 
 
-def cloud_address(cloud_id: str, picture: str | None = None) -> str:
-    """Return the address of a cloud's page, or of one of its pictures."""
-    return f"/clouds/{quote(cloud_id, safe=':')}" + (f"/{picture}" if picture else "")
+def cloud_address(cloud_id: str, picture: str | None = None, page: str | None = None) -> str:
+    """Return the address of a cloud's page, or of one of its pictures, as for the *page* in a language."""
+    path = f"/clouds/{quote(cloud_id, safe=':')}" + (f"/{picture}" if picture else "")
+    return address(path, page=page)
 
 
 def plain(name: object) -> str:
@@ -75,6 +77,20 @@ def tabs_of(
     ]
 
 
+def rise(text: Callable[..., str], item: Mapping[str, Any]) -> str:
+    """Return how far what is rising is above the usual; what was not there before is new."""
+    usual = item.get("usual")
+    if usual == 0:
+        return text("rising.new")
+    # Without a window before it there is no usual, and the score was made with the least.
+    times = item["authors"] / (usual or item["expected"])
+    return (
+        text("rising.times", times=round(times, 1))
+        if times < _MOST_TIMES
+        else text("rising.many", n=_MOST_TIMES)
+    )
+
+
 def with_shares(entries: list[tuple[str, int]], most: int) -> list[tuple[str, int, float]]:
     """Return the entries with the share that each has of the largest."""
     return [(name, number, number / most) for name, number in entries]
@@ -92,6 +108,7 @@ _TEMPLATES.filters["plain"] = plain
 _TEMPLATES.globals.update(
     address=address,
     cloud_address=cloud_address,
+    rise=rise,
     share_bar=share_bar,
     tabs_of=tabs_of,
     with_shares=with_shares,
@@ -111,6 +128,7 @@ def page(request: Request, template: str, **values: Any) -> HTMLResponse:
         viewer=viewer,
         t=viewer.text,
         user=request.state.user,
+        made_up=request.app.state.made_up,
         form_token=request.state.form_token,
         here=here,
         path=request.url.path,

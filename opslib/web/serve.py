@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry
 from opslib import metrics
 from opslib.run.notify import notify
 from opslib.settings import Settings, SettingsError, has_credential, secret
+from opslib.store.reads import Lake
 from opslib.web.app import create
-from opslib.web.lake import Lake
 from opslib.web.users import Users
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _SERVER_SELECTION_MILLISECONDS = 3_000
+# A question that takes longer is given up, and the page says so, before its reader does.
+_ANSWER_MILLISECONDS = 4_000
 _FIRST_DESCRIPTOR = 3  # sd_listen_fds(3)
 # What is being answered when the page is to end is answered first, for so long.
 _GOODBYE_SECONDS = 10
@@ -45,7 +47,8 @@ def listen(path: Path | None, host: str, port: int) -> socket.socket:
         if host not in ("127.0.0.1", "::1", "localhost"):
             raise SettingsError(f"--host {host}: without TLS the page is served on loopback alone")
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    path.unlink(missing_ok=True)
+    if path.is_socket():  # of a page that was killed; anything else is somebody's file
+        path.unlink()
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(str(path))
     path.chmod(0o660)
@@ -65,8 +68,9 @@ def run(settings: Settings, listening: socket.socket) -> None:
     users = users_of(settings)
     # Without a key of the host, forms that are open when the page restarts have to be sent twice.
     key = secret("web_key").encode() if has_credential("web_key") else secrets.token_bytes(32)
-    lake = Lake(client[settings.mongodb.database], settings.report.timezones, settings.report.timezone)
-    app = create(lake, users, key, figures)
+    report = settings.report
+    lake = Lake(client[settings.mongodb.database], report.timezones, report.timezone, _ANSWER_MILLISECONDS)
+    app = create(lake, users, key, figures, made_up=settings.x.made_up, recorder=settings.stats.group_id)
     behind = listening.family == socket.AF_UNIX
     config = uvicorn.Config(
         app,

@@ -7,6 +7,10 @@ second for any other number.
 from __future__ import annotations
 
 STRINGS: dict[str, tuple[str, str]] = {
+    "made_up": (
+        "The tweets here are made up: this lake is fed by the local X API, not by X.",
+        "Os tuítes aqui são inventados: este lago é alimentado pela API local, não pelo X.",
+    ),
     "nav.label": ("Main", "Principal"),
     "nav.now": ("Now", "Agora"),
     "nav.history": ("History", "Histórico"),
@@ -60,17 +64,49 @@ STRINGS: dict[str, tuple[str, str]] = {
         "Nuvem dos assuntos de {place}, {moment}: {first}. Todos os assuntos estão listados abaixo.",
     ),
     "cloud.caption": ("{place}, {span}", "{place}, {span}"),
-    "cloud.tweets": ("{n} tweet|{n} tweets", "{n} tuíte|{n} tuítes"),
+    "cloud.tweets": ("{n} tweet collected|{n} tweets collected", "{n} tuíte coletado|{n} tuítes coletados"),
     "cloud.topics": ("{n} topic|{n} topics", "{n} assunto|{n} assuntos"),
+    "cloud.shows.words": (
+        "Each word as large as the number of texts that hold it; retweets are not counted again",
+        "Cada palavra do tamanho do número de textos que a contêm; retuítes não contam de novo",
+    ),
+    "cloud.shows.topics": (
+        "Each topic as large as its number of tweets on X, as X says",
+        "Cada assunto do tamanho do seu número de tuítes no X, como o X informa",
+    ),
+    "cloud.unknown": (
+        "{n} is small because X does not say its number|{n} are small because X does not say their number",
+        (
+            "{n} está pequeno porque o X não informa seu número|{n} estão pequenos porque o X não informa "
+            "seu número"
+        ),
+    ),
+    "picture.words": (
+        "in {n} text, retweets not counted|in {n} texts, retweets not counted",
+        "em {n} texto, sem contar retuítes|em {n} textos, sem contar retuítes",
+    ),
+    "picture.topics": ("{n} tweet on X|{n} tweets on X", "{n} tuíte no X|{n} tuítes no X"),
+    "picture.unknown": ("number unknown to X", "número que o X não informa"),
+    "counted.words": ("texts that hold it", "textos que a contêm"),
+    "counted.words.long": (
+        "Texts that hold each; retweets are not counted again.",
+        "Textos que contêm cada uma; retuítes não contam de novo.",
+    ),
+    "counted.topics": ("tweets on X", "tuítes no X"),
+    "counted.collected": ("tweets collected", "tuítes coletados"),
+    "counted.collected.long": (
+        "Of the tweets collected, retweets among them.",
+        "Dos tuítes coletados, retuítes incluídos.",
+    ),
     "cloud.left_out": (
         "{n} word found no room|{n} words found no room",
         "{n} palavra não coube|{n} palavras não couberam",
     ),
     "cloud.permalink": ("Permanent link", "Link permanente"),
-    "cloud.svg": ("SVG", "SVG"),
-    "cloud.png": ("PNG", "PNG"),
-    "cloud.words": ("Words and tweets", "Palavras e tuítes"),
-    "cloud.topic_volumes": ("Topics and their volume", "Assuntos e seu volume"),
+    "cloud.svg": ("SVG", "SVG (em inglês)"),
+    "cloud.png": ("PNG", "PNG (em inglês)"),
+    "cloud.words": ("Words and the texts that hold them", "Palavras e os textos que as contêm"),
+    "cloud.topic_volumes": ("Topics and their tweets on X", "Assuntos e seus tuítes no X"),
     "cloud.about": ("Trending then", "Em destaque então"),
     "cloud.none": ("There is no cloud yet", "Ainda não há nuvem"),
     "cloud.none.help": (
@@ -102,6 +138,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "rising.word": ("Words", "Palavras"),
     "rising.people": ("{n} person|{n} people", "{n} pessoa|{n} pessoas"),
     "rising.times": ("{times}× the usual", "{times}× o normal"),
+    "rising.many": ("over {n}× the usual", "mais de {n}× o normal"),
     "rising.new": ("new", "novo"),
     "rising.quiet": (
         "Nothing stands out in this window.",
@@ -115,8 +152,8 @@ STRINGS: dict[str, tuple[str, str]] = {
         ),
     ),
     "rising.meaning": (
-        "Counted by people, not by tweets: many more than usual wrote about it.",
-        "Contado por pessoas, não por tuítes: muito mais gente que o normal escreveu sobre isso.",
+        "Counted by people, not by tweets: many more than usual wrote about it here.",
+        "Contado por pessoas, não por tuítes: muito mais gente que o normal escreveu sobre isso aqui.",
     ),
     "history.title": ("What people said before", "O que diziam antes"),
     "history.day": ("Day", "Dia"),
@@ -124,14 +161,19 @@ STRINGS: dict[str, tuple[str, str]] = {
     "history.before": ("Earlier", "Antes"),
     "history.after": ("Later", "Depois"),
     "history.of_day": ("Clouds of {day}", "Nuvens de {day}"),
+    "history.no_day": ("No cloud of {day} is kept", "Nenhuma nuvem de {day} está guardada"),
+    "history.no_day.help": (
+        "Choose another day, or go to the nearest cloud that is kept.",
+        "Escolha outro dia, ou vá para a nuvem guardada mais próxima.",
+    ),
     "history.none": (
         "No cloud is kept of this place and kind. They are kept from the first one on; see Now.",
         "Nenhuma nuvem deste lugar e tipo está guardada. Elas ficam desde a primeira; veja Agora.",
     ),
     "topics.title": ("What is trending in {place}", "Assuntos do momento: {place}"),
-    "topics.at": ("As X gave it, {ago}", "Como o X informou, {ago}"),
+    "topics.at": ("As X gave it", "Como o X informou"),
     "topics.volume": ("{n} tweet on X|{n} tweets on X", "{n} tuíte no X|{n} tuítes no X"),
-    "topics.find": ("Another topic", "Outro assunto"),
+    "topics.find": ("A topic or a word", "Um assunto ou uma palavra"),
     "topics.none": (
         "No snapshot of what is trending has been collected here.",
         "Nenhum retrato dos assuntos do momento foi coletado aqui.",
@@ -140,8 +182,19 @@ STRINGS: dict[str, tuple[str, str]] = {
         "{n} tweet collected on this day|{n} tweets collected on this day",
         "{n} tuíte coletado neste dia|{n} tuítes coletados neste dia",
     ),
-    "topic.course": ("Tweets about {name} every 15 minutes", "Tuítes sobre {name} a cada 15 minutos"),
-    "topic.course.short": ("Tweets every 15 minutes", "Tuítes a cada 15 minutos"),
+    "word.collected": (
+        "{n} tweet with it collected on this day|{n} tweets with it collected on this day, with retweets",
+        "{n} tuíte com ela coletado neste dia|{n} tuítes com ela coletados neste dia, com retuítes",
+    ),
+    "word.words": ("Words beside it", "Palavras ao lado dela"),
+    "topic.course": (
+        "Tweets with {name} by when they were written, every 15 minutes",
+        "Tuítes com {name} por quando foram escritos, a cada 15 minutos",
+    ),
+    "topic.course.short": (
+        "When people wrote: tweets every 15 minutes",
+        "Quando as pessoas escreveram: tuítes a cada 15 minutos",
+    ),
     "topic.ranks": ("Rank of {name} in {place}", "Posição de {name} em {place}"),
     "topic.ranks.short": ("Rank among what is trending", "Posição entre os assuntos do momento"),
     "topic.words": ("Its words", "Suas palavras"),
@@ -196,8 +249,8 @@ STRINGS: dict[str, tuple[str, str]] = {
     "operations.resources": ("posts and trends read", "posts e tendências lidos"),
     "operations.spent": ("{spent}, {left} left", "{spent}, restam {left}"),
     "operations.spent_only": ("{spent}, no limit", "{spent}, sem limite"),
-    "figure.rate": ("tweets a minute, last 5 min", "tuítes por minuto, últimos 5 min"),
-    "figure.total": ("tweets in the time shown", "tuítes no período"),
+    "figure.rate": ("tweets collected a minute, last 5 min", "tuítes coletados por minuto, últimos 5 min"),
+    "figure.total": ("tweets collected in the time shown", "tuítes coletados no período"),
     "figure.lag": ("messages waiting", "mensagens esperando"),
     "figure.delay": ("until stored, 95 %", "até armazenar, 95 %"),
     "figure.dead_letters": ("not stored", "não guardadas"),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from babel import Locale, negotiate_locale
 from babel.core import UnknownLocaleError
-from babel.dates import format_datetime, format_timedelta
+from babel.dates import format_date, format_skeleton, format_timedelta
 from babel.numbers import format_compact_decimal, format_decimal
 
+from opslib.cloud.report import offset
 from opslib.web.strings import STRINGS
 
 if TYPE_CHECKING:
@@ -24,14 +25,14 @@ _COLUMNS = {"en": 0, "pt": 1}
 
 @dataclass(frozen=True)
 class Viewer:
-    """A reader's choices, made by cookies or else by their browser."""
+    """A reader's choices, made by cookies or else by their browser, and when they asked."""
 
     language: str
     theme: str
-    chose_theme: bool = False
+    now: datetime
 
     @classmethod
-    def of(cls, cookies: Mapping[str, str], accept_language: str) -> Viewer:
+    def of(cls, cookies: Mapping[str, str], accept_language: str, now: datetime) -> Viewer:
         """Return what a request's cookies and its ``Accept-Language`` ask for."""
         language = cookies.get("language", "")
         if language not in LANGUAGES:
@@ -39,7 +40,7 @@ class Viewer:
             found = negotiate_locale([name.split("-")[0].lower() for name in wanted], list(LANGUAGES))
             language = found or "en"
         theme = cookies.get("theme", "")
-        return cls(language, theme if theme in THEMES else "auto")
+        return cls(language, theme if theme in THEMES else "auto", now)
 
     @property
     def locale(self) -> Locale:
@@ -89,20 +90,42 @@ class Viewer:
         """Return US dollars to the cent."""
         return f"US$ {format_decimal(round(dollars, 2), format='#,##0.00', locale=self.locale)}"
 
-    def moment(self, at: datetime, zone: tzinfo, pattern: str = "d MMM y, HH:mm") -> str:
-        """Return a moment on the clock of *zone*."""
-        return str(format_datetime(at, pattern, tzinfo=zone, locale=self.locale))
+    def written(self, at: datetime, zone: tzinfo, skeleton: str) -> str:
+        """Return a moment on the clock of *zone* as the language writes what CLDR's *skeleton* names."""
+        return str(format_skeleton(skeleton, at, tzinfo=zone, locale=self.locale))
+
+    def clock(self, at: datetime, zone: tzinfo) -> str:
+        """Return the time of day: ``12:00``."""
+        return self.written(at, zone, "Hm")
+
+    def day(self, at: datetime, zone: tzinfo) -> str:
+        """Return the day: ``March 1, 2026``, ``1 de março de 2026``."""
+        return str(format_date(at.astimezone(zone), "long", locale=self.locale))
+
+    def moment(self, at: datetime, zone: tzinfo, day: str = "yMMMd") -> str:
+        """Return day and time of day: ``Mar 1, 2026, 12:00``; *day* is the skeleton of the day."""
+        pattern = str(self.locale.datetime_formats["medium"])
+        return pattern.replace("{1}", self.written(at, zone, day)).replace("{0}", self.clock(at, zone))
+
+    def exactly(self, at: datetime, zone: tzinfo) -> str:
+        """Return a moment with its zone: ``Mar 1, 2026, 12:00 UTC-3``."""
+        return f"{self.moment(at, zone)} {offset(at.astimezone(zone))}"
 
     def span(self, since: datetime, until: datetime, zone: tzinfo) -> str:
-        """Return from when until when, naming a day that is the same once."""
-        same = since.astimezone(zone).date() == until.astimezone(zone).date()
-        end = self.moment(until, zone, "HH:mm ZZZZ" if same else "d MMM y, HH:mm ZZZZ")
-        return self.text("span.between", since=self.moment(since, zone), until=end)
+        """Return from when until when, naming a day and a zone that are the same once."""
+        first, last = since.astimezone(zone), until.astimezone(zone)
+        begin = self.moment(since, zone)
+        if offset(first) != offset(last):
+            begin = self.exactly(since, zone)
+        end = self.exactly(until, zone)
+        if first.date() == last.date():
+            end = f"{self.clock(until, zone)} {offset(last)}"
+        return self.text("span.between", since=begin, until=end)
 
-    def ago(self, at: datetime, now: datetime | None = None) -> str:
+    def ago(self, at: datetime) -> str:
         """Return how long ago a moment was."""
         # Another host's clock may be ahead of this one's.
-        past = max(timedelta(seconds=1), (now or datetime.now(timezone.utc)) - at)
+        past = max(timedelta(seconds=1), self.now - at)
         return str(format_timedelta(-past, add_direction=True, locale=self.locale))
 
     def language_name(self, code: str) -> str:

@@ -82,6 +82,7 @@ def summary(x: X, findings: list[dict[str, Any]]) -> dict[str, Any]:
     )
     return {
         "base_url": x.base_url,
+        "made_up": x.made_up,
         "calls": findings,
         "cost_usd": cost,
         "spent_today_usd": budget.spent_today().usd if budget else None,

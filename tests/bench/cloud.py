@@ -39,7 +39,8 @@ WordCloud(width=1600, height=900, random_state=1).generate(text).to_file(sys.arg
 COUNTS = """
 import json, sys
 from wordcloud import WordCloud
-words = json.load(open(sys.argv[1], encoding="utf-8"))["words"]
+found = json.load(open(sys.argv[1], encoding="utf-8"))["words"]
+words = {word["word"]: word["tweets"] for word in found}
 WordCloud(width=1600, height=900, random_state=1).generate_from_frequencies(words).to_file(sys.argv[2])
 """
 ROUNDS = 3
@@ -193,7 +194,8 @@ def ask(database: Any, environment: dict[str, str], folder: Path, name: str, hou
     """Print how long one span takes."""
     from opslib.cloud.counts import Selection, from_database
     from opslib.cloud.kept import timed
-    from opslib.cloud.report import Place, over_span
+    from opslib.cloud.report import over_span
+    from opslib.store.reads import Place
 
     since, picture, told = END - dt.timedelta(hours=hours), folder / f"{name}.png", folder / f"{name}.json"
     command = [sys.executable, "-m", "opslib", "report", "--place", "Brazil", "--output", str(picture)]

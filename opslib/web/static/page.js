@@ -13,31 +13,50 @@ function tellAgo() {
   }
 }
 
-// What came from the server replaces a part of the page; what the reader had open or in focus stays so.
-function replace(part, html) {
+// What came from the server changes in a part of the page what is no longer so, and nothing else: pictures do
+// not blink, what is selected stays selected, and what the reader had open or in focus stays so.
+function update(part, html) {
   const fresh = new DOMParser().parseFromString(html, "text/html").body;
-  for (const kept of part.querySelectorAll("details[data-keep][open]")) {
-    fresh.querySelector(`details[data-keep="${kept.dataset.keep}"]`)?.setAttribute("open", "");
-  }
   const focused = part.contains(document.activeElement) ? document.activeElement : null;
-  const place = focused && placeOf(part, focused);
-  part.replaceChildren(...fresh.childNodes);
-  if (focused) {
-    const candidates = focusable(sections(part)[place.section] || part);
-    const same = candidates.find((item) => item.href && item.href === focused.href);
-    (same || candidates[Math.min(place.number, candidates.length - 1)])?.focus({ preventScroll: true });
+  const href = focused?.href;
+  updateChildren(part, fresh);
+  if (!focused) return;
+  const links = focusable(part);
+  // A list may have been put in another order.
+  const same = href && focused.href !== href && links.find((item) => item.href === href);
+  if (same) same.focus({ preventScroll: true });
+  else if (!part.contains(focused)) links[0]?.focus({ preventScroll: true });
+}
+
+function updateChildren(old, fresh) {
+  const [wanted, known] = [fresh, old].map((node) => [...node.childNodes].filter(isSeen));
+  wanted.forEach((node, number) => {
+    if (!known[number]) old.append(node);
+    else updateNode(known[number], node);
+  });
+  for (const surplus of known.slice(wanted.length)) surplus.remove();
+}
+
+function updateNode(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
+  const loads = old.nodeName === "OBJECT" || old.nodeName === "IMG";  // another one, not the same with another source
+  if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName || loads) {
+    old.replaceWith(fresh);
+  } else if (old.nodeType !== Node.ELEMENT_NODE) {
+    old.data = fresh.data;
+  } else if (!("ago" in old.dataset && old.dateTime === fresh.dateTime)) {  // tellAgo keeps what it says true
+    for (const { name } of [...old.attributes]) {
+      if (!fresh.hasAttribute(name) && !(name === "open" && old.dataset.keep)) old.removeAttribute(name);
+    }
+    for (const { name, value } of fresh.attributes) {
+      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    }
+    updateChildren(old, fresh);
   }
 }
 
-// Where an element stands: in which section, and as which of those in it that can have the focus.
-function placeOf(part, element) {
-  const all = sections(part);
-  const section = all.findLastIndex((candidate) => candidate.contains(element));
-  return { section, number: focusable(all[section] || part).indexOf(element) };
-}
-
-function sections(part) {
-  return [...part.querySelectorAll("section, aside, figure")];
+function isSeen(node) {
+  return node.nodeType === Node.ELEMENT_NODE || (node.nodeType === Node.TEXT_NODE && node.data.trim() !== "");
 }
 
 function focusable(part) {
@@ -64,7 +83,7 @@ function live(part) {
         }
         if (!answer.ok) throw new Error(answer.status);
         const html = await answer.text();
-        if (shown !== null && html !== shown) replace(part, html);
+        if (html !== shown) update(part, html);
         shown = html;
         tell(true);
         tellAgo();
@@ -114,7 +133,7 @@ function timeline(bar) {
       const answer = await fetch(`/live/clouds/${encodeURIComponent(moment.dataset.id)}`);
       if (mine !== asked) return;
       if (!answer.ok) throw new Error(answer.status);
-      replace(shown, await answer.text());
+      update(shown, await answer.text());
     } catch {
       location.href = moment.href;
       return;

@@ -18,6 +18,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from opslib.web.viewer import Viewer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -46,11 +49,14 @@ HEADERS = {
 }
 
 
-class Gate:
-    """The ASGI middleware in front of everything."""
+class AccessControl:
+    """The ASGI middleware in front of everything; *clock* says when a request came."""
 
-    def __init__(self, app: ASGIApp, users: Users, key: bytes, metrics: Web) -> None:
+    def __init__(
+        self, app: ASGIApp, users: Users, key: bytes, metrics: Web, clock: Callable[[], datetime]
+    ) -> None:
         self._app = app
+        self._clock = clock
         self._users = users
         self._key = key
         self._metrics = metrics
@@ -68,7 +74,9 @@ class Gate:
         fresh = not form
         form = form or secrets.token_urlsafe(16)
         state = scope.setdefault("state", {})
-        state["viewer"] = Viewer.of(cookies, headers.get("accept-language", ""))
+        # All of an answer is of one moment.
+        state["now"] = now = self._clock()
+        state["viewer"] = Viewer.of(cookies, headers.get("accept-language", ""), now)
         state["user"] = self._users.user_of(session) if session else None
         state["session"] = session if state["user"] else ""
         state["form_token"] = _form_token(self._key, form, state["session"])

@@ -1,0 +1,114 @@
+"""Pictures of clouds: as they were drawn, or for a page, which says in its reader's language what they are.
+
+A picture is drawn and kept once. For a page its head is left out, because the page has it beside the picture,
+and its words tell their numbers in the page's language. Both are found by what the drawing is made of
+(:mod:`opslib.cloud.draw`): the group of its words begins below the head, and each word has a title.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Optional
+
+from fastapi import APIRouter, HTTPException, Request
+from starlette.responses import Response
+
+from opslib.cloud.theme import DARK, LIGHT
+from opslib.web.asked import lake_of, now_of
+from opslib.web.render import tag_of, unless_known
+from opslib.web.viewer import LANGUAGES, Viewer
+
+if TYPE_CHECKING:
+    from opslib.cloud.theme import Theme
+
+router = APIRouter(include_in_schema=False)
+# A picture is text with fonts inside, shown in a page or by itself: nothing in it may run or fetch.
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; font-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'; sandbox"
+)
+_SVG = "image/svg+xml"
+# What a picture's name means: the one that is kept, whether it is to be recoloured, and its type.
+_NAMES = {
+    "light.svg": ("light", None, _SVG),
+    "dark.svg": ("dark", None, _SVG),
+    "tall-light.svg": ("tall", None, _SVG),
+    "tall-dark.svg": ("tall", DARK, _SVG),
+    "picture.png": ("png", None, "image/png"),
+}
+_COUNTED = {"words": "picture.words", "topics": "picture.topics"}
+_VIEW = re.compile(r'viewBox="0 0 (\d+) (\d+)" width="\d+" height="\d+"')
+_HEAD = re.compile(r'<text (?:(?!<g )[\s\S])*(?=<g transform="translate\((\d+) (\d+)\)">)')
+_TITLE = re.compile(r"<title>[^<]*</title>\s*<desc>[^<]*</desc>")
+_COLOUR = re.compile('fill="(#[0-9a-f]{6})"')
+_TOLD = re.compile(r"<title>([^<]*): (?:([\d,]+) tweets?|number unknown)</title>")
+
+
+@router.get("/clouds/{cloud_id}/{name}")
+def picture(request: Request, cloud_id: str, name: str, page: Optional[str] = None) -> Response:
+    """Give a picture of a cloud; an SVG for the *page* in a language without its head."""
+    if name not in _NAMES or (page is not None and page not in LANGUAGES):
+        raise HTTPException(404)
+    lake, now = lake_of(request), now_of(request)
+    (variant, theme, media_type), drawn = _NAMES[name], lake.drawn(cloud_id, now)
+    if drawn is None:
+        raise HTTPException(404)
+
+    def answer() -> Response:
+        # A cloud of before there were tall ones has its wide one alone.
+        wide = "light" if theme is None else theme.name
+        content = lake.picture(cloud_id, variant) or (
+            lake.picture(cloud_id, wide) if variant == "tall" else None
+        )
+        if content is None:
+            raise HTTPException(404)
+        if media_type == _SVG:
+            svg = recoloured(content.decode(), theme) if theme else content.decode()
+            viewer = Viewer(page, "auto", now) if page else None
+            content = (for_page(svg, viewer, _COUNTED[drawn["kind"]]) if viewer else svg).encode()
+        return Response(content, media_type=media_type)
+
+    # A cloud is drawn anew when a tweet in it is to be forgotten: it is asked for again, and seldom sent.
+    tag = tag_of(cloud_id, name, page, drawn["rendered_at"])
+    return unless_known(request, tag, answer, {"Content-Security-Policy": _POLICY})
+
+
+def recoloured(svg: str, theme: Theme) -> str:
+    """Return a drawing for light surroundings in the colours of *theme*."""
+    colours = dict(zip(_colours(LIGHT), _colours(theme)))
+    return _COLOUR.sub(lambda match: f'fill="{colours.get(match[1], match[1])}"', svg)
+
+
+def _colours(theme: Theme) -> tuple[str, ...]:
+    return (theme.background, theme.title, theme.caption, theme.tag, theme.own, *theme.words)
+
+
+def for_page(svg: str, viewer: Viewer, counted: str) -> str:
+    """Return a drawing without its head, its words telling their numbers to *viewer*.
+
+    *counted* is the string that says of a number what it counts.
+    """
+    unknown = viewer.text("picture.unknown")
+
+    def told(match: re.Match[str]) -> str:
+        word, number = match.groups()
+        if number is None:
+            return f"<title>{word}: {unknown}</title>"
+        said = viewer.text(counted, n=int(number.replace(",", "")))
+        return f"<title>{word}: {said}</title>"
+
+    head = _HEAD.search(svg)
+    view = _VIEW.search(svg)
+    if head and view:
+        edge, top = int(head[1]), int(head[2])
+        width, height = int(view[1]), int(view[2])
+        # As much room above the words as there is beside them.
+        above = max(0, top - edge)
+        seen = f'viewBox="0 {above} {width} {height - above}" width="{width}" height="{height - above}"'
+        svg = svg[: head.start()] + svg[head.end() :]
+        svg = svg.replace(view[0], seen, 1)
+        svg = svg.replace(
+            '<rect width="100%" height="100%"', f'<rect y="{above}" width="100%" height="100%"', 1
+        )
+    svg = _TITLE.sub("", svg, count=1)
+    return _TOLD.sub(told, svg)

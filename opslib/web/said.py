@@ -1,0 +1,218 @@
+"""What is said about a topic or a word at a place on a day: how many tweets, when they were written, some.
+
+A *topic* is what tweets were collected for, by exactly its name. A *word* is what texts hold, in all the
+spellings that count as one (``docs/words.md``). A tweet belongs to the day on which it was first collected
+for what is asked, as in roll-ups and clouds; its place in the course of the day is when it was written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pymongo
+from pymongo import DESCENDING
+from pymongo.errors import PyMongoError
+
+from opslib.message import id_at
+from opslib.store import rollups
+from opslib.store.collections import TRENDS, TWEETS
+from opslib.words import fold, merge, parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from opslib.store.reads import Document, Lake
+
+QUARTER = timedelta(minutes=15)
+# How long after it was written a tweet whose id does not tell when that was is looked for.
+_COLLECTED_WITHIN = timedelta(days=1)
+_TOPICS_OF = timedelta(days=7)  # so long topics are found by names that are nearly theirs
+
+
+@dataclass(frozen=True)
+class Words:
+    """How many tweets there were, and how many texts hold each word, the most frequent first."""
+
+    tweets: int
+    words: list[tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is asked for; *woeid* is ``None`` for any place.
+
+    *entries* are the spellings of a word as tweets have them stored; a topic has none.
+    """
+
+    name: str
+    woeid: int | None
+    since: datetime
+    until: datetime
+    entries: tuple[str, ...] | None = None
+
+    def collected(self) -> Document:
+        """Return the query of the tweets that were collected for it first from *since* until *until*."""
+        topic = self._topic()
+        first = {**topic, "first_at": {"$gte": self.since, "$lt": self.until}}
+        before = {**topic, "first_at": {"$lt": self.since}}
+        return {
+            "$and": [{"topics": {"$elemMatch": first}}, {"topics": {"$not": {"$elemMatch": before}}}],
+            "collected_at": {"$gte": self.since},
+            **self._words(),
+        }
+
+    def written(self) -> Document:
+        """Return the query of the tweets about it that were written from *since* until *until*."""
+        topic = self._topic() or {"first_at": {"$exists": True}}
+        # There is no index of the moments of writing: X's ids tell them, other ids do not.
+        near = [
+            {"_id": {"$gte": id_at(self.since), "$lt": id_at(self.until)}},
+            {"collected_at": {"$gte": self.since, "$lt": self.until + _COLLECTED_WITHIN}},
+        ]
+        span = {"$gte": self.since, "$lt": self.until}
+        return {"$or": near, "created_at": span, "topics": {"$elemMatch": topic}, **self._words()}
+
+    def _topic(self) -> Document:
+        place = {} if self.woeid is None else {"woeid": self.woeid}
+        return place if self.entries is not None else {"name": self.name, **place}
+
+    def _words(self) -> Document:
+        return {} if self.entries is None else {"words": {"$in": list(self.entries)}}
+
+
+def words(
+    lake: Lake,
+    since: datetime,
+    until: datetime,
+    *,
+    woeid: int | None = None,
+    topic: str | None = None,
+    limit: int | None = None,
+) -> Words:
+    """Return the words of the tweets collected in a span for a place and a topic, or for any."""
+    with _within(lake):
+        counts = rollups.counts(lake.database, since, until, woeid=woeid, topic=topic)
+    return Words(counts.tweets, list(merge(counts.words).items())[:limit])
+
+
+def topic_like(lake: Lake, name: str, woeid: int, at: datetime) -> str | None:
+    """Return the topic of a place's last days that is named so but for case, accents and ``#``."""
+    span = {"woeid": woeid, "collected_at": {"$gte": at - _TOPICS_OF, "$lte": at}}
+    with _within(lake):
+        known = lake.database[TRENDS.name].distinct("trends.name", span)
+    alike = [found for found in known if _loosely(found) == _loosely(name)]
+    return max(alike, key=lambda found: _likeness(found, name), default=None)
+
+
+def word_like(lake: Lake, name: str, woeid: int | None, since: datetime, until: datetime) -> Subject | None:
+    """Return the word of a day that is spelt so but for case, accents and ``#``, the likest of several."""
+    with _within(lake):
+        counts = rollups.counts(lake.database, since, until, woeid=woeid)
+    entries = [(entry, *parts(entry), number) for entry, number in counts.words.items()]
+    wanted = _loosely(name)
+    alike = [entry for entry in entries if wanted in (_loosely(entry[1]), _loosely(entry[2]))]
+    if not alike:
+        return None
+    _, _, chosen, _ = max(alike, key=lambda entry: (_likeness(entry[1], name), entry[3], entry[1]))
+    same = [entry for entry in entries if entry[2] == chosen]
+    shown = max(same, key=lambda entry: (entry[3], entry[1]))[1]
+    return Subject(shown, woeid, since, until, tuple(entry[0] for entry in same))
+
+
+def words_beside(lake: Lake, word: Subject) -> Words:
+    """Return the words of the tweets that hold a word; a retweeted text counts once."""
+    texts: set[Any] = set()
+    entries: Counter[str] = Counter()
+    tweets = 0
+    with _within(lake):
+        for tweet in lake.database[TWEETS.name].find(word.collected(), {"words": 1, "retweet_of": 1}):
+            tweets += 1
+            text = tweet.get("retweet_of", tweet["_id"])
+            if text not in texts:
+                texts.add(text)
+                entries.update(tweet["words"])
+    return Words(tweets, list(merge(entries).items()))
+
+
+def course(lake: Lake, subject: Subject) -> list[tuple[datetime, int]]:
+    """Return how many tweets were written in each quarter of an hour that has any."""
+    quarter = {"$dateTrunc": {"date": "$created_at", "unit": "minute", "binSize": QUARTER.seconds // 60}}
+    stages = [{"$match": subject.written()}, {"$group": {"_id": quarter, "n": {"$sum": 1}}}]
+    with _within(lake):
+        found = list(lake.database[TWEETS.name].aggregate(stages))
+    return sorted((group["_id"], int(group["n"])) for group in found)
+
+
+def languages(lake: Lake, subject: Subject) -> list[tuple[str, int]]:
+    """Return how many of the tweets are in each language, the commonest first."""
+    stages = [{"$match": subject.collected()}, {"$group": {"_id": "$lang", "n": {"$sum": 1}}}]
+    with _within(lake):
+        found = list(lake.database[TWEETS.name].aggregate(stages))
+    return Counter({str(group["_id"] or "und"): int(group["n"]) for group in found}).most_common()
+
+
+def sample(lake: Lake, subject: Subject, limit: int) -> list[Document]:
+    """Return some of the newest of the tweets, none of them a retweet and no text twice."""
+    fields = {"text": 1, "lang": 1, "author": 1, "entities": 1, "created_at": 1}
+    chosen = {**subject.collected(), "referenced_tweets.type": {"$ne": "retweeted"}}
+    newest = [("collected_at", DESCENDING)]
+    with _within(lake):
+        return _different(
+            lake.database[TWEETS.name].find(chosen, fields, sort=newest, limit=limit * 10), limit
+        )
+
+
+def ranks(lake: Lake, subject: Subject) -> list[tuple[datetime, int]]:
+    """Return the rank of a topic in each snapshot of its place that has it, oldest first."""
+    span = {"$gte": subject.since, "$lt": subject.until}
+    with _within(lake):
+        found = lake.database[TRENDS.name].find(
+            {"woeid": subject.woeid, "collected_at": span, "trends.name": subject.name},
+            {"collected_at": 1, "trends": {"$elemMatch": {"name": subject.name}}},
+            sort=[("collected_at", 1)],
+        )
+        return [(snapshot["collected_at"], int(snapshot["trends"][0]["rank"])) for snapshot in found]
+
+
+def unless_too_many(ask: Any, *arguments: Any) -> Any:
+    """Return the answer to a question about all tweets of a day; ``None`` where they are too many for it."""
+    try:
+        return ask(*arguments)
+    except PyMongoError as error:
+        if not error.timeout:
+            raise
+        return None
+
+
+@contextmanager
+def _within(lake: Lake) -> Iterator[None]:
+    with pymongo.timeout(None if lake.milliseconds is None else lake.milliseconds / 1000):
+        yield
+
+
+def _loosely(name: str) -> str:
+    """Return what is left of a name without case, accents and ``#``."""
+    return fold(name.strip().lstrip("#\uff03"))
+
+
+def _likeness(found: str, name: str) -> tuple[bool, bool, bool]:
+    """Return how alike two names are that are alike loosely, to be compared with others."""
+    name = name.strip()
+    return found == name, found.casefold() == name.casefold(), found.startswith("#") == name.startswith("#")
+
+
+def _different(tweets: Iterable[Document], limit: int) -> list[Document]:
+    chosen: list[Document] = []
+    seen: set[str] = set()
+    for tweet in tweets:
+        text = " ".join(tweet["text"].split())
+        if text not in seen and not text.startswith("RT @"):
+            seen.add(text)
+            chosen.append(tweet)
+        if len(chosen) == limit:
+            break
+    return chosen
