@@ -62,7 +62,10 @@ def recounted(database: Any) -> Buckets:
 
 
 def stored(database: Any) -> Buckets:
-    return rolled_up(safely(database["word_counts"]).find())
+    found = list(safely(database["word_counts"]).find())
+    buckets = rolled_up(found)
+    assert sum(len(one["keys"]) for one in found) == len(buckets), "none is there twice"
+    return buckets
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
