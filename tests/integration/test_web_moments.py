@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 from opslib import message
 from opslib.store import rollups
 from opslib.store.collections import initialise
-from opslib.store.documents import complete, tweet_document
+from opslib.store.documents import complete
 from opslib.store.reads import Lake
 from opslib.web.app import create
 from opslib.web.users import Users
@@ -89,7 +89,7 @@ class Site:
              "created_at": message.stamp(written), **data},
             None, topic, woeid, topic, collected or written + timedelta(seconds=40),
         )  # fmt: skip
-        document = complete(tweet_document(message.decode_tweet(message.encode(sent))))
+        document = complete(message.tweet_document(message.decode_tweet(message.encode(sent))))
         self.database.tweets.insert_one(document)
         rollups.mark(self.database.rollup_marks, {document["collected_at"]})
 
