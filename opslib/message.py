@@ -252,9 +252,11 @@ def retweeted_author(tweet: Mapping[str, Any]) -> str | None:
     X tells it with what is retweeted, if that was asked for, and else where it lists whom a text mentions:
     the one at its beginning is whom it retweets, the others are not.
     """
+    known = tweet.get("retweet_author")
     original, name = retweeted_id(tweet), retweeted_name(tweet["text"])
-    told = [tweet.get("retweet_author")]
-    told += [one.get("author_id") for one in tweet.get("referenced") or () if int(one["id"]) == original]
+    if known is not None or (original is None and name is None):
+        return known
+    told = [one.get("author_id") for one in tweet.get("referenced") or () if int(one["id"]) == original]
     told += [one.get("id") for one in mentions(tweet) if name is not None and _is_of(one, name)]
     return next((author for author in told if isinstance(author, str)), None)
 

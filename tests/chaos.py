@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from recount import Bucket
 
 ROOT = Path(__file__).resolve().parents[1]
-UNITS = ("opslib-sink@1", "opslib-speed", "mongodb", "kafka", "zookeeper")
+# All sinks at once: a host runs as many as it has cores.
+UNITS = ("opslib-sink@*", "opslib-speed", "mongodb", "kafka", "zookeeper")
 AUTHORS = 500
 _WORDS = ["gol", "festa", "praia", "samba", "chuva", "trem", "café", "estrada", "violão", "sorriso"]
 _HASHTAGS = ("#caos", "#calma", "#tempestade")
@@ -109,8 +110,8 @@ class Machine:
         return done.stdout
 
     def is_active(self, unit: str) -> bool:
-        """Tell whether systemd has the unit running."""
-        return self.run(f"systemctl is-active {unit}", check=False).strip() == "active"
+        """Tell whether systemd has the unit running, or all of a pattern."""
+        return set(self.run(f"systemctl is-active {unit}", check=False).split()) == {"active"}
 
     def primary(self) -> bool:
         """Tell whether MongoDB takes writes."""
@@ -316,7 +317,7 @@ def roll_ups_differ(machine: Machine) -> list[Bucket]:
     """Return the buckets that are over and that a count from scratch has otherwise."""
     now = dt.datetime.now(dt.timezone.utc)
     lengths = {"minute": dt.timedelta(0), "hour": dt.timedelta(hours=1), "day": dt.timedelta(days=1)}
-    fields = {"collected_at": 1, "topics": 1, "words": 1, "retweet_of": 1}
+    fields = {"first_seen_at": 1, "topics": 1, "words": 1, "retweet_of": 1}
     recounted = buckets(machine.database.tweets.find({}, fields).sort("_id").batch_size(5000))
     wanted = {key: value for key, value in recounted.items() if key[1] + lengths[key[0]] <= now}
     found = rolled_up(machine.database.word_counts.find().batch_size(2000))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from opslib import message
 from opslib.words import parts, words_of
@@ -19,8 +19,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 STEP = 10
+Key = tuple[Optional[int], Optional[str]]  # woeid, topic
 Bucket = tuple[Any, ...]  # unit, beginning, woeid, topic
 Buckets = dict[Bucket, tuple[int, dict[str, int]]]  # with the number of tweets and those of each word
+
+
+def retweeted(content: dict[str, Any]) -> set[Any]:
+    """Return the ids of the tweet that one retweets, and of its author as far as X names them."""
+    known = content.get("referenced_tweets") or ()
+    named = (
+        (content.get("entities") or {}).get("mentions") or () if content["text"].startswith("RT @") else ()
+    )
+    return {int(one["id"]) for one in known if one["type"] == "retweeted"} | {
+        one["id"] for one in named if one["start"] == 3
+    }
 
 
 @dataclass
@@ -28,7 +40,7 @@ class Recount:
     """The windows that some records of ``tweets.raw`` make up.
 
     *records* are partition and value, those of a partition in the order in which they are in Kafka. What is
-    in *forgotten* (ids and author ids) is as if it had never been written.
+    in *forgotten* (ids and author ids), or retweets it, is as if it had never been written.
     """
 
     records: Iterable[tuple[int, bytes]]
@@ -55,7 +67,7 @@ class Recount:
             written = min((document["created_at"] or document["collected_at"]).timestamp(), collected)
             author = content.get("author_id") or (content.get("author") or {}).get("id")
             tweet_id = document["_id"]
-            if tweet_id in self.forgotten or author in self.forgotten:
+            if self.forgotten.intersection((tweet_id, author, *retweeted(content))):
                 continue
             pane = int(written // STEP)
             known = tweet_id in self.tweets
@@ -195,32 +207,54 @@ def _alike(found: float | None, wanted: float | None) -> bool:
 
 
 def buckets(tweets: Iterable[dict[str, Any]]) -> Buckets:
-    """Return the buckets that stored *tweets*, in the order of their ids, make up."""
+    """Return the buckets that stored *tweets* make up, as docs/storage.md has it under "Roll-ups"."""
+    stands: list[tuple[Key, dt.datetime, dict[str, Any]]] = []
+    for tweet in tweets:
+        stands += [(key, moment_for(tweet, *key), tweet) for key in keys_of(tweet)]
+    # The texts in the order of what counts for them, so that the first to come is the one.
+    stands.sort(key=lambda one: (one[1], one[2]["_id"]))
     numbers: Counter[Bucket] = Counter()
     words: dict[Bucket, Counter[str]] = {}
-    texts: set[int] = set()
-    for tweet in tweets:
-        original = tweet.get("retweet_of", tweet["_id"])
-        counted = [] if original in texts else tweet["words"]
-        texts.add(original)
-        at = tweet["collected_at"].replace(second=0, microsecond=0)
-        ats = {"minute": at, "hour": at.replace(minute=0), "day": at.replace(minute=0, hour=0)}
-        keys = {(None, None)}
-        for topic in tweet["topics"]:
-            keys |= {(topic["woeid"], topic["name"]), (topic["woeid"], None), (None, topic["name"])}
-        for unit, begins in ats.items():
-            for woeid, name in keys:
-                numbers[unit, begins, woeid, name] += 1
-                words.setdefault((unit, begins, woeid, name), Counter()).update(counted)
-    return {key: (number, dict(words[key])) for key, number in numbers.items()}
+    texts: set[tuple[Key, int]] = set()
+    for key, moment, tweet in stands:
+        text = (key, tweet.get("retweet_of", tweet["_id"]))
+        counted = [] if text in texts else tweet["words"]
+        texts.add(text)
+        at = moment.replace(second=0, microsecond=0)
+        for unit, begins in (
+            ("minute", at),
+            ("hour", at.replace(minute=0)),
+            ("day", at.replace(minute=0, hour=0)),
+        ):
+            numbers[(unit, begins, *key)] += 1
+            words.setdefault((unit, begins, *key), Counter()).update(counted)
+    return {bucket: (number, dict(words[bucket])) for bucket, number in numbers.items()}
+
+
+def keys_of(tweet: dict[str, Any]) -> set[Key]:
+    """Return the places and topics that a stored tweet is counted for; ``None`` is any."""
+    places = [(topic["woeid"], topic["name"]) for topic in tweet["topics"]]
+    return {(None, None)}.union(*({(w, n), (w, None), (None, n)} for w, n in places))
+
+
+def moment_for(tweet: dict[str, Any], woeid: int | None, name: str | None) -> dt.datetime:
+    """Return where a stored tweet stands for a place and a topic."""
+    if not tweet["topics"]:
+        return tweet["first_seen_at"]
+    return min(
+        topic["first_at"]
+        for topic in tweet["topics"]
+        if woeid in (None, topic["woeid"]) and name in (None, topic["name"])
+    )
 
 
 def rolled_up(word_counts: Iterable[dict[str, Any]]) -> Buckets:
     """Return the buckets that documents of ``word_counts`` are."""
-    return {
-        tuple(found[name] for name in ("unit", "at", "woeid", "topic")): (
-            found["tweets"],
-            {word["w"]: word["n"] for word in found["words"]},
-        )
-        for found in word_counts
-    }
+    found: Buckets = {}
+    for one in word_counts:
+        words = {word: entry["n"] for entry in one["words"] for word in entry["w"].split("\n")}
+        for key in one["keys"]:
+            bucket = (one["unit"], one["at"], key["woeid"], key["topic"])
+            assert bucket not in found, f"{bucket} is there twice"
+            found[bucket] = (one["tweets"], words)
+    return found

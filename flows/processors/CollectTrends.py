@@ -1,21 +1,15 @@
 """NiFi processor: the trending topics of places, one snapshot a place."""
 
-from datetime import datetime, timedelta, timezone
-
-from nifiapi.flowfilesource import FlowFileSource, FlowFileSourceResult
+from nifiapi.flowfilesource import FlowFileSource
 from nifiapi.properties import PropertyDescriptor, StandardValidators
-from opslib.x.gate import Gate
 
-from opslib.message import encode, trends_message
-from opslib.x import nifi
-from opslib.x.budget import Exhausted
-from opslib.x.client import Refused, XError
-
-RECONCILE = timedelta(hours=1)
+from opslib.x import carry, nifi
+from opslib.x.parameters import places_in
+from opslib.x.turns.trends import TrendsTurns
 
 
 class CollectTrends(FlowFileSource):
-    """Thin adapter: what is asked and what becomes of it is in opslib.x and opslib.message."""
+    """Carries turns to and from NiFi: what they do is told in opslib.x.turns.trends."""
 
     class Java:
         implements = ["org.apache.nifi.python.processor.FlowFileSource"]
@@ -25,8 +19,9 @@ class CollectTrends(FlowFileSource):
         version = "1"
         description = (
             "Asks X for the topics that are trending in places, by their WOEID, and emits one FlowFile with "
-            "a snapshot a line. X charges for each trend returned: the schedule decides what a day costs. "
-            "Once an hour what was counted is held against X's own count."
+            "a snapshot a line. X charges for each trend returned: the snapshot interval decides what a day "
+            "costs. Scheduled every few seconds, it asks for what is due: each place at its interval, a call "
+            "that failed after a while, and once an hour for X's own count, for ours to be held against."
         )
         tags = ["x", "twitter", "trends", "trendlake"]
         dependencies = []
@@ -46,62 +41,24 @@ class CollectTrends(FlowFileSource):
     )
 
     def __init__(self, **kwargs):
-        self._gate = Gate()
-        self._reconciled = None
+        self._client = self._turns = None
 
     def getPropertyDescriptors(self):
-        return [*nifi.PROPERTIES, self.PLACES, self.MAX_TRENDS]
+        return [*nifi.PROPERTIES, self.PLACES, self.MAX_TRENDS, nifi.INTERVAL]
 
     def onScheduled(self, context):
-        # Somebody may have mended what X refused.
-        self._gate = Gate()
-
-    def create(self, context):
-        if self._gate.closed_for():
-            return None
-        client, budget = nifi.client_of(context), nifi.budget_of(context)
-        snapshots = []
-        try:
-            self._reconcile(client, budget)
-            for place in nifi.value_of(context, self.PLACES).split(","):
-                woeid, _, name = place.strip().partition(":")
-                trends = self._trends(client, budget, woeid, int(nifi.value_of(context, self.MAX_TRENDS)))
-                snapshots.append(trends_message(int(woeid), name, trends, datetime.now(timezone.utc)))
-                self._gate.answered(client.spent_until)
-                if self._gate.closed_for():
-                    self.logger.warn(f"X has no more calls for trends after {name}: the rest waits its turn")
-                    break
-        except Exhausted as exhausted:
-            self.logger.warn(str(exhausted))
-        except XError as error:
-            self.logger.error(self._gate.shut(error))
-        finally:
-            client.close()
-        if not snapshots:
-            return None
-        return FlowFileSourceResult(
-            "success",
-            contents=b"\n".join(encode(snapshot) for snapshot in snapshots),
-            attributes={
-                "mime.type": "application/x-ndjson",
-                "trends.places": str(len(snapshots)),
-                **nifi.attributes_of(budget),
-            },
+        self._client = nifi.client_of(context)
+        self._turns = TrendsTurns(
+            self._client,
+            nifi.budget_of(context),
+            places_in(carry.value_of(context, self.PLACES)),
+            int(carry.value_of(context, self.MAX_TRENDS)),
+            nifi.interval_of(context),
         )
 
-    def _trends(self, client, budget, woeid, number):
-        with budget.call({"trend": number}) as came:
-            trends = client.trends(int(woeid), number)
-            came({"trend": [trend["trend_name"] for trend in trends]})
-        return trends
+    def onStopped(self, context):
+        if self._client is not None:
+            self._client.close()
 
-    def _reconcile(self, client, budget):
-        """Hold what was counted against X's own count; a token without that right is no reason to stop."""
-        now = datetime.now(timezone.utc)
-        if self._reconciled is not None and now - self._reconciled < RECONCILE:
-            return
-        self._reconciled = now
-        try:
-            budget.reconcile(client.usage())
-        except Refused as refused:
-            self.logger.warn(f"X's own count of posts cannot be asked for: {refused}")
+    def create(self, context):
+        return carry.from_source(context, self.logger, self._turns.turn())

@@ -1,16 +1,14 @@
 """NiFi processor: each line of a FlowFile as one Kafka message."""
 
-import json
-
-from kafka import KafkaProducer
-from nifiapi.flowfiletransform import FlowFileTransform, FlowFileTransformResult
+from nifiapi.flowfiletransform import FlowFileTransform
 from nifiapi.properties import PropertyDescriptor, StandardValidators
 
-from opslib.message import key_of
+from opslib.x import carry
+from opslib.x.turns.publish import PublishTurns, connect
 
 
 class PublishToKafka(FlowFileTransform):
-    """Publishes and waits: a FlowFile leaves only when every message of it is in all in-sync replicas."""
+    """Carries turns to and from NiFi: what they do is told in opslib.x.turns.publish."""
 
     class Java:
         implements = ["org.apache.nifi.python.processor.FlowFileTransform"]
@@ -44,61 +42,18 @@ class PublishToKafka(FlowFileTransform):
     )
 
     def __init__(self, **kwargs):
-        self._producer = None
+        self._turns = None
 
     def getPropertyDescriptors(self):
         return [self.SERVERS, self.TOPIC, self.TLS_DIRECTORY]
 
+    def onScheduled(self, context):
+        servers, folder = (carry.value_of(context, it) for it in (self.SERVERS, self.TLS_DIRECTORY))
+        self._turns = PublishTurns(lambda: connect(servers, folder), carry.value_of(context, self.TOPIC))
+
     def onStopped(self, context):
-        self._close()
+        if self._turns is not None:
+            self._turns.close()
 
     def transform(self, context, flowfile):
-        topic = context.getProperty(self.TOPIC).getValue()
-        lines = [line for line in bytes(flowfile.getContentsAsBytes()).split(b"\n") if line]
-        try:
-            producer = self._connected(context)
-            headers = self._headers(flowfile)
-            sent = [
-                producer.send(topic, line, key=key_of(json.loads(line)), headers=headers) for line in lines
-            ]
-            producer.flush(60)
-            for future in sent:
-                future.get(timeout=10)
-        except Exception as error:
-            self._close()
-            self.logger.error(f"{len(lines)} messages for {topic} are not confirmed: {error!r}")
-            return FlowFileTransformResult("failure")
-        return FlowFileTransformResult(
-            "success", attributes={"kafka.topic": topic, "kafka.count": str(len(lines))}
-        )
-
-    def _headers(self, flowfile):
-        """Return what the statistics are told: the budget as it was when these were collected."""
-        told = flowfile.getAttributes()
-        return [(name, value.encode()) for name, value in told.items() if name.startswith("x.budget.")]
-
-    def _connected(self, context):
-        if self._producer is None:
-            value = lambda prop: context.getProperty(prop).getValue()  # noqa: E731
-            folder = value(self.TLS_DIRECTORY)
-            tls = {"security_protocol": "SSL", "ssl_cafile": f"{folder}/ca.pem"} if folder else {}
-            if folder:
-                tls |= {"ssl_certfile": f"{folder}/cert.pem", "ssl_keyfile": f"{folder}/key.pem"}
-            self._producer = KafkaProducer(
-                bootstrap_servers=value(self.SERVERS).split(","),
-                acks="all",
-                enable_idempotence=True,
-                # Brokers that are away are tried again soon; a processor that waits cannot be stopped.
-                bootstrap_timeout_ms=5_000,
-                compression_type="zstd",
-                linger_ms=20,
-                batch_size=262144,
-                max_request_size=2097152,
-                **tls,
-            )
-        return self._producer
-
-    def _close(self):
-        if self._producer is not None:
-            self._producer.close(timeout=5)
-            self._producer = None
+        return carry.without_state(context, self.logger, flowfile, self._turns.turn)

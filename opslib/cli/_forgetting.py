@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import click
 
-from opslib.forgetting.take import SETTLE_SECONDS, Asked, Forgetting, Taken, Wanted
+from opslib.forgetting.take import SETTLE_SECONDS, Asked, Forgetting, Request, Taken
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -30,7 +30,7 @@ def who() -> str:
 
 def carry_out(
     database: Database[dict[str, Any]],
-    wanted: Wanted,
+    wanted: Request,
     asked: Asked,
     told: Callable[[Taken], None] = lambda _: None,
 ) -> Taken:
@@ -49,7 +49,7 @@ def carry_out(
     return total
 
 
-def _tell_journal(wanted: Wanted, asked: Asked, taken: Taken) -> None:
+def _tell_journal(wanted: Request, asked: Asked, taken: Taken) -> None:
     if not _SYSLOG.exists():
         return
     handler = logging.handlers.SysLogHandler(str(_SYSLOG), logging.handlers.SysLogHandler.LOG_AUTH)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections import Counter
 
 _SELDOM_SECONDS = 60
 
@@ -20,30 +18,38 @@ def log_to_journal() -> None:
     handler = logging.StreamHandler(sys.stderr)
     text = "%(levelname)s %(name)s: %(message)s"
     handler.setFormatter(_Levels(text) if journal else logging.Formatter(f"%(asctime)s {text}"))
-    handler.addFilter(_seldom())
+    handler.addFilter(Seldom())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("opslib").setLevel(logging.INFO)
     # It complains about every tenth of a second that a busy machine takes from it.
     logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
 
 
-def _seldom() -> Callable[[logging.LogRecord], bool]:
-    """Return a filter that lets each complaint of Kafka's client through once a minute.
+class Seldom(logging.Filter):
+    """Lets each kind of complaint of Kafka's client through once a minute, and says how many it left out.
 
-    While a broker is away it has several, many times a second.
+    While a broker is away it has several, many times a second. A kind is the statement that complains: what
+    it says has ports, numbers and moments in it that change.
     """
-    last: dict[tuple[str, str], float] = {}
 
-    def passes(record: logging.LogRecord) -> bool:
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[tuple[str, int], float] = {}
+        self._left_out: Counter[tuple[str, int]] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether *record* is to be logged."""
         if not record.name.startswith("kafka."):
             return True
-        key = (record.name, str(record.msg))
-        if record.created - last.get(key, 0) < _SELDOM_SECONDS:
+        kind = (record.pathname, record.lineno)
+        if record.created - self._last.get(kind, -math.inf) < _SELDOM_SECONDS:
+            self._left_out[kind] += 1
             return False
-        last[key] = record.created
+        self._last[kind] = record.created
+        more = self._left_out.pop(kind, 0)
+        if more:
+            record.msg, record.args = f"{record.getMessage()} (and {more} more like it since the last)", ()
         return True
-
-    return passes
 
 
 class _Levels(logging.Formatter):

@@ -14,7 +14,7 @@ from rich.progress import Progress
 from opslib.cli._database import database_of
 from opslib.cli._forgetting import carry_out, who
 from opslib.cli._options import INPUT, WrongInput, examples, tell_json, with_format, with_settings
-from opslib.forgetting.take import Asked, Forgetting, Taken, Wanted
+from opslib.forgetting.take import Asked, Forgetting, Request, Taken
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +86,7 @@ def command(
     out when Kafka or X brings them again. It is written down who asked, when and why. Doing it twice does no
     harm; if it is stopped, call it again.
     """
-    wanted = Wanted(
+    wanted = Request(
         dict.fromkeys([*tweets, *(_lines(file) if file else ())], "asked"), dict.fromkeys(authors, "asked")
     )
     if not wanted.tweets and not wanted.authors:

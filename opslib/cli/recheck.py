@@ -11,7 +11,7 @@ import click
 from opslib.cli._database import database_of
 from opslib.cli._forgetting import carry_out
 from opslib.cli._options import COUNT, examples, tell_json, with_format, with_settings
-from opslib.forgetting.take import Asked, Taken, Wanted
+from opslib.forgetting.take import Asked, Request, Taken
 from opslib.settings import secret
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def command(settings: Settings, most: int, dry_run: bool, form: str) -> None:
                 total.gone.update(page.gone)
                 stopped = page.stopped
                 if page.gone and not dry_run:
-                    taken.add(carry_out(database, Wanted(page.gone), asked))
+                    taken.add(carry_out(database, Request(page.gone), asked))
         except (XError, TooManyGone) as error:
             raise click.ClickException(str(error)) from error
         finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import click
 from opslib.cli._database import database_of
 from opslib.cli._options import examples, tell_json, with_format, with_settings
 from opslib.cli._times import SpanType
+from opslib.run.signals import on_signal
 from opslib.settings import Settings, SettingsError
 from opslib.store import rollups
 from opslib.store.collections import initialise
@@ -57,8 +57,7 @@ def rollup(settings: Settings, every: Span | None) -> None:
     days = [number for number in (kept.tweets_days, kept.word_counts_days) if number is not None]
     keep = timedelta(days=min(days)) if days else None
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    on_signal(stop.set)
     while True:
         try:
             with database_of(settings, "opslib-store") as database:

@@ -7,16 +7,22 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from bson.codec_options import CodecOptions
+
 from opslib.message import moment_of, retweeted_id, retweeted_name
-from opslib.store import rollups
+from opslib.store.observations import within
+from opslib.store.spans import of_tweets
 from opslib.words import merge, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pymongo.database import Database
+
+    from opslib.store.observations import Key
 
 
 class BadInput(ValueError):  # noqa: N818 - it names a thing
@@ -109,44 +115,38 @@ class Selection:
     woeid: int | None = None
     lang: str | None = None
 
+    @property
+    def since(self) -> datetime:
+        """Return the moment that the span begins with."""
+        return self.until - timedelta(hours=self.hours)
+
     def match(self) -> dict[str, Any]:
-        """Return it as a MongoDB query."""
-        match: dict[str, Any] = {
-            "collected_at": {"$gte": self.until - timedelta(hours=self.hours), "$lte": self.until}
-        }
+        """Return it as a MongoDB query; it may find tweets that stand at another moment."""
         topic: dict[str, Any] = {}
         if self.topics:
-            topic["name"] = {
-                "$in": [re.compile(f"^#?{re.escape(t.lstrip('#'))}$", re.IGNORECASE) for t in self.topics]
-            }
+            topic["name"] = {"$in": self._names()}
         if self.woeid is not None:
             topic["woeid"] = self.woeid
-        if topic:
-            match["topics"] = {"$elemMatch": topic}
-        if self.lang:
-            match["lang"] = self.lang
-        return match
+        match = within({"$gte": self.since, "$lte": self.until}, topic)
+        return {**match, "lang": self.lang} if self.lang else match
+
+    def wants(self, key: Key) -> bool:
+        """Say whether the tweets that stand for *key* are meant."""
+        woeid, name = key
+        if woeid != self.woeid:
+            return False
+        if not self.topics:
+            return name is None
+        return name is not None and any(pattern.search(name) for pattern in self._names())
+
+    def _names(self) -> list[re.Pattern[str]]:
+        return [re.compile(f"^#?{re.escape(t.lstrip('#'))}$", re.IGNORECASE) for t in self.topics]
 
 
 def from_database(database: Database[dict[str, Any]], selection: Selection) -> Counted:
     """Count the stored tweets of *selection*; they were collected for what was trending then."""
-    number, words = of_tweets(database, selection.match())
-    tweets, match = database["tweets"], {"$match": selection.match()}
-    span = {"$group": {"_id": None, "a": {"$min": "$created_at"}, "z": {"$max": "$created_at"}}}
-    for found in tweets.aggregate([match, span]):
-        topics = tweets.aggregate([match, {"$unwind": "$topics"}, {"$group": {"_id": "$topics.name"}}])
-        return Counted(words, number, found["a"], found["z"], sum(1 for _ in topics))
-    return Counted()
-
-
-def of_tweets(database: Database[dict[str, Any]], match: Mapping[str, Any]) -> tuple[int, dict[str, int]]:
-    """Return how many stored tweets a query finds, and their words, those of a retweeted text once."""
-    text = {
-        "_id": {"$ifNull": ["$retweet_of", "$_id"]},
-        "tweets": {"$sum": 1},
-        # Of the oldest, as in the roll-ups: of what is retweeted, if it is there.
-        "words": {"$top": {"sortBy": {"_id": 1}, "output": "$words"}},
-    }
-    words = {"$project": {"words": rollups.with_total(rollups.EACH_ONCE, "$tweets")}}
-    found = rollups.summed(database["tweets"], [{"$match": match}, {"$group": text}, words])
-    return found.tweets, merge(found.words)
+    since, until = selection.since, selection.until
+    timed: Database[dict[str, Any]] = database.with_options(codec_options=CodecOptions(tz_aware=True))
+    found = of_tweets(timed, selection.match(), lambda at: since <= at <= until, lru_cache(selection.wants))
+    counts = found.counts
+    return Counted(merge(counts.words), counts.tweets, found.first, found.last, len(found.topics))

@@ -19,6 +19,7 @@ from pymongo.write_concern import WriteConcern
 from opslib.cloud import VERSION
 from opslib.cloud.report import at_moment
 from opslib.message import stamp
+from opslib.store.buckets import counted_since, floor
 from opslib.store.reads import KINDS, Lake
 from opslib.store.rollups import SETTLE, now
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from opslib.cloud.layout import Spot
     from opslib.cloud.report import Report
     from opslib.settings import Settings
+    from opslib.store.buckets import Minute
     from opslib.store.reads import Kind, Place
 
     Document = dict[str, Any]
@@ -128,33 +130,27 @@ def _right(database: Database[Document], woeid: int, oldest: datetime) -> set[st
     kept = list(
         database["clouds"].find(
             {"woeid": woeid, "until": {"$gt": oldest}, "version": VERSION},
-            {"since": 1, "until": 1, "rendered_at": 1},
+            {"since": 1, "until": 1, "rendered_at": 1, "topics.name": 1},
         )
     )
     fresh = [cloud for cloud in kept if cloud["until"] > max(one["until"] for one in kept) - _LATE]
     if not fresh:
         return set()
-    minutes = list(
-        database["word_counts"].find(
-            {
-                "unit": "minute",
-                "at": {"$gt": min(cloud["since"] for cloud in fresh)},
-                "woeid": woeid,
-                "topic": None,
-                "computed_at": {"$gt": min(cloud["rendered_at"] for cloud in fresh)},
-            },
-            {"at": 1, "computed_at": 1},
-        )
+    minutes = counted_since(
+        database,
+        woeid,
+        floor(min(cloud["since"] for cloud in fresh), "minute"),
+        min(cloud["rendered_at"] for cloud in fresh),
     )
-    return {
-        cloud["_id"]
-        for cloud in kept
-        if not any(
-            cloud["since"] <= minute["at"] < cloud["until"] - timedelta(minutes=1)
-            and minute["computed_at"] > cloud["rendered_at"]
-            for minute in minutes
-        )
-    }
+    return {cloud["_id"] for cloud in kept if not any(_lacks(cloud, minute) for minute in minutes)}
+
+
+def _lacks(cloud: Document, minute: Minute) -> bool:
+    return (
+        cloud["since"] <= minute.at < cloud["until"] - timedelta(minutes=1)
+        and minute.computed_at > cloud["rendered_at"]
+        and any(topic["name"] in minute.topics for topic in cloud["topics"])
+    )
 
 
 def _rendered(database: Database[Document], settings: Settings, moment: Moment) -> list[Document]:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from opslib.cloud.counts import of_tweets
 from opslib.store import rollups
+from opslib.store.observations import within
 from opslib.store.reads import Lake, Place
+from opslib.store.spans import of_tweets
 from opslib.words import fold, merge, parts, words_of
 from opslib.words.lemmas import LANGUAGES, lemma
 
@@ -72,13 +73,13 @@ def at_moment(
     """Return both reports of the topics of *snapshot*: their tweets of the *hours* before *until*."""
     topics = topics_of([snapshot])
     since = until - timedelta(hours=hours)
-    match = {
-        "collected_at": {"$gte": since, "$lt": until},
-        "topics": {"$elemMatch": {"woeid": place.woeid, "name": {"$in": [topic.name for topic in topics]}}},
-    }
+    names = {topic.name for topic in topics}
+    match = within({"$gte": since, "$lt": until}, {"woeid": place.woeid, "name": {"$in": list(names)}})
     # A tweet collected for two of them counts once, so sums of their roll-ups would not do.
-    tweets, words = of_tweets(database, match)
-    return _both(place, since, until, tweets, topics, words)
+    found = of_tweets(
+        database, match, lambda at: since <= at < until, lambda key: key[0] == place.woeid and key[1] in names
+    )
+    return _both(place, since, until, found.counts.tweets, topics, merge(found.counts.words))
 
 
 def over_span(

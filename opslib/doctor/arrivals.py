@@ -7,6 +7,7 @@ settings promises, which the role writes from the variables that the flow and th
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,7 @@ def check_trends(settings: Settings, report: Findings) -> None:
 def _trends(database: Database[dict[str, Any]], settings: Settings, report: Findings, now: datetime) -> None:
     promised = _promised(settings)
     for woeid, name in settings.schedule.places.items():
-        _judge(f"trends of {name}", newest.snapshot(database, woeid), now, promised, report, _COLLECTING)
+        _judge(f"trends of {name}", newest.snapshot(database, woeid, now), now, promised, report, _COLLECTING)
 
 
 def check_tweets(settings: Settings, report: Findings) -> None:
@@ -68,7 +69,7 @@ def check_tweets(settings: Settings, report: Findings) -> None:
 def _tweets(database: Database[dict[str, Any]], settings: Settings, report: Findings, now: datetime) -> None:
     promised = _promised(settings) + timedelta(minutes=settings.report.wait_minutes)
     advice = f"see the checks trends, sink and budget; {_COLLECTING}"
-    _judge("tweet", newest.tweet(database), now, promised, report, advice)
+    _judge("tweet", newest.tweet(database, now), now, promised, report, advice)
 
 
 def check_rollups(settings: Settings, report: Findings) -> None:
@@ -119,7 +120,7 @@ def _clouds(database: Database[dict[str, Any]], settings: Settings, report: Find
 def check_budget(settings: Settings, report: Findings) -> None:
     """Report what collecting may still cost: exactly on NiFi's host, elsewhere as the newest message told."""
     path = settings.x.budget_file
-    if path.is_file():
+    if os.access(path, os.R_OK):
         try:
             _left("now", Budget.of(path).left_today(), report)
         except (OSError, sqlite3.Error) as error:

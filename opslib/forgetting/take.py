@@ -1,15 +1,15 @@
 """Forgetting: a tweet, or all of an author, goes out of everything that holds it, and stays out.
 
-Who is to be forgotten is noted first, in ``forgotten`` and ``forgotten_authors``: from then on the sink drops
-what Kafka brings again, and the speed layer takes it out of its windows. Then the minutes of the tweets are
-marked for the roll-ups, their pictures are dropped, and they are deleted. Every step can be repeated, so
-whoever is killed in between calls it again.
+Who is to be forgotten is *noted* first, in ``forgotten`` and ``forgotten_authors``: from then on the sink
+*leaves out* what Kafka brings again, and the speed layer *takes it out* of its windows. Then the minutes of
+the tweets are *marked* for the roll-ups, their pictures are *dropped*, and they are *deleted*. Every step can
+be repeated, so whoever is killed in between calls it again.
 
 A sink that had looked before the note was there may still write for one attempt
 (:data:`opslib.sink.writer.ATTEMPT_SECONDS`). So after :data:`SETTLE_SECONDS` all is looked for once more.
 
-A retweet holds the text of what it retweets and goes with it. A quote or an answer holds words of its own and
-only the id of the other: it stays.
+What is unwanted, :mod:`opslib.store.unwanted` says: a retweet holds the text of what it retweets and goes
+with it; a quote or an answer holds words of its own and only the id of the other, and stays.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING, Any
 from bson.int64 import Int64
 from pymongo import UpdateOne
 
-from opslib.message import retweeted_id
-from opslib.store import rollups
+from opslib.message import mentions, retweeted_author, retweeted_name
+from opslib.store import rollups, texts
 from opslib.store.collections import AUDIT, CLOUDS, FORGOTTEN, FORGOTTEN_AUTHORS, ROLLUP_MARKS, TWEETS
-from opslib.store.unwanted import author_of
-from opslib.store.write import next_of, safely
+from opslib.store.observations import moments_of
+from opslib.store.unwanted import Policy, author_of, origin
+from opslib.store.write import safely
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,10 +42,12 @@ if TYPE_CHECKING:
 SETTLE_SECONDS = 12.0
 AT_ONCE = 5000  # tweets by command: well below the 16 MB that one may have
 _MINUTE = timedelta(minutes=1)
+# What says whose text a stored tweet holds.
+_ORIGIN = dict.fromkeys(("text", "author.id", "referenced_tweets", "retweet_author", "entities.mentions"), 1)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Request:
     """Who is to be forgotten, each with the reason, such as ``asked`` or ``deleted``."""
 
     tweets: Mapping[int, str] = field(default_factory=dict)
@@ -79,38 +82,36 @@ class _Found:
     """One stored tweet that has to go."""
 
     id: int
-    collected_at: Any
     author: str | None
     reason: str
     retweet: bool  # that holds the text of one that is asked for
-    retweet_of: Int64 | None
+    document: Document  # what says where it is counted
 
     @classmethod
     def of(cls, document: Document, reason: str, *, retweet: bool) -> _Found:
         return cls(
             document["_id"],
-            document["collected_at"],
             author_of(document),
             reason,
             retweet,
-            document.get("retweet_of"),
+            {name: document[name] for name in ("_id", *texts.FIELDS) if name in document},
         )
 
 
-def _parts(wanted: Wanted) -> Iterator[Wanted]:
+def _parts(wanted: Request) -> Iterator[Request]:
     # Authors first: with their tweets go the retweets of these, whoever else is asked for.
     if wanted.authors:
-        yield Wanted(authors=wanted.authors)
+        yield Request(authors=wanted.authors)
     tweets = list(wanted.tweets.items())
     for first in range(0, len(tweets), AT_ONCE):
-        yield Wanted(tweets=dict(tweets[first : first + AT_ONCE]))
+        yield Request(tweets=dict(tweets[first : first + AT_ONCE]))
 
 
 class Forgetting:
     """One call: who is to be forgotten, in whose name, and where. Everything may raise ``PyMongoError``."""
 
     def __init__(
-        self, database: Database[Document], wanted: Wanted, asked: Asked, *, dry_run: bool = False
+        self, database: Database[Document], wanted: Request, asked: Asked, *, dry_run: bool = False
     ) -> None:
         self._database = database
         self._wanted = wanted
@@ -139,7 +140,7 @@ class Forgetting:
                 clouds=_drop_clouds(self._database, list(self._moments), {"rendered_at": {"$lt": ended}})
             )
 
-    def _part(self, wanted: Wanted) -> Iterator[Taken]:
+    def _part(self, wanted: Request) -> Iterator[Taken]:
         names = self._names(wanted.authors)
         noted = self._note_asked(wanted, names)
         if noted and not self._dry_run:
@@ -159,14 +160,22 @@ class Forgetting:
         if found:
             yield self._take(found)
 
-    def _names(self, authors: Iterable[str]) -> list[str]:
-        """Return the names that the authors have had: a retweet names whom it retweets, without an id."""
-        some = {"author.id": {"$in": list(authors)}}
-        names = self._tweets.distinct("author.username", some) if authors else []
-        known = self._authors.distinct("names", {"_id": {"$in": list(authors)}}) if authors else []
-        return sorted({name.casefold() for name in names if name} | set(known))
+    def _names(self, authors: Mapping[str, str]) -> list[str]:
+        """Return the names that the authors have had: where X tells no ids, a retweet gives a name alone."""
+        if not authors:
+            return []
+        some = list(authors)
+        told = [{field: {"$in": some}} for field in ("author.id", "retweet_author", "entities.mentions.id")]
+        names: set[str] = set(self._authors.distinct("names", {"_id": {"$in": some}}))
+        for tweet in self._tweets.find({"$or": told}, {**_ORIGIN, "author.username": 1}):
+            known = [tweet.get("author") or {}, *mentions(tweet)]
+            found = [one.get("username") for one in known if one.get("id") in authors]
+            if retweeted_author(tweet) in authors:
+                found.append(retweeted_name(tweet["text"]))
+            names |= {name.casefold() for name in found if isinstance(name, str)}
+        return sorted(names)
 
-    def _note_asked(self, wanted: Wanted, names: list[str]) -> int:
+    def _note_asked(self, wanted: Request, names: list[str]) -> int:
         """Note who is asked for, and return how many were not noted before."""
         new = len(wanted.tweets) - _known(self._forgotten, wanted.tweets)
         new += len(wanted.authors) - _known(self._authors, wanted.authors)
@@ -176,9 +185,9 @@ class Forgetting:
             _note(self._authors, {a: {"reason": why, "names": names} for a, why in wanted.authors.items()})
         return new
 
-    def _found(self, wanted: Wanted, names: list[str]) -> Iterator[_Found]:
+    def _found(self, wanted: Request, names: list[str]) -> Iterator[_Found]:
         """Yield the stored tweets that are asked for, and then the retweets that hold their text."""
-        fields = {"collected_at": 1, "author.id": 1, "referenced_tweets": 1, "retweet_of": 1}
+        fields = {**_ORIGIN, **texts.FIELDS}
         mine: dict[int, str] = {}
         asked: list[Document] = []
         if wanted.tweets:
@@ -192,9 +201,11 @@ class Forgetting:
             )
             mine[document["_id"]] = reason
             yield _Found.of(document, reason, retweet=False)
-        yield from self._retweets(mine, names, fields)
+        yield from self._retweets(mine, wanted.authors, names, fields)
 
-    def _retweets(self, of: Mapping[int, str], names: list[str], fields: Document) -> Iterator[_Found]:
+    def _retweets(
+        self, of: Mapping[int, str], authors: Mapping[str, str], names: list[str], fields: Document
+    ) -> Iterator[_Found]:
         # Not by their retweet_of, which tweets lack that were stored before there was one. Nothing is indexed
         # for this: retweets are looked for once a part, and every index is paid for by each tweet that
         # comes in.
@@ -203,18 +214,24 @@ class Forgetting:
         for first in range(0, len(ids), AT_ONCE):
             some = {"type": "retweeted", "id": {"$in": ids[first : first + AT_ONCE]}}
             holding.append({"referenced_tweets": {"$elemMatch": some}})
+        if authors:
+            # Written by whoever is forgotten, and never stored here itself.
+            holding.append({"retweet_author": {"$in": list(authors)}})
+            holding.append({"entities.mentions.id": {"$in": list(authors)}, "text": {"$regex": "^RT @"}})
         if names:
-            # Written by whoever is forgotten and never stored here itself.
             pattern = f"^RT @(?:{'|'.join(map(re.escape, names))}): "
             holding.append({"text": {"$regex": pattern, "$options": "i"}})
+        policy = Policy(of.keys(), authors.keys(), frozenset(names))
         for document in self._tweets.find({"$or": holding}, fields) if holding else ():
-            if document["_id"] in of:
+            found = origin(document)
+            if found.tweet in of or not policy.holds(found):
                 continue
-            yield _Found.of(document, of.get(retweeted_id(document) or 0, "asked"), retweet=True)
+            reason = of.get(found.retweet_of or 0) or authors.get(found.retweet_author or "", "asked")
+            yield _Found.of(document, reason, retweet=True)
 
     def _take(self, found: list[_Found]) -> Taken:
         """Take these out of everything that holds them, the tweets themselves last."""
-        moments = [one.collected_at for one in found]
+        moments = [at for one in found for at in moments_of(one.document).values()]
         retweets = sum(one.retweet for one in found)
         taken = Taken(tweets=len(found) - retweets, retweets=retweets)
         if self._dry_run:
@@ -228,17 +245,12 @@ class Forgetting:
                 for one in found
             },
         )
-        rollups.mark(safely(self._database[ROLLUP_MARKS.name]), [*moments, *self._successors(found)])
+        heirs = texts.heirs(self._tweets, [one.document for one in found])
+        rollups.mark(safely(self._database[ROLLUP_MARKS.name]), [*moments, *heirs])
         self._tweets.delete_many({"_id": {"$in": [Int64(one.id) for one in found]}})
         taken.clouds = _drop_clouds(self._database, moments)
         self._moments |= {rollups.floor(moment, "minute") for moment in moments}
         return taken
-
-    def _successors(self, found: Sequence[_Found]) -> list[datetime]:
-        """Return the moments of the retweets that have the words of a text counted once *found* are gone."""
-        originals = {one.retweet_of for one in found if one.retweet_of is not None}
-        left = {"_id": {"$nin": [Int64(one.id) for one in found]}}
-        return [one["collected_at"] for one in next_of(self._tweets, originals, left)] if originals else []
 
     def _audit(self, tweets: list[int], authors: list[str], reasons: set[str], taken: Taken) -> None:
         """Write down what is about to be done, before it is: a line too many is better than one too few."""
@@ -259,7 +271,10 @@ def _known(collection: Collection[Document], keys: Iterable[Any]) -> int:
 
 
 def _note(collection: Collection[Document], entries: Mapping[Any, Document]) -> None:
-    """Note *entries*; those that are there keep their moment and reason."""
+    """Note *entries*; those that are there keep their reason, and their moment unless names are added.
+
+    Whoever follows what is noted looks at the moments alone.
+    """
     if not entries:
         return
 
@@ -268,8 +283,11 @@ def _note(collection: Collection[Document], entries: Mapping[Any, Document]) -> 
 
     def stages(entry: Document) -> list[Document]:
         kept = {name: first(name, {"$literal": value}) for name, value in entry.items() if name != "names"}
-        joined = {"names": {"$setUnion": [first("names", []), entry["names"]]}} if "names" in entry else {}
-        return [{"$set": {"at": first("at", "$$NOW"), **kept, **joined}}]
+        if "names" not in entry:
+            return [{"$set": {"at": first("at", "$$NOW"), **kept}}]
+        known, names = first("names", []), {"$literal": entry["names"]}
+        at = {"$cond": [{"$setIsSubset": [names, known]}, first("at", "$$NOW"), "$$NOW"]}
+        return [{"$set": {"at": at, **kept, "names": {"$setUnion": [known, names]}}}]
 
     collection.bulk_write(
         [UpdateOne({"_id": key}, stages(entry), upsert=True) for key, entry in entries.items()], ordered=False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any, Callable
 
 import orjson
@@ -208,7 +207,7 @@ def _answered(route: str, answer: Answer) -> Sent:
 def _fault_refusal(x: LocalX, route: str, fault: str, limited: dict[str, str]) -> ASGIApp:
     if fault == "503":
         return _refusal(503, problem(503, "Service Unavailable"), limited)
-    limited = headers(LIMITS[route], 0, time.time() + x.faults.reset_seconds)
+    limited = headers(LIMITS[route], 0, x.store.now().timestamp() + x.faults.reset_seconds)
     return _refusal(429, problem(429, "Too Many Requests"), limited)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import regex
 
+from opslib.hashtag import NUMBER_SIGNS, SIGNS
 from opslib.words.extract import LETTER
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ MAX_LENGTH = 512
 _MAX_DEPTH = 50
 _PARTS = regex.compile(
     rf'\s*(?P<minus>-)?(?:(?P<paren>[()])|(?P<operator>[a-z_]+):(?P<value>"[^"]*"|[^\s()"]+)'
-    rf'|"(?P<phrase>[^"]*)"|(?P<sign>[#\uff03@$])(?P<name>{LETTER}+)|(?P<word>[^\s()"]+))'
+    rf'|"(?P<phrase>[^"]*)"|(?P<sign>[{NUMBER_SIGNS}])(?P<name>[{LETTER}{SIGNS}]+)|(?P<sign>[@$])(?P<name>{LETTER}+)|(?P<word>[^\s()"]+))'
 )
 _TOKEN = regex.compile(rf"{LETTER}+|[^\w\s\x00-\x7f\u2000-\u206f]")
 _IS = {"retweet": "retweeted", "quote": "quoted", "reply": "replied_to"}
@@ -170,7 +171,7 @@ def _split(query: str) -> list[regex.Match[str]]:
 def _term(part: regex.Match[str]) -> _Expression:
     if part["operator"]:
         return _operator(part["operator"], part["value"].strip('"'))
-    if part["sign"] in ("#", "\uff03"):
+    if part["sign"] and part["sign"] in NUMBER_SIGNS:
         tag = normal(part["name"])
         return _Expression(lambda tweet: tag in tweet.hashtags)
     if part["sign"] == "@":

@@ -38,6 +38,11 @@ class Documents:
         self.by_id[key] = document if known is None else self.join(known, document)
         self.records.setdefault(key, []).append(record)
 
+    def take(self, key: Any) -> list[Any]:
+        """Take a document out again, and return the records that it was made of."""
+        del self.by_id[key]
+        return self.records.pop(key)
+
 
 def _tweets() -> Documents:
     return Documents(lambda known, copy: {**known, **changes(known, copy)})
@@ -58,16 +63,18 @@ class Batch:
     size: int = 0
     forgotten: int = 0
 
-    def forget(self, ids: set[Any]) -> None:
-        """Leave out the tweets of these ids: they are to be forgotten."""
-        for key in ids:
-            self.forgotten += len(self.tweets.records.pop(key))
-            del self.tweets.by_id[key]
+    def leave_out(self, unwanted: set[Any]) -> None:
+        """Write none of the tweets of these ids."""
+        for key in unwanted:
+            self.forgotten += len(self.tweets.take(key))
 
     def refuse(self, documents: Documents, refused: Mapping[Any, str]) -> None:
-        """Turn the records of documents that MongoDB will never take into dead letters."""
+        """Turn the records of documents that MongoDB will never take into dead letters.
+
+        They are no longer to be written then: a further attempt at the batch makes no further letters.
+        """
         for key, reason in refused.items():
-            self.dead += [DeadLetter(record, reason) for record in documents.records[key]]
+            self.dead += [DeadLetter(record, reason) for record in documents.take(key)]
 
 
 def read(records: Mapping[Any, list[Any]]) -> Batch:

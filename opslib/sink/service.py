@@ -110,6 +110,7 @@ class Service:
             while not self._stop.is_set():
                 self._turn()
                 self._totals.tell()
+                self._writer.pulse.check()
                 notify(WATCHDOG="1", STATUS=self._writer.trouble or f"stored {self._totals}")
             self._drain()
         except (AuthorizationError, FencedInstanceIdError) as error:
@@ -197,7 +198,7 @@ class Service:
             self._settle()
 
     async def revoke(self) -> None:
-        """Give the partitions up: commit what can be finished now, forget what was only fetched.
+        """Give the partitions up: commit what can be finished now, drop what was only fetched.
 
         Runs in the consumer's own thread while :meth:`_poll` waits for it, so nothing else is at work.
         """
@@ -217,7 +218,7 @@ class Service:
             except KafkaError as error:
                 _LOG.warning("%s: %s", _UNCOMMITTED, error)
 
-    def forget(self, partitions: Iterable[TopicPartition]) -> None:
+    def end_figures(self, partitions: Iterable[TopicPartition]) -> None:
         """Let the figures of partitions end: whoever has them next tells about them."""
         self._figures.drop(partitions)
 
@@ -237,12 +238,12 @@ class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka-
     async def on_partitions_revoked(self, revoked: Any) -> None:
         if revoked:
             await self._service.revoke()
-            self._service.forget(revoked)
+            self._service.end_figures(revoked)
 
     async def on_partitions_lost(self, lost: Any) -> None:
         _LOG.warning("the group went on without this sink: %s", _names(lost))
         self._service.lose()
-        self._service.forget(lost)
+        self._service.end_figures(lost)
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
         _LOG.info("reading %s", _names(assigned) or "nothing: there are more sinks than partitions")

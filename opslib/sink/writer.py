@@ -13,9 +13,10 @@ import pymongo
 from opslib.metrics import Sink as Figures
 from opslib.run.failures import said
 from opslib.run.retry import persist
+from opslib.run.threads import Pulse
 from opslib.store import rollups
 from opslib.store.collections import ROLLUP_MARKS, TRENDS, TWEETS
-from opslib.store.unwanted import Forgotten
+from opslib.store.unwanted import Notes
 from opslib.store.write import Outcome, safely, write_once, write_tweets
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _LOG = logging.getLogger(__name__)
 # One attempt at a batch, everything in it; then it counts as failed and is tried again. What it wrote
 # stays, so a slow server makes progress with each.
 ATTEMPT_SECONDS = 10
+STUCK_SECONDS = 180  # beyond what an attempt at dead letters waits for the broker
 REMARK_SECONDS = 5
 _TARGETS = {"MongoDB": "mongodb", "the dead-letter topic": "dead_letters"}  # as metrics label them
 
@@ -50,9 +52,10 @@ class Writer:
         self._trends = safely(database[TRENDS.name])
         self._marks = safely(database[ROLLUP_MARKS.name])
         self._marked: dict[datetime, float] = {}  # minutes with when they were last marked
-        self._forgotten = Forgotten(database)
+        self._notes = Notes(database)
         self._send_dead = send_dead
         self._abandon = threading.Event()
+        self.pulse = Pulse("writer", STUCK_SECONDS)
         self.away_since: float | None = None
         self.trouble = ""
 
@@ -79,7 +82,7 @@ class Writer:
         with pymongo.timeout(ATTEMPT_SECONDS):
             if batch.tweets.by_id:
                 # In each attempt anew: whoever forgets waits for no longer than one.
-                batch.forget(self._forgotten.of(batch.tweets.by_id))
+                batch.leave_out(self._notes.unwanted(batch.tweets.by_id))
             if batch.tweets.by_id:
                 outcome = write_tweets(self._tweets, batch.tweets.by_id, self._mark)
                 batch.refuse(batch.tweets, outcome.refused)
@@ -103,7 +106,14 @@ class Writer:
         self._marked.update(dict.fromkeys(new, began))
 
     def _persist(self, what: str, attempt: Callable[[], Result]) -> Result:
-        result = persist(attempt, self._abandon, partial(self._note_trouble, what))
+        def alive() -> Result:
+            self.pulse.well()
+            return attempt()
+
+        try:
+            result = persist(alive, self._abandon, partial(self._note_trouble, what))
+        finally:
+            self.pulse.idle()
         self._note_recovery(what)
         return result
 

@@ -23,9 +23,10 @@ from opslib.speed.sightings import STEP, Sighting, joined, topics_in
 from opslib.speed.windows import Window, Windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from opslib.metrics import Speed
+    from opslib.store.unwanted import Policy
 
 APART = 6 * 3600  # seconds that partitions may be apart in what they have collected, and MongoDB away
 _AT_ONCE = 180  # windows of each length that are made in one go
@@ -100,7 +101,7 @@ class Aggregator:
                 self._slots.setdefault(pane, []).append(kept[0] if kept else 0)
                 if kept:
                     self._held[kept[0]] = (
-                        Sighting(kept[0], kept[1], pane, kept[2], topics_in(kept[3])),
+                        Sighting(kept[0], kept[1], pane, kept[2], topics_in(kept[3]), *kept[4:]),
                         slot,
                     )
         self._windows = Windows(self._rules, (sighting for sighting, _ in self._held.values()))
@@ -122,6 +123,8 @@ class Aggregator:
         head.clock = max(head.clock, int(seen // STEP))
         if unwanted:
             self._metrics.forgotten.inc()
+            if sighting.tweet in self._held:  # of which an earlier copy did not tell whose text it is
+                self._remove(state, *self._held[sighting.tweet])
         elif (sighting.pane + 1) * STEP + self._lateness <= seen or sighting.pane < head.first:
             (self._metrics.repeated if sighting.tweet in self._held else self._metrics.late).inc()
         elif sighting.tweet in self._held:
@@ -160,21 +163,23 @@ class Aggregator:
         """Take note that it is *moment* (Unix time) and nothing is waiting to be read."""
         self._head.clock = max(self._head.clock, int(moment // STEP))
 
-    def forget(self, state: State, tweets: Iterable[int], authors: Container[str]) -> None:
-        """Take out the tweets of those ids and those authors."""
-        found = [self._held[tweet] for tweet in tweets if tweet in self._held]
-        if authors:
-            found += [held for held in self._held.values() if held[0].author in authors]
+    def take_out(self, state: State, policy: Policy) -> None:
+        """Count no more what is unwanted by *policy*."""
+        found = [held for held in self._held.values() if policy.holds(held[0].origin)] if policy else ()
         for sighting, slot in found:
-            if self._held.pop(sighting.tweet, None) is None:
-                continue  # asked for by its id and by its author
-            self._windows.remove(sighting)
-            self._slots[sighting.pane][slot] = 0
-            state.delete(f"{sighting.pane}.{slot}")
-            self._changed(sighting)
+            self._remove(state, sighting, slot)
+
+    def _remove(self, state: State, sighting: Sighting, slot: int) -> None:
+        del self._held[sighting.tweet]
+        self._windows.remove(sighting)
+        self._slots[sighting.pane][slot] = 0
+        state.delete(f"{sighting.pane}.{slot}")
+        self._changed(sighting)
 
     def _keep(self, state: State, sighting: Sighting, slot: int) -> None:
         kept = [sighting.tweet, sighting.author, sighting.entries, sighting.topics]
+        if sighting.retweet:
+            kept.append(sighting.retweet)
         state.set(f"{sighting.pane}.{slot}", kept)
 
     def _changed(self, sighting: Sighting) -> None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from opslib.metrics import Speed as Metrics
     from opslib.settings import Settings
     from opslib.speed.aggregator import Aggregator
-    from opslib.speed.publish import Forgotten
+    from opslib.speed.publish import Watch
 
 _LOG = logging.getLogger(__name__)
 _LAKE = b"lake"  # the one key of all sightings
@@ -79,13 +79,13 @@ class Pipeline:
         self,
         settings: Settings,
         aggregator: Aggregator,
-        forgotten: Forgotten,
+        watch: Watch,
         metrics: Metrics,
         member: str | None,
     ) -> None:
         self._settings = settings.speed
         self._aggregator = aggregator
-        self._forgotten = forgotten
+        self._watch = watch
         self._metrics = metrics
         self._stop = threading.Event()
         self._looked = 0
@@ -167,6 +167,7 @@ class Pipeline:
             "pane": sighting.pane,
             "entries": sighting.entries,
             "topics": sighting.topics,
+            **({"retweet": sighting.retweet} if sighting.retweet else {}),
             "collected": collected,
             "partition": str(message_context().partition),
         }
@@ -180,14 +181,13 @@ class Pipeline:
         else:
             collected, partition = value.pop("collected"), value.pop("partition")
             sighting = Sighting(**{**value, "topics": sightings.topics_in(value["topics"])})
-            forgotten = self._forgotten
-            unwanted = sighting.tweet in forgotten.tweets or sighting.author in forgotten.authors
+            unwanted = self._watch.policy.holds(sighting.origin)
             self._aggregator.add(state, sighting, partition, collected, unwanted)
         look = int(time.time() / self._settings.every_seconds)
         if look != self._looked:
             self._looked = look
             with self._metrics.window_seconds.time():
-                self._aggregator.forget(state, *self._forgotten.look())
+                self._aggregator.take_out(state, self._watch.look())
                 self._aggregator.publish(state)
             self._metrics.state_entries.set(self._aggregator.names)
         self._aggregator.close(state)

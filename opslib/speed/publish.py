@@ -1,8 +1,11 @@
-"""The speed layer's side of MongoDB: windows go into ``trending``, and what is to be forgotten comes back."""
+"""The speed layer's side of MongoDB: windows go into ``trending``, and what is unwanted comes back."""
 
 from __future__ import annotations
 
 import logging
+from array import array
+from bisect import bisect_left
+from collections.abc import Collection
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +16,12 @@ from pymongo.errors import PyMongoError
 from opslib import message
 from opslib.run.failures import check_settings, said
 from opslib.speed.sightings import STEP
-from opslib.store.collections import FORGOTTEN, FORGOTTEN_AUTHORS, TRENDING
+from opslib.store.collections import TRENDING
+from opslib.store.unwanted import Notes, Policy
 from opslib.store.write import safely
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Iterator
 
     from pymongo.database import Database
 
@@ -83,41 +87,60 @@ class Trending:
         return True
 
 
-class Forgotten:
-    """Who is to be forgotten, as ``forgotten`` and ``forgotten_authors`` have it."""
+class Watch:
+    """Keeps in memory who is unwanted: windows are made of more tweets than MongoDB can be asked about."""
 
-    def __init__(self, database: Database[Document], memory: timedelta) -> None:
-        self._collections = (database[FORGOTTEN.name], database[FORGOTTEN_AUTHORS.name])
-        self._memory = memory  # a tweet written longer ago than this is in no window
-        self._tweets: dict[int, datetime] = {}
-        self.authors: set[str] = set()
+    def __init__(self, database: Database[Document]) -> None:
+        self._notes = Notes(database)
+        self._tweets = _Ids()
+        self._authors: set[str] = set()
+        self._names: set[str] = set()
+        self.policy = Policy(self._tweets, self._authors, self._names)
         self._looked: datetime | None = None
 
-    @property
-    def tweets(self) -> Container[int]:
-        """The ids of tweets that may not be counted."""
-        return self._tweets
+    def look(self) -> Policy:
+        """Return the policy as far as it was noted since the last look.
 
-    def look(self) -> tuple[list[int], set[str]]:
-        """Return the tweets and authors that were noted since the last look.
-
-        A look that fails is made good by the next one; settings that are wrong raise :class:`SettingsError`.
+        A look that fails is made good by the next one; settings that are wrong raise
+        :class:`opslib.settings.SettingsError`.
         """
         now = datetime.now(timezone.utc)
-        since = now - self._memory if self._looked is None else self._looked - _AGAIN
-        # Tweets are forgotten after they were written. Authors write on, so all of them matter.
-        noted = {"at": {"$gte": since}}
         try:
             with pymongo.timeout(_ATTEMPT_SECONDS):
-                tweets = {found["_id"]: found["at"] for found in self._collections[0].find(noted)}
-                some = {} if self._looked is None else noted
-                authors = {found["_id"] for found in self._collections[1].find(some, {"_id": 1})}
+                found = self._notes.since(self._looked and self._looked - _AGAIN)
         except PyMongoError as error:
             check_settings(error)
             _LOG.warning("not known who is to be forgotten: %s", said(error))
-            return [], set()
-        news = [tweet for tweet in tweets if tweet not in self._tweets], authors - self.authors
+            return Policy()
         self._looked = now
-        self.authors |= authors
-        self._tweets = {id_: at for id_, at in {**self._tweets, **tweets}.items() if at >= now - self._memory}
+        news = Policy(
+            {tweet for tweet in found.tweets if tweet not in self._tweets},
+            {author for author in found.authors if author not in self._authors},
+            {name for name in found.names if name not in self._names},
+        )
+        self._tweets.add(news.tweets)
+        self._authors.update(news.authors)
+        self._names.update(news.names)
         return news
+
+
+class _Ids(Collection[int]):
+    """Ids in order, eight bytes each: all that were ever noted matter, for any may be retweeted again."""
+
+    def __init__(self) -> None:
+        self._ids = array("q")
+
+    def add(self, more: Collection[int]) -> None:
+        self._ids = array("q", sorted((*self._ids, *more))) if more else self._ids
+
+    def __contains__(self, tweet: object) -> bool:
+        if not isinstance(tweet, int):
+            return False
+        at = bisect_left(self._ids, tweet)
+        return at < len(self._ids) and self._ids[at] == tweet
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional
 
 from opslib import message
+from opslib.store.unwanted import Origin, origin
 from opslib.words import words_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,12 @@ class Sighting:
     pane: int  # the tweet was written in the STEP seconds from pane * STEP on (Unix time)
     entries: list[str]  # words and hashtags as opslib.words.words_of has them, without pairs
     topics: list[Topic] = field(default_factory=list)  # what it was collected for, each once
+    retweet: Optional[list[Any]] = None  # noqa: UP045 - what a retweet holds: id, author and name, as in Origin
+
+    @property
+    def origin(self) -> Origin:
+        """Whose text the tweet holds."""
+        return Origin(self.tweet, self.author, *(self.retweet or ()))
 
     @property
     def places(self) -> list[int | None]:
@@ -50,15 +57,16 @@ def read(value: bytes | None, now: float) -> tuple[Sighting, float]:
     collected = min(document["collected_at"].timestamp(), now)
     created = document["created_at"]
     written = min(created.timestamp(), collected) if created else collected
-    tweet = document["_id"]
+    tweet, author, *retweet = origin(document)
     sighting = Sighting(
         tweet=tweet,
-        author=_author(content) or f"tweet {tweet}",
+        author=author or f"tweet {tweet}",
         pane=int(written // STEP),
         # Pairs are left out: the authors of an expression cannot be taken from those of its two words, as
         # the clouds take their tweets. Set expressions are words: they have no plain space.
         entries=[entry for entry in words_of(document) if " " not in entry],
         topics=joined([], ((topic["name"], topic["woeid"]) for topic in document["topics"])),
+        retweet=retweet if any(retweet) else None,
     )
     return sighting, collected
 
@@ -71,8 +79,3 @@ def joined(known: list[Topic], more: Iterable[Topic]) -> list[Topic]:
 def topics_in(kept: Iterable[Any]) -> list[Topic]:
     """Return topics as JSON has kept them; of those kept before they had a place it is not known."""
     return [(topic, None) if isinstance(topic, str) else (topic[0], topic[1]) for topic in kept]
-
-
-def _author(content: dict[str, Any]) -> str | None:
-    author = content.get("author_id") or (content.get("author") or {}).get("id")
-    return str(author) if author else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -22,7 +21,7 @@ from opslib.run.retry import Stopped
 from opslib.run.signals import on_signal
 from opslib.speed.aggregator import Aggregator
 from opslib.speed.pipeline import Pipeline, connection, refusal
-from opslib.speed.publish import Forgotten, Trending
+from opslib.speed.publish import Trending, Watch
 from opslib.speed.score import Rules
 from opslib.store.collections import TRENDING
 
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _KAFKA_SECONDS = 10
-# Kafka keeps tweets for seven days, and whatever is forgotten may come from there again.
-_FORGOTTEN = timedelta(days=8)
 
 
 def run(settings: Settings, instance: str | None) -> None:
@@ -50,14 +47,14 @@ def run(settings: Settings, instance: str | None) -> None:
     try:
         database = client[settings.mongodb.database]
         connecting.mongodb(settings, stop, lambda: database[TRENDING.name].find_one({}, {"_id": 1}))
-        trending, forgotten = Trending(database, figures), Forgotten(database, _FORGOTTEN)
+        trending, watch = Trending(database, figures), Watch(database)
         aggregator = Aggregator(rules(settings), settings.speed.lateness_seconds, trending.write, figures)
         # The members of a group know each other by this name, so it has to differ between hosts.
         member = f"{socket.gethostname()}-{instance}" if instance else None
         pipeline = connecting.kafka(
             settings,
             stop,
-            lambda: _try_kafka(settings, lambda: Pipeline(settings, aggregator, forgotten, figures, member)),
+            lambda: _try_kafka(settings, lambda: Pipeline(settings, aggregator, watch, figures, member)),
         )
         if not stop.is_set():
             pipeline.run()

@@ -245,7 +245,7 @@ def _added(authors: dict[str, Panes], author: str, pane: int) -> tuple[int, int]
 
 
 def _taken(authors: dict[str, Panes], author: str, pane: int) -> tuple[int, int]:
-    """Forget one time that *author* was seen in *pane*; return the panes just before and after that stay."""
+    """Take back one time that *author* was seen in *pane*; return the panes before and after that stay."""
     known = authors[author]
     panes = [known] if isinstance(known, int) else known
     del panes[bisect_left(panes, pane)]

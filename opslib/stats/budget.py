@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from opslib.settings import SettingsError
@@ -16,9 +17,9 @@ def report(x: X) -> dict[str, Any]:
 
     Raises :class:`opslib.settings.SettingsError` where this host has no such file or may not read it.
     """
-    if not x.budget_file.is_file():
+    if not os.access(x.budget_file, os.R_OK):
         raise SettingsError(
-            f"there is no budget file {x.budget_file} (x.budget_file): nothing was collected on this host "
-            "yet, or NiFi runs on another one"
+            f"there is no budget file {x.budget_file} (x.budget_file) that this user may read: nothing was "
+            "collected on this host yet, or NiFi runs on another one"
         )
     return Budget.of(x.budget_file).report()

@@ -125,18 +125,25 @@ class Recorder:
             self._tell_budget(known)
         _LOG.info("started behind %s", f"{begin_of(after):%Y-%m-%d %H:%M}" if newest else "nothing")
 
-    def _assign(self, topics: Mapping[str, int]) -> None:
-        """Take all partitions, the new ones from their beginning."""
+    def _assign(self, topics: Mapping[str, int]) -> bool:
+        """Take all partitions, the new ones from their beginning; return whether the consumer knows them yet.
+
+        By itself it would notice them within five minutes.
+        """
         found = [TopicPartition(topic, number) for topic, count in topics.items() for number in range(count)]
         new = [partition for partition in found if partition not in self._partitions]
         if not new:
-            return
+            return True
+        self._consumer.topics()  # which asks for all that there is
+        if any(number not in self._consumer.partitions_for_topic(topic) for topic, number in new):
+            return False
         positions = {partition: self._consumer.position(partition) for partition in self._partitions}
         self._partitions = found
         self._consumer.assign(found)
         for partition, position in positions.items():
             self._consumer.seek(partition, position)
         self._consumer.seek_to_beginning(*new)
+        return True
 
     def _read(self) -> None:
         # A partition that is ahead is not paused: kafka-python 3.0.12, with some partitions paused, can
@@ -170,11 +177,9 @@ class Recorder:
             return False
         if self._ends[0] < over:
             # Partitions that were added belong to the minute as well, so they are asked for behind its end.
-            # The consumer itself would notice them within five minutes.
             known = self._observer.topics
-            if known is None or known[0] < over:
+            if known is None or known[0] < over or not self._assign(known[1]):
                 return False
-            self._assign(known[1])
             asked_at = time.time()
             self._ends = (asked_at, self._consumer.end_offsets(self._partitions))
         ends = self._ends[1]

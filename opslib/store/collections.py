@@ -42,6 +42,8 @@ class Collection:
     schema: dict[str, Any]
     indexes: tuple[IndexModel, ...] = ()
     expires: str | None = None  # the moment that retention is counted from, which has an index of its own
+    former: tuple[str, ...] = ()  # indexes of earlier versions, which only cost by now
+    compressor: str | None = None  # of its blocks on disk, if it is created here; else that of the server
 
     @property
     def validator(self) -> dict[str, Any]:
@@ -72,16 +74,21 @@ TWEETS = Collection(
             "public_metrics": {"bsonType": ["object", "null"]},
         },
     ),
-    # Every index is paid for by each tweet that comes in. The first answers what was collected when, which is
-    # what clouds and the doctor ask; the second, which retweets alone are in, which was the first of a text.
+    # Every index is paid for by each tweet that comes in. The first says what is the newest, which the
+    # doctor asks, and what has to go; the second, what was collected for a topic when, which roll-ups and
+    # clouds ask, and the third the same of the few that were collected for none; the last, which retweets
+    # alone are in, who was the first of a text.
     (
         IndexModel([("collected_at", DESCENDING)]),
+        IndexModel([("topics.first_at", ASCENDING)]),
+        IndexModel([("first_seen_at", ASCENDING)], partialFilterExpression={"topics": []}),
         IndexModel(
-            [("retweet_of", ASCENDING), ("_id", ASCENDING)],
+            [("retweet_of", ASCENDING), ("topics.first_at", ASCENDING)],
             partialFilterExpression={"retweet_of": {"$exists": True}},
         ),
     ),
     expires="collected_at",
+    former=("retweet_of_1__id_1",),
 )
 
 TRENDS = Collection(
@@ -136,8 +143,7 @@ WORD_COUNTS = Collection(
         {
             "unit": {"enum": ["minute", "hour", "day"]},
             "at": _DATE,
-            "woeid": _INTEGER_OR_NULL,
-            "topic": _TEXT_OR_NULL,
+            "keys": _array(_object({"woeid": _INTEGER_OR_NULL, "topic": _TEXT_OR_NULL})),
             "tweets": _INTEGER,
             "words": _array(_object({"w": _TEXT, "n": _INTEGER})),
             "computed_at": _DATE,
@@ -145,10 +151,12 @@ WORD_COUNTS = Collection(
         {"left_out": _INTEGER},
     ),
     (
-        IndexModel([(name, ASCENDING) for name in ("unit", "at", "woeid", "topic")]),
+        IndexModel([(name, ASCENDING) for name in ("unit", "at", "keys.woeid", "keys.topic")]),
         IndexModel([("at", ASCENDING)]),
     ),
     expires="at",
+    former=("unit_1_at_1_woeid_1_topic_1",),
+    compressor="zstd",
 )
 
 _NUMBER = {"bsonType": ["double", "int", "long"]}
@@ -270,7 +278,7 @@ def _ensure_collection(
     database: Database[dict[str, Any]], wanted: Collection, found: Mapping[str, Any] | None
 ) -> list[str]:
     if found is None:
-        database.create_collection(wanted.name, validator=wanted.validator)
+        database.create_collection(wanted.name, validator=wanted.validator, **_compressed(wanted.compressor))
         return [f"collection {wanted.name}"]
     if found["options"].get("validator") != wanted.validator:
         database.command("collMod", wanted.name, validator=wanted.validator)
@@ -278,12 +286,24 @@ def _ensure_collection(
     return []
 
 
+def _compressed(compressor: str | None) -> dict[str, Any]:
+    if compressor is None:
+        return {}
+    return {"storageEngine": {"wiredTiger": {"configString": f"block_compressor={compressor}"}}}
+
+
 def _ensure_indexes(database: Database[dict[str, Any]], wanted: Collection) -> list[str]:
     present = set(database[wanted.name].index_information())
     missing = [index for index in wanted.indexes if index.document["name"] not in present]
     if missing:
         database[wanted.name].create_indexes(missing)
-    return [f"index {wanted.name}.{index.document['name']}" for index in missing]
+    former = [name for name in wanted.former if name in present]
+    for name in former:
+        database[wanted.name].drop_index(name)
+    return [
+        *(f"index {wanted.name}.{index.document['name']}" for index in missing),
+        *(f"no index {wanted.name}.{name}" for name in former),
+    ]
 
 
 def _ensure_time_series(

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 
-def snapshot(database: Database[Document], woeid: int, before: datetime | None = None) -> datetime | None:
-    """Return when the newest trends of a place were collected, or the newest *before* a moment."""
-    wanted: Document = {"woeid": woeid, **({"collected_at": {"$lt": before}} if before else {})}
+def snapshot(database: Database[Document], woeid: int, before: datetime) -> datetime | None:
+    """Return when the newest trends of a place were collected, of those *before* a moment."""
+    wanted: Document = {"woeid": woeid, "collected_at": {"$lt": before}}
     return _moment(database, TRENDS.name, wanted, "collected_at")
 
 
-def tweet(database: Database[Document]) -> datetime | None:
-    """Return when the newest tweet was collected."""
-    return _moment(database, TWEETS.name, {}, "collected_at")
+def tweet(database: Database[Document], before: datetime) -> datetime | None:
+    """Return when the newest tweet was collected, of those *before* a moment."""
+    return _moment(database, TWEETS.name, {"collected_at": {"$lt": before}}, "collected_at")
 
 
 def roll_up(database: Database[Document], since: datetime) -> datetime | None:

@@ -9,6 +9,7 @@ from pymongo import UpdateOne
 
 from opslib.message import retweeted_id
 from opslib.store import rollups
+from opslib.store.observations import FIELDS, moments_of
 from opslib.words import VERSION, words_of
 
 if TYPE_CHECKING:
@@ -34,13 +35,13 @@ def rebuild_words(
     replaced meanwhile has its words by today's rules, and is left alone.
     """
     last: Any = None
-    fields = {"text": 1, "lang": 1, "entities": 1, "referenced_tweets": 1, "collected_at": 1}
+    fields = {"text": 1, "lang": 1, "entities": 1, "referenced_tweets": 1, **FIELDS}
     while True:
         after = {"_id": {"$gt": last}} if last is not None else {}
         found = list(tweets.find({**_OLD, **after}, fields).sort("_id", 1).limit(batch))
         if not found:
             return
-        rollups.mark(marks, (tweet["collected_at"] for tweet in found))
+        rollups.mark(marks, (at for tweet in found for at in moments_of(tweet).values()))
         tweets.bulk_write(
             [
                 UpdateOne(

@@ -7,8 +7,9 @@ Reading is done with read concern "majority": what is found and needs no change 
 was just acknowledged. A tweet that another sink wrote and that no majority has yet is not seen, comes
 back as a duplicate, and its turn comes again once the majority has it.
 
-Before a write, the moments whose roll-ups it changes are told: known only then are those that a tweet
-leaves because it was collected again, and those of a retweet that counts no more because one before it came.
+Before a write, the moments whose roll-ups it changes are told: those at which a tweet was collected for
+something new, all of a tweet whose words change, and those of a tweet that counts no more for its text
+because one that was collected before it comes late. A copy that brings numbers alone changes none.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ import bson
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
-from pymongo import ASCENDING, UpdateOne
+from pymongo import UpdateOne
 from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from opslib.store.documents import COUNTED, Document, changes, complete, completed
 from opslib.store.failures import bad_document
+from opslib.store.observations import moved
+from opslib.store.texts import displaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -40,6 +43,8 @@ _ROUNDS = 8
 _JUDGED = {"words": 0, "words_version": 0}
 # What says that a copy came, whatever else it brought.
 _NEWS = ("collected_at", "first_seen_at", "topics", "as_of")
+# What its words, and their place among those of a text, are taken from.
+_PLACED = COUNTED | {"retweet_of"}
 _UNWRITABLE = (BSONError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 Key = Any
 
@@ -76,7 +81,7 @@ def write_tweets(
 ) -> Outcome:
     """Write tweets, given by id, into a collection made by :func:`safely`.
 
-    Before anything is written, *before* gets the ``collected_at`` of all that count otherwise then.
+    Before anything is written, *before* gets the moments whose roll-ups change.
     """
     outcome = Outcome()
     waiting = set(documents)
@@ -87,12 +92,10 @@ def write_tweets(
             outcome,
             lambda _, new: complete(new),
         )
-        updates = _updates(known, documents, outcome)
-        before(
-            {documents[key]["collected_at"] for key in (*fresh, *updates)}
-            | {known[key]["collected_at"] for key in updates}
-            | _displaced(collection, {key: documents[key] for key in (*fresh, *updates)})
-        )
+        changed = {key: changes(found, documents[key]) for key, found in known.items()}
+        updates = _updates(known, changed, outcome)
+        written = {key: documents[key] for key in fresh}
+        before(_touched(collection, written, known, {key: changed[key] for key in updates}))
         again = _insert(collection, list(fresh.values()), outcome)
         again |= _apply(collection, list(updates.items()), outcome)
         waiting = again - set(outcome.refused)
@@ -109,36 +112,34 @@ def write_once(collection: Collection[Document], documents: Mapping[Key, Documen
     return outcome
 
 
-def next_of(collection: Collection[Document], originals: Iterable[Key], some: Document) -> list[Document]:
-    """Return the first stored retweet of each of *originals* that *some* matches: original, id and moment."""
-    return list(
-        collection.aggregate(
-            [
-                {"$match": {"retweet_of": {"$in": list(originals)}, **some}},
-                {"$sort": {"retweet_of": ASCENDING, "_id": ASCENDING}},
-                {
-                    "$group": {
-                        "_id": "$retweet_of",
-                        "id": {"$first": "$_id"},
-                        "collected_at": {"$first": "$collected_at"},
-                    }
-                },
-            ]
-        )
-    )
+def _touched(
+    collection: Collection[Document],
+    fresh: Mapping[Key, Document],
+    known: Mapping[Key, Document],
+    changed: Mapping[Key, Document],
+) -> set[datetime]:
+    """Return the moments whose roll-ups change once *fresh* tweets and what *changed* are written."""
+    moments: set[datetime] = set()
+    first = list(fresh.values())  # with what may take the place of others
+    for document in first:
+        moments |= moved(None, document, counted=True)
+    for key, change in changed.items():
+        old, new = known[key], {**known[key], **change}
+        moments |= moved(old, new, counted=not _PLACED.isdisjoint(change))
+        earlier = _only_new(old, new)
+        if earlier is not None:
+            first.append(earlier)
+    return moments | displaced(collection, first)
 
 
-def _displaced(collection: Collection[Document], written: Mapping[Key, Document]) -> set[datetime]:
-    """Return the moments of retweets that were the first of their text until *written* came."""
-    firsts: dict[Key, Key] = {}
-    for key, document in written.items():
-        original = document.get("retweet_of", key)
-        firsts[original] = min(key, firsts.get(original, key))
-    return {
-        found["collected_at"]
-        for found in (next_of(collection, firsts, {}) if firsts else ())
-        if found["id"] > firsts[found["_id"]]
-    }
+def _only_new(known: Document, new: Document) -> Document | None:
+    """Return *new* with the topics alone that *known* has not, or has later; ``None`` if there are none."""
+    if new.get("retweet_of") != known.get("retweet_of"):
+        return new
+    topics = [topic for topic in new["topics"] if topic not in known["topics"]]
+    if not topics and (new["topics"] or new["first_seen_at"] == known["first_seen_at"]):
+        return None
+    return {**new, "topics": topics}
 
 
 def _encoded(
@@ -181,10 +182,9 @@ def _insert(collection: Collection[Document], fresh: list[RawBSONDocument], outc
 
 
 def _updates(
-    known: Mapping[Key, Document], documents: Mapping[Key, Document], outcome: Outcome
+    known: Mapping[Key, Document], changed: Mapping[Key, Document], outcome: Outcome
 ) -> dict[Key, UpdateOne]:
     """Return the updates of what changed; each matches only if nobody else changed that tweet meanwhile."""
-    changed = {key: changes(found, documents[key]) for key, found in known.items()}
     outcome.unchanged += sum(not change for change in changed.values())
     encoded = _encoded(
         ((key, change) for key, change in changed.items() if change),

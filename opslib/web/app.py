@@ -15,6 +15,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from opslib import __version__
 from opslib.metrics import Web
+from opslib.run.failures import said
 from opslib.web import api, login, pages, pictures, subjects
 from opslib.web.access import AccessControl
 from opslib.web.render import page
@@ -112,7 +113,7 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 
 def _away(request: Request, error: Exception) -> Response:
-    _LOG.warning("MongoDB did not answer %s: %s", request.url.path, str(error).split(", Timeout:")[0][:300])
+    _LOG.warning("MongoDB did not answer %s: %s", request.url.path, said(error))
     return _error(request, 503, "MongoDB does not answer", {"Retry-After": "5"})
 
 

@@ -8,8 +8,8 @@ that is safe in Kafka to the moment of the next connect, with ten seconds more o
 out of order and X takes some seconds to send one. A second reading is free on the same UTC day, and Kafka's
 readers know a tweet by its id.
 
-Each turn, from one snapshot to the next, may bring its share of what the day's budget has left. When that has
-come, or the budget is used up, the stream is left until there is more. Such a pause is no gap: filling it
+Each round, from one snapshot to the next, may bring its share of what the day's budget has left. When that
+has come, or the budget is used up, the stream is left until there is more. Such a pause is no gap: filling it
 would spend the next share on it.
 
 Snapshots of trends come in between and say what to follow. A place keeps its topics until a snapshot of it
@@ -27,8 +27,9 @@ from opslib.message import id_at, moment_of, moment_of_id, stamp, tweet_message
 from opslib.x.backoff import Backoff
 from opslib.x.budget import UNLIMITED, Exhausted, utc_now
 from opslib.x.client import Refused, XError
+from opslib.x.query import query_for
 from opslib.x.rules import MAX_RULES, RuleBook, tag_of, topics_of
-from opslib.x.search import OLDEST_SINCE_ID, Progress, messages_of, query_for, resources_of, search_page
+from opslib.x.search import OLDEST_SINCE_ID, Progress, messages_of, resources_of, search_page
 from opslib.x.walk import MIN_RESULTS, allowance
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ _HEARD_EACH = timedelta(minutes=1)
 _BAD_REQUEST = 400
 _SHORT_SECONDS = 5.0
 _UNKNOWN = "a turn that did not come to its end"
-_SHARE_USED = "this turn's share of the budget has come: the stream waits for the next snapshot of trends"
+_SHARE_USED = "this round's share of the budget has come: the stream waits for the next snapshot of trends"
 _TURNS_KEPT = 3
 _LOOP, _PLACES, _TOPICS, _SHARE, _PAUSED = "loop", "places", "topics", "share", "paused"
 
@@ -71,7 +72,7 @@ class Follower:
     """Takes the steps of following; *state* is a map of texts that somebody else makes durable.
 
     In it are ``loop`` (the FlowFile that goes round, when it was last heard of), ``places`` (the topics of
-    each), ``share`` (the posts that this turn may still bring), perhaps ``paused`` (why what is written is
+    each), ``share`` (the posts that this round may still bring), perhaps ``paused`` (why what is written is
     not wanted) and ``topics``: by query, ``topics`` (that it is for), ``since_id`` (the newest tweet that is
     safe, or the moment from which it is followed), perhaps ``left`` (when it trended no more) and perhaps
     ``gap`` (``since_id``, ``until_id``, ``next_token``, ``pages`` searched).

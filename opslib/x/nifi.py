@@ -1,4 +1,4 @@
-"""What the NiFi processors that call X have in common: their properties, their client and their budget.
+"""The properties of the NiFi processors that call X, and what their values make.
 
 Imports NiFi's own Python API (``nifiapi``), which is there inside NiFi alone.
 """
@@ -15,8 +15,10 @@ from nifiapi.properties import (  # type: ignore[import-not-found]
     TimeUnit,
 )
 
-from opslib.x.budget import PRICES, Budget, Limits
+from opslib.x.budget import PRICES, Budget
+from opslib.x.carry import value_of
 from opslib.x.client import EXPAND_AUTHORS, EXPAND_REFERENCED, XClient
+from opslib.x.parameters import limits_in, prices_in
 from opslib.x.walk import CollectionPolicy
 
 BASE_URL = PropertyDescriptor(
@@ -114,17 +116,12 @@ RETWEETS = PropertyDescriptor(
 )
 INTERVAL = PropertyDescriptor(
     name="Snapshot Interval",
-    description="How often a snapshot comes: the day's budget is shared out over the turns left.",
+    description="How often a snapshot of trends comes: the day's budget is shared out over those left.",
     required=True,
     default_value="30 min",
     validators=[StandardValidators.TIME_PERIOD_VALIDATOR],
 )
 COLLECTING = [MODE, PAGES, RESULTS, AUTHORS, REFERENCED, RETWEETS, INTERVAL]
-
-
-def value_of(context: Any, descriptor: Any) -> str:
-    """Return the value of a property, empty where it is not set."""
-    return str(context.getProperty(descriptor).getValue() or "").strip()
 
 
 def client_of(context: Any) -> XClient:
@@ -134,16 +131,8 @@ def client_of(context: Any) -> XClient:
 
 def budget_of(context: Any) -> Budget:
     """Return the budget that *context* names."""
-    texts = {limit: value_of(context, descriptor) for limit, descriptor in LIMITS.items()}
-    limits = Limits(
-        **{  # type: ignore[arg-type]
-            limit: (float if limit.startswith("usd") else int)(text) for limit, text in texts.items() if text
-        }
-    )
-    prices = dict(part.split(":") for part in value_of(context, PRICE).replace(" ", "").split(","))
-    return Budget(
-        value_of(context, BUDGET_FILE), limits, {kind: float(price) for kind, price in prices.items()}
-    )
+    limits = limits_in({limit: value_of(context, descriptor) for limit, descriptor in LIMITS.items()})
+    return Budget(value_of(context, BUDGET_FILE), limits, prices_in(value_of(context, PRICE)))
 
 
 def mode_of(context: Any) -> str:
@@ -151,21 +140,18 @@ def mode_of(context: Any) -> str:
     return value_of(context, MODE)
 
 
-def rules_of(context: Any) -> CollectionPolicy:
+def interval_of(context: Any) -> timedelta:
+    """Return how often a snapshot of trends comes; no more often than each second."""
+    return timedelta(seconds=max(1, context.getProperty(INTERVAL).asTimePeriod(TimeUnit.SECONDS)))
+
+
+def policy_of(context: Any) -> CollectionPolicy:
     """Return what *context* says is collected of each topic."""
     expansions = [(AUTHORS, EXPAND_AUTHORS), (REFERENCED, EXPAND_REFERENCED)]
     return CollectionPolicy(
         max_pages=int(value_of(context, PAGES)),
         page_size=int(value_of(context, RESULTS)),
         expansions=tuple(expansion for prop, expansion in expansions if value_of(context, prop) == "true"),
-        interval=timedelta(seconds=context.getProperty(INTERVAL).asTimePeriod(TimeUnit.SECONDS)),
+        interval=interval_of(context),
         retweets=value_of(context, RETWEETS) == "true",
     )
-
-
-def attributes_of(budget: Budget) -> dict[str, str]:
-    """Return what the budget's state is told as on FlowFiles."""
-    spent, left = budget.spent_today(), budget.left_today()
-    told = {"x.budget.today.resources": str(spent.resources), "x.budget.today.usd": f"{spent.usd:.3f}"}
-    told.update({f"x.budget.left.{unit}": f"{rest:g}" for unit, rest in left.items() if rest is not None})
-    return told

@@ -1,4 +1,4 @@
-"""One search: its query, how far it has come, and its next page. No NiFi is needed here.
+"""One search: how far it has come, and its next page.
 
 A search goes through its pages from the newest tweet to the oldest. Only when the last page has come does
 ``since_id`` move to the newest tweet of the first one: whoever keeps :class:`Progress` once the tweets of a
@@ -7,7 +7,6 @@ page are safe loses none of them to a crash, and pays at most for the page in fl
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -18,37 +17,8 @@ from opslib.x.client import MAX_RESULTS, Refused, SearchPage, XClient
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAX_QUERY = 512
 # X refuses a since_id older than 7 days; the hour is for clocks that differ and calls that wait.
 OLDEST_SINCE_ID = timedelta(days=7) - timedelta(hours=1)
-_HASHTAG = re.compile(r"[#\uff03](?=\w*[^\W\d])\w+")
-_NOT_IN_A_PHRASE = re.compile(r"[\s\"\\\u201c\u201d\u201e\u0000-\u001f]+")
-
-
-def query_for(topic_name: str, *, retweets: bool = True) -> str:
-    """Return the search query for a trending topic: its hashtag, or its words as a phrase.
-
-    Inside quotation marks X knows no operators, so that a topic named ``from:nasa`` asks for these words.
-    """
-    name = topic_name.strip()
-    rest = "" if retweets else " -is:retweet"
-    if _HASHTAG.fullmatch(name) and len(name) + len(rest) <= MAX_QUERY:
-        return name + rest
-    words = _NOT_IN_A_PHRASE.sub(" ", name).split()
-    phrase = _cut(words, MAX_QUERY - len(rest) - 2)
-    if not re.search(r"\w", phrase):
-        raise ValueError(f"the topic {topic_name!r} holds nothing to search for")
-    return f'"{phrase}"{rest}'
-
-
-def _cut(words: list[str], length: int) -> str:
-    """Return as many of the words as fit, one at least, if need be a part of it."""
-    phrase = words[0][:length] if words else ""
-    for word in words[1:]:
-        if len(phrase) + 1 + len(word) > length:
-            break
-        phrase += f" {word}"
-    return phrase
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any, Callable
 from opslib.message import moment_of, stamp
 from opslib.x.budget import UNLIMITED, utc_now
 from opslib.x.client import EXPAND_AUTHORS, EXPAND_REFERENCED
-from opslib.x.search import Progress, messages_of, query_for, resources_of, search_page
+from opslib.x.query import query_for
+from opslib.x.search import Progress, messages_of, resources_of, search_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,7 +46,7 @@ State = dict[str, str]
 
 @dataclass(frozen=True)
 class CollectionPolicy:
-    """What is asked for: pages and posts a topic and turn, expansions, and how often a turn comes."""
+    """What is asked for: pages and posts a topic and round, expansions, and how often a round comes."""
 
     max_pages: int = 10
     page_size: int = 100
@@ -231,21 +232,21 @@ class Walker:
                     known.append(topic)
                 sizes[query] = max(sizes.get(query, 0), trend.get("tweet_count") or 0)
         trends = sum(len(snapshot["trends"]) for snapshot in snapshots)
-        turn = allowance(self._budget, self._policy, trends, self._clock())
+        posts_a_round = allowance(self._budget, self._policy, trends, self._clock())
         most = self._policy.max_pages * self._policy.page_size
-        posts = shares(list(sizes.values()), turn, most)
+        posts = shares(list(sizes.values()), posts_a_round, most)
         return [
             Search(query, topics[query], share) for query, share in zip(sizes, posts) if share >= MIN_RESULTS
         ]
 
 
 def allowance(budget: Budget, policy: CollectionPolicy, trends: int, now: datetime) -> int:
-    """Return the posts that a turn of *trends* may bring, so that the day's last one has as many."""
+    """Return the posts that a round of *trends* may bring, so that the day's last one has as many."""
     now = now.astimezone(timezone.utc)
     midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), timezone.utc)
-    turns = max(1, math.ceil((midnight - now) / policy.interval))
-    posts = budget.affordable(policy.resources_a_post(), keep={"trend": trends * (turns - 1)})
-    return posts if posts >= UNLIMITED else posts // turns
+    rounds = max(1, math.ceil((midnight - now) / policy.interval))
+    posts = budget.affordable(policy.resources_a_post(), keep={"trend": trends * (rounds - 1)})
+    return posts if posts >= UNLIMITED else posts // rounds
 
 
 def shares(sizes: list[int], posts: int, most: int) -> list[int]:

@@ -47,7 +47,7 @@ def test_what_two_sinks_write_at_once_is_joined(lake: Lake) -> None:
     base, named, liked = (
         {**complete(one), "_id": Int64(1)}
         for one in (
-            copy(5, lang=None),
+            merged([copy(0), copy(5)]),
             copy(2, author={"id": "7", "username": "ana"}),
             copy(3, author={"id": "7", "name": "Ana"}, public_metrics={"likes": 3}),
         )
@@ -63,3 +63,16 @@ def test_what_two_sinks_write_at_once_is_joined(lake: Lake) -> None:
     found = tweets.find_one({"_id": 1})
     assert found["author"] == {"id": "7", "username": "ana", "name": "Ana"}
     assert found["public_metrics"] == {"likes": 3}
+
+
+def test_a_retweet_that_one_collected_before_it_takes_the_place_of_is_told_before_it_is_written(
+    lake: Lake,
+) -> None:
+    """Its words are counted no more, and without its moment nobody would count that minute anew."""
+    tweets = safely(lake.database["tweets"])
+    reference = {"text": "RT @ana: festa", "referenced_tweets": [{"type": "retweeted", "id": "5"}]}
+    first, later = ({**copy(minute, **reference), "_id": Int64(id_)} for id_, minute in ((71, 10), (72, 40)))
+    told: list[set[Any]] = []
+    write_tweets(tweets, {72: later}, told.append)
+    write_tweets(tweets, {71: first}, told.append)
+    assert told == [{later["collected_at"]}, {first["collected_at"], later["collected_at"]}]

@@ -148,6 +148,8 @@ def test_a_budget_of_n_resources_collects_n_at_most_over_a_kill_and_at_days_chan
         first = charged()
         assert DAY * 0.8 <= first <= DAY
         yesterday(budget)
+        # X's own count has seen no midnight. That it cannot be asked for keeps nothing from coming.
+        x.faults(by_route={"usage": {"503": 1.0}})
         x.add(*texts)
         collect("25 hours", first + DAY // 2)
         rest()

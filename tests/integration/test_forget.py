@@ -16,10 +16,11 @@ from test_rollups import NO_WAIT, recounted, stored, write
 from unit.local_x import Ten, local_x, serving
 
 from opslib import message
-from opslib.forgetting.take import Asked, Forgetting, Taken, Wanted
+from opslib.cloud.counts import Selection, from_database
+from opslib.forgetting.take import Asked, Forgetting, Request, Taken
 from opslib.message import tweet_document
 from opslib.store import rollups
-from opslib.store.unwanted import Forgotten
+from opslib.store.unwanted import Notes, Policy
 
 if TYPE_CHECKING:
     from conftest import Lake
@@ -44,7 +45,7 @@ class Account:
         self._client.close()
 
 
-def forgotten(lake: Lake, wanted: Wanted, **options: Any) -> Taken:
+def forgotten(lake: Lake, wanted: Request, **options: Any) -> Taken:
     total = Taken()
     with Account(lake) as database:
         for part in Forgetting(database, wanted, ASKED, **options).take():
@@ -84,12 +85,12 @@ def test_a_tweet_goes_with_its_retweets_and_roll_ups_equal_a_recount(lake: Lake)
     write(lake.database, *some, retweet(71, 5), retweet(72, 6), quote)
     rollups.refresh(lake.database, settle=NO_WAIT)
 
-    dry = forgotten(lake, Wanted(dict.fromkeys((5, 17, 4711), "asked")), dry_run=True)
+    dry = forgotten(lake, Request(dict.fromkeys((5, 17, 4711), "asked")), dry_run=True)
     assert dry == Taken(noted=3, tweets=2, retweets=1)
     assert lake.ids() >= {5, 17, 71}
     assert lake.database.audit.count_documents({}) == lake.database.forgotten.count_documents({}) == 0
 
-    assert forgotten(lake, Wanted(dict.fromkeys((5, 17, 4711), "asked"))) == dry
+    assert forgotten(lake, Request(dict.fromkeys((5, 17, 4711), "asked"))) == dry
     assert lake.ids() == {*range(1, 60), 70, 72} - {5, 17}
     rollups.refresh(lake.database, settle=NO_WAIT)
     assert stored(lake.database) == recounted(lake.database)
@@ -101,7 +102,7 @@ def test_the_next_retweet_has_the_words_of_one_that_goes(lake: Lake) -> None:
     write(lake.database, retweet(71, 5), retweet(72, 5, "RT @somebody: o texto, e outro"), retweet(73, 5))
     rollups.refresh(lake.database, settle=NO_WAIT)
     assert "outro" not in rollups.counts(lake.database, NOON, NOON + dt.timedelta(hours=1)).words
-    forgotten(lake, Wanted({71: "deleted"}))
+    forgotten(lake, Request({71: "deleted"}))
     rollups.refresh(lake.database, settle=NO_WAIT)
     assert stored(lake.database) == recounted(lake.database)
     found = rollups.counts(lake.database, NOON, NOON + dt.timedelta(hours=1))
@@ -110,7 +111,7 @@ def test_the_next_retweet_has_the_words_of_one_that_goes(lake: Lake) -> None:
 
 def test_doing_it_again_changes_nothing_and_writes_no_further_line(lake: Lake) -> None:
     write(lake.database, by("7", 1), by("8", 2))
-    wanted = Wanted({2: "deleted"}, {"7": "asked"})
+    wanted = Request({2: "deleted"}, {"7": "asked"})
     assert forgotten(lake, wanted) == Taken(noted=2, tweets=2)
     before = {name: list(lake.database[name].find()) for name in ("audit", "forgotten", "forgotten_authors")}
     assert forgotten(lake, wanted) == Taken()
@@ -129,14 +130,95 @@ def test_an_author_goes_with_retweets_that_only_name_them(lake: Lake) -> None:
         retweet(5, 4711, "RT @NAME7: nunca guardado"),
         retweet(6, 4712, "RT @name77: outra pessoa"),
     )
-    assert forgotten(lake, Wanted(authors={"7": "asked"})) == Taken(noted=1, tweets=2, retweets=2)
+    assert forgotten(lake, Request(authors={"7": "asked"})) == Taken(noted=1, tweets=2, retweets=2)
     assert lake.ids() == {3, 6}
     assert lake.database.forgotten_authors.find_one()["names"] == ["name7"]
 
 
+def as_x_sends(number: int, text: str, **more: Any) -> dict[str, Any]:
+    """Return the message of a tweet as default settings ask for it: authors by their ids alone."""
+    return tweet(number, "99", text=text, **more)
+
+
+def whole(sent: dict[str, Any], text: str, author: str) -> dict[str, Any]:
+    """Return the message of a retweet with what it retweets, as it comes if that is asked for."""
+    (of,) = sent["referenced_tweets"]
+    return {**sent, "referenced": [{"id": of["id"], "text": text, "author_id": author}]}
+
+
+def naming(*people: tuple[int, str, str]) -> dict[str, Any]:
+    return {"mentions": [{"start": at, "end": at + 1, "id": id_, "username": n} for at, id_, n in people]}
+
+
+def retweets_of_seven(first: int) -> list[dict[str, Any]]:
+    """Return retweets of what 7 (@sete, later @mudou) wrote: none of their tweets need be in the lake."""
+    reference = {"referenced_tweets": [{"type": "retweeted", "id": "4711"}]}
+    return [
+        as_x_sends(first, "RT @sete: segredo meu e só…", entities=naming((3, "7", "sete")), **reference),
+        as_x_sends(first + 1, "RT @Mudou: segredo", entities=naming((3, "7", "mudou"), (20, "8", "oito"))),
+        whole(as_x_sends(first + 2, "RT @sete: seg…", **reference), "segredo meu e só meu", "7"),
+        as_x_sends(first + 3, "RT @MUDOU: segredo, sem entidades"),
+    ]
+
+
+OTHERS = [
+    as_x_sends(20, "oi @sete, tudo bem?", entities=naming((3, "7", "sete"))),
+    as_x_sends(21, "RT @oito: fala @sete", entities=naming((3, "8", "oito"), (14, "7", "sete"))),
+    as_x_sends(22, "RT @sete: o nome é meu agora", entities=naming((3, "70", "sete"))),
+    as_x_sends(23, "concordo", referenced_tweets=[{"type": "quoted", "id": "4711"}]),
+]
+
+
+def test_an_author_s_text_does_not_stand_in_retweets_at_default_settings(lake: Lake) -> None:
+    documents = [tweet_document(sent) for sent in (*retweets_of_seven(1), *OTHERS)]
+    old = dict(tweet_document(retweets_of_seven(5)[0]))
+    del old["retweet_author"]  # as it was stored before that was kept
+    write(lake.database, *documents, old)
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    hour = (NOON, NOON + dt.timedelta(hours=1))
+    selection = Selection(hour[1], 2.0)
+    assert "segredo" in rollups.counts(lake.database, *hour).words
+    assert "segredo" in from_database(lake.database, selection).words
+
+    wanted = Request(authors={"7": "asked"})
+    dry = forgotten(lake, wanted, dry_run=True)
+    assert dry == Taken(noted=1, retweets=5)
+    assert forgotten(lake, wanted) == dry
+    assert lake.ids() == {20, 21, 22, 23}
+    assert set(lake.database.forgotten_authors.find_one()["names"]) == {"sete", "mudou"}
+
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    assert stored(lake.database) == recounted(lake.database)
+    assert "segredo" not in rollups.counts(lake.database, *hour).words
+    assert "segredo" not in from_database(lake.database, selection).words
+
+
+def test_nor_do_new_ones_come_in_at_default_settings(lake: Lake) -> None:
+    forgotten(lake, Request(authors={"7": "asked"}))
+    lake.start_sink()
+    lake.send(*retweets_of_seven(1)[:3], *OTHERS)
+    lake.wait_for_commit()
+    assert lake.ids() == {20, 21, 22, 23}
+    assert lake.dead_letters() == []
+
+
+def test_a_name_that_is_learned_later_is_news_for_those_who_follow_what_is_noted(lake: Lake) -> None:
+    forgotten(lake, Request(authors={"7": "asked"}))
+    notes = Notes(lake.database)
+    noted = lake.database.forgotten_authors.find_one()["at"].replace(tzinfo=dt.timezone.utc)
+    moment = rollups.now(lake.database)
+    forgotten(lake, Request(authors={"7": "asked"}))
+    assert lake.database.forgotten_authors.find_one()["at"].replace(tzinfo=dt.timezone.utc) == noted
+    assert not notes.since(moment)
+    write(lake.database, by("7", 1))
+    forgotten(lake, Request(authors={"7": "asked"}))
+    assert notes.since(moment) == Policy({1}, {"7"}, {"name7"})
+    assert notes.since(None) == Policy({1}, {"7"}, {"name7"})
+
+
 def test_the_audit_says_who_when_what_and_why_and_no_job_can_change_it(lake: Lake) -> None:
     write(lake.database, by("7", 1))
-    forgotten(lake, Wanted({1: "protected"}))
+    forgotten(lake, Request({1: "protected"}))
     asked, taken = lake.database.audit.find().sort("_id")
     for line in (asked, taken):
         assert (line["who"], line["why"], line["reasons"]) == ("a test", "to see it go", ["protected"])
@@ -162,7 +244,7 @@ def test_only_pictures_whose_span_covers_it_go(lake: Lake) -> None:
         for name, (first, last) in spans.items()
     ]
     lake.database.clouds.insert_many(clouds)
-    assert forgotten(lake, Wanted({1: "asked", 40: "asked"})).clouds == 1
+    assert forgotten(lake, Request({1: "asked", 40: "asked"})).clouds == 1
     assert sorted(lake.database.clouds.distinct("_id")) == ["after", "before", "between"]
 
 
@@ -170,7 +252,7 @@ def test_what_was_in_somebody_s_hands_meanwhile_goes_at_the_second_look(lake: La
     write(lake.database, by("7", 1))
     lake.database.command("collMod", "clouds", validator={})
     with Account(lake) as database:
-        forgetting = Forgetting(database, Wanted({1: "asked"}), ASKED)
+        forgetting = Forgetting(database, Request({1: "asked"}), ASKED)
         list(forgetting.take())
         assert lake.ids() == set()
         write(lake.database, by("7", 1))
@@ -209,11 +291,11 @@ def test_kafka_does_not_bring_it_back(lake: Lake) -> None:
 
 
 def test_what_the_sink_asks_is_answered_for_a_whole_batch(lake: Lake) -> None:
-    forgotten(lake, Wanted({1: "asked"}, {"7": "asked"}))
-    asked = Forgotten(lake.database)
-    assert asked.of({}) == set()
+    forgotten(lake, Request({1: "asked"}, {"7": "asked"}))
+    asked = Notes(lake.database)
+    assert asked.unwanted({}) == set()
     batch = {one["_id"]: one for one in (by("8", 1), by("7", 2), by("8", 3), retweet(4, 1), retweet(5, 3))}
-    assert asked.of(batch) == {1, 2, 4}
+    assert asked.unwanted(batch) == {1, 2, 4}
 
 
 @pytest.mark.parametrize(

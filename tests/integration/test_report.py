@@ -169,6 +169,31 @@ def test_what_came_late_or_was_forgotten_is_rendered_anew(told: Lake) -> None:
     assert told.opslib("report", "keep").stdout == "0 clouds were rendered\n"
 
 
+def test_a_kept_cloud_stays_as_it_was_when_its_tweets_are_collected_again(lake: Lake) -> None:
+    """Twenty tweets for #a, an hour later ten of them come with #b."""
+    lake.config.write_text(lake.config.read_text() + "[cloud]\nwidth = 600\nheight = 400\n")
+    lake.log_in("opslib-cloud")
+    lake.database.trends.insert_many([snapshot(120, ("#a", 5000)), snapshot(60, ("#a", 5000), ("#b", 7000))])
+    write(lake.database, *(tweet(n, 115, f"festa {n}x", "#a") for n in range(20)))
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    assert lake.opslib("report", "keep").stdout == "4 clouds were rendered\n"
+    first = lake.database.clouds.find_one({"_id": kept.key(BRAZIL, NOW - 110 * MINUTE, "words")})
+    assert first["tweets"] == 20
+
+    write(lake.database, *(tweet(n, 55, f"festa {n}x", "#b") for n in range(10)))
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    assert lake.opslib("report", "keep").stdout == "2 clouds were rendered\n", "the later ones alone"
+    assert lake.database.clouds.find_one({"_id": first["_id"]}) == first
+    # Nor is it another one if it is drawn anew.
+    lake.database.clouds.delete_many({})
+    assert lake.opslib("report", "keep").stdout == "4 clouds were rendered\n"
+    again = lake.database.clouds.find_one({"_id": first["_id"]})
+    del first["rendered_at"], again["rendered_at"]
+    assert again == first
+    later = lake.database.clouds.find_one({"_id": kept.key(BRAZIL, NOW - 50 * MINUTE, "words")})
+    assert later["tweets"] == 20, "each once, whatever it was collected for"
+
+
 def test_the_page_and_what_cannot_be_shown(told: Lake) -> None:
     out = told.folder / "now.html"
     for kind, head in (("words", "<th>Word</th>"), ("topics", "<th>Topic</th>")):

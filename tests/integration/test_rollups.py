@@ -12,14 +12,13 @@ import pytest
 import services
 from bson.int64 import Int64
 from conftest import end
-from pymongo.errors import ExecutionTimeout
-from recount import buckets, rolled_up
+from recount import buckets, keys_of, moment_for, rolled_up
 from test_sink import tweet
 
 from opslib.cloud.counts import Selection, from_database
 from opslib.message import tweet_document
 from opslib.sink import writer
-from opslib.store import rollups
+from opslib.store import counting, rollups
 from opslib.store.collections import ROLLUP_MARKS, initialise
 from opslib.store.write import safely, write_tweets
 from opslib.words import VERSION
@@ -91,15 +90,59 @@ def test_roll_ups_equal_a_recount_after_any_writes(lake: Lake, seed: int) -> Non
 
     # Of those that nobody retweets.
     alone = {"_id": {"$gt": int(tweet(10)["id"])}, "retweet_of": {"$exists": False}}
-    some = [found["_id"] for found in lake.database.tweets.find(alone).limit(5)]
-    moments = [found["collected_at"] for found in lake.database.tweets.find({"_id": {"$in": some}})]
+    gone = list(lake.database.tweets.find(alone).limit(5))
+    some = [found["_id"] for found in gone]
+    moments = [moment_for(found, *key) for found in gone for key in keys_of(found)]
     rollups.mark(safely(lake.database.rollup_marks), moments)
     lake.database.tweets.delete_many({"_id": {"$in": some}})
     rollups.refresh(lake.database, settle=NO_WAIT)
     assert stored(lake.database) == recounted(lake.database)
 
 
-def test_a_tweet_and_its_retweets_count_once_whichever_came_first(lake: Lake) -> None:
+def test_a_later_collection_changes_no_earlier_bucket(lake: Lake) -> None:
+    """Twenty tweets for one topic; an hour later ten of them come with another one, and some retweets."""
+    first = [document(n, 0, ["festa", f"{n}"], [("#a", 1)]) for n in range(20)]
+    write(lake.database, *first)
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    before = stored(lake.database)
+    again = [document(n, 60, ["festa", f"{n}"], [("#b", 1)]) for n in range(10)]
+    retweets = [document(100 + n, 61, ["festa"], [("#a", 1)], n) for n in range(5, 15)]
+    write(lake.database, *again, *retweets)
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    after = stored(lake.database)
+    assert after == recounted(lake.database)
+    assert {bucket: after[bucket] for bucket in before if bucket[0] == "minute"} == {
+        bucket: found for bucket, found in before.items() if bucket[0] == "minute"
+    }
+    hour = rollups.counts(lake.database, NOON, NOON + dt.timedelta(hours=1), woeid=1, topic="#a")
+    assert (hour.tweets, hour.words["festa"]) == (20, 20)
+    later = rollups.counts(lake.database, NOON + dt.timedelta(hours=1), NOON + DAY, woeid=1, topic="#b")
+    assert (later.tweets, later.words["festa"]) == (10, 10)
+    later = rollups.counts(lake.database, NOON + dt.timedelta(hours=1), NOON + DAY, woeid=1)
+    assert (later.tweets, later.words) == (10, {}), (
+        "the retweets alone: the tweets and texts were there before"
+    )
+
+
+def test_a_copy_marks_no_minute_unless_its_words_or_its_topics_are_new(lake: Lake) -> None:
+    def marked(*documents: dict[str, Any]) -> set[int]:
+        lake.database.rollup_marks.delete_many({})
+        write(lake.database, *documents)
+        ats = [found["_id"]["at"] for found in safely(lake.database.rollup_marks).find()]
+        return {int((at - NOON).total_seconds()) // 60 for at in ats}
+
+    assert marked(document(1, 0, ["festa"], [("#a", 1)])) == {0}
+    again = document(1, 60, ["festa"], [("#a", 1)])
+    again["public_metrics"] = {"like_count": 9}
+    assert marked(again) == set()
+    assert marked(document(1, 90, ["festa"], [("#b", 1)])) == {90}
+    assert marked(document(1, 30, ["festa"], [("#b", 1)])) == {30, 90}, "a copy that comes late"
+    other = {**document(1, 120, [], [("#a", 1)]), "text": "gol"}
+    del other["words"]
+    assert marked(other) == {0, 30}, "wherever its words are counted"
+
+
+def test_a_tweet_and_its_retweets_count_once_and_the_first_to_be_collected_counts(lake: Lake) -> None:
     def counted() -> dict[str, int]:
         rollups.refresh(lake.database, settle=NO_WAIT)
         assert stored(lake.database) == recounted(lake.database)
@@ -109,18 +152,25 @@ def test_a_tweet_and_its_retweets_count_once_whichever_came_first(lake: Lake) ->
 
     write(lake.database, document(7, 90, ["festa", "7"], TOPICS[:1], 2), document(8, 91, ["samba"], []))
     assert counted() == {"festa": 1, "7": 1, "samba": 1}
-    # An older retweet of the same in another minute, then what they retweet, in a third one.
+    # Later ones change nothing, were it the tweet itself.
+    write(
+        lake.database, document(2, 200, ["festa", "2"], TOPICS[:1]), document(9, 300, ["festa", "9"], [], 2)
+    )
+    assert counted() == {"festa": 1, "7": 1, "samba": 1}
+    # One that was collected before and comes late takes the place.
     write(lake.database, document(5, 30, ["festa", "5"], TOPICS[:1], 2))
     assert counted() == {"festa": 1, "5": 1, "samba": 1}
-    write(lake.database, document(2, 200, ["festa", "2"], TOPICS[:1]))
+    # The tweet itself too: for the topic that it was collected for before the retweets, and for anything.
+    write(lake.database, document(2, 10, ["festa", "2"], TOPICS[1:2]))
     assert counted() == {"festa": 1, "2": 1, "samba": 1}
-    write(lake.database, document(9, 300, ["festa", "9"], TOPICS[:1], 2))
-    assert counted() == {"festa": 1, "2": 1, "samba": 1}
-    # Those of a span that holds the retweets alone have it as well when tweets are read, not their roll-ups.
-    after = Selection(NOON + DAY, 22)
-    assert from_database(lake.database, after).words == {"2": 1, "festa": 1}
-    alone = Selection(NOON + dt.timedelta(hours=3), 3)
-    assert from_database(lake.database, alone).words == {"5": 1, "festa": 1, "samba": 1}
+    for (topic, woeid), words in ((TOPICS[0], {"festa", "5"}), (TOPICS[1], {"festa", "2"})):
+        found = rollups.counts(lake.database, NOON, NOON + DAY, woeid=woeid, topic=topic)
+        assert set(found.words) == words
+    # In a span that holds later ones alone, the first of these counts if tweets are read, not roll-ups.
+    whole = Selection(NOON + DAY, 24)
+    assert from_database(lake.database, whole).words == {"2": 1, "festa": 1, "samba": 1}
+    after = Selection(NOON + DAY, 22.6)
+    assert from_database(lake.database, after).words == {"7": 1, "festa": 1, "samba": 1}
 
 
 def test_a_bucket_keeps_the_words_of_most_tweets(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,25 +180,27 @@ def test_a_bucket_keeps_the_words_of_most_tweets(lake: Lake, monkeypatch: pytest
         write(lake.database, document(number, 0, words, []))
     rollups.refresh(lake.database, settle=NO_WAIT)
     kept = {
-        one["unit"]: (one["tweets"], [(word["w"], word["n"]) for word in one["words"]], one["left_out"])
+        one["unit"]: (one["tweets"], one["words"], one["left_out"])
         for one in lake.database.word_counts.find()
     }
+    most, next_one = {"n": 8, "w": "a"}, {"n": 4, "w": "b"}
     assert kept == {
-        "minute": (8, [("a", 8), ("b", 4), ("c", 2), ("d", 2)], 1),
-        "hour": (8, [("a", 8), ("b", 4), ("c", 2)], 1),
-        "day": (8, [("a", 8), ("b", 4)], 1),
+        "minute": (8, [most, next_one, {"n": 2, "w": "c\nd"}], 1),
+        "hour": (8, [most, next_one, {"n": 2, "w": "c"}], 1),
+        "day": (8, [most, next_one], 1),
     }
 
 
-def test_a_tweet_collected_again_leaves_the_minute_it_was_in(lake: Lake) -> None:
-    write(lake.database, document(1, 0, ["festa"], TOPICS[:1]))
+def test_places_and_topics_of_the_same_tweets_share_a_document(lake: Lake) -> None:
+    one_place = [("Carnaval", 1), ("Samba", 1)]
+    write(lake.database, *(document(n, 0, ["festa"], one_place[n % 2 :][:1]) for n in range(6)))
+    write(lake.database, document(9, 1, ["gol"], one_place), document(10, 1, ["gol"], [("Samba", 2)]))
     rollups.refresh(lake.database, settle=NO_WAIT)
-    write(lake.database, document(1, 90, ["festa"], TOPICS[1:2]))
-    rollups.refresh(lake.database, settle=NO_WAIT)
-    minutes = {key[1] for key in stored(lake.database) if key[0] == "minute"}
-    assert minutes == {NOON + dt.timedelta(minutes=90)}
-    assert rollups.counts(lake.database, NOON, NOON + DAY).tweets == 1
     assert stored(lake.database) == recounted(lake.database)
+    found = lake.database.word_counts.find({"unit": "minute"}).sort("at")
+    shared = [len(one["keys"]) for one in found]
+    assert shared[:3] == [2, 2, 2], "of any place and of the only one"
+    assert sorted(shared[3:]) == [2, 2, 4], "of the one, the other and both tweets"
 
 
 def test_a_mark_stays_until_no_write_can_be_under_way(lake: Lake) -> None:
@@ -182,9 +234,7 @@ def test_a_minute_is_marked_again_before_its_mark_can_go(lake: Lake, monkeypatch
     assert touched() > first
 
 
-def test_what_is_too_much_at_once_is_counted_by_place_and_topic(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_too_much_at_once_is_counted_by_and_by(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     chance = random.Random(5)  # noqa: S311 - not a secret
     for _ in range(3):
         numbers = [chance.randrange(1, 90) for _ in range(60)]
@@ -201,28 +251,21 @@ def test_what_is_too_much_at_once_is_counted_by_place_and_topic(
                 for number in numbers
             ),
         )
-    monkeypatch.setattr(rollups, "_count", _refuses_all_at_once(rollups._count))
+    monkeypatch.setattr(rollups, "_TWEETS_AT_ONCE", 5)
+    monkeypatch.setattr(rollups, "_DOCUMENTS_AT_ONCE", 3)
+    monkeypatch.setattr(counting, "_TWEETS_AT_ONCE", 7)
+    monkeypatch.setattr(counting, "_TWEETS_IN_MEMORY", 20)
     rollups.refresh(lake.database, settle=NO_WAIT)
     assert stored(lake.database) == recounted(lake.database)
     assert lake.database.rollup_marks.count_documents({}) == 0
-
-
-def _refuses_all_at_once(count: Any) -> Any:
-    """Return *count*, which takes too long for all places and topics at once."""
-
-    def refusing(database: Any, unit: str, ats: Any, key: Any = None, *rest: Any) -> None:
-        if key is None:
-            raise ExecutionTimeout("operation exceeded time limit", 50)
-        count(database, unit, ats, key, *rest)
-
-    return refusing
 
 
 def test_hours_and_days_are_counted_once_they_are_over(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     at = rollups.now(lake.database).replace(minute=0, second=0, microsecond=0)
     last, today = at - dt.timedelta(hours=1), rollups.floor(at, "day")
     for number, moment in enumerate((last, at), start=1):
-        write(lake.database, {**document(number, 0, ["festa"], []), "collected_at": moment})
+        seen = {"first_seen_at": moment, "collected_at": moment}
+        write(lake.database, {**document(number, 0, ["festa"], []), **seen})
     done = rollups.refresh(lake.database, settle=NO_WAIT)
     assert (done["minute"], done["hour"]) == (2, 1)
     assert ("hour", at, None, None) not in stored(lake.database)

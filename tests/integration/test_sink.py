@@ -6,15 +6,23 @@ import datetime as dt
 import re
 import signal
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import services
 from conftest import end
+from kafka import TopicPartition
+from pymongo.errors import AutoReconnect
 
 from opslib import message
+from opslib.sink import writer
+from opslib.sink.batch import DeadLetter, read
 
 if TYPE_CHECKING:
     from conftest import Lake
+
+    from opslib.store.write import Outcome
 
 FIRST_ID = 1_800_000_000_000_000_000
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone.utc)
@@ -124,6 +132,37 @@ def test_what_only_mongodb_can_refuse_becomes_a_dead_letter_too(lake: Lake) -> N
     (letter,) = lake.dead_letters()
     assert letter.value == message.encode(tweet(5, likes=13))
     assert b"DocumentValidationFailure" in dict(letter.headers)["reason"]
+
+
+@pytest.mark.parametrize("after", ["write_tweets", "write_once"])
+def test_what_mongodb_refused_makes_one_dead_letter_though_the_attempt_fails_afterwards(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    lake.database.command("collMod", "tweets", validator={"public_metrics.like_count": {"$ne": 13}})
+    faults = [AutoReconnect("gone"), AutoReconnect("gone again")]
+    real = getattr(writer, after)
+
+    def failing(*arguments: Any) -> Outcome:
+        outcome: Outcome = real(*arguments)
+        if faults:
+            raise faults.pop()
+        return outcome
+
+    monkeypatch.setattr(writer, after, failing)
+    snapshot = message.trends_message(23424768, "Brazil", [{"trend_name": "Carnaval"}], NOON)
+    sent = {
+        message.TWEETS: [message.encode(tweet(n, likes=13 if n == 5 else 0)) for n in range(10)],
+        message.TRENDS: [message.encode(snapshot)],
+    }
+    records = {
+        TopicPartition(topic, 0): [SimpleNamespace(value=value, offset=n) for n, value in enumerate(values)]
+        for topic, values in sent.items()
+    }
+    letters: list[DeadLetter] = []
+    writer.Writer(lake.database, letters.extend).write(read(records))
+    assert faults == []
+    assert [letter.record.offset for letter in letters] == [5]
+    assert lake.ids() == ids(range(10)) - {FIRST_ID + 5}
 
 
 def test_killed_in_the_middle_nothing_is_lost_and_nothing_twice(lake: Lake) -> None:

@@ -261,3 +261,27 @@ def test_a_wrong_password_ends_with_2_and_one_line(speed: SpeedLayer) -> None:
     assert done.returncode == 2
     assert "refuses this user" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("mishap", "said"),
+    [
+        ("{}['surprise']", "Error: the thread ticks died of KeyError: 'surprise'"),
+        ("__import__('time').sleep(300)", "Error: the thread ticks has been stuck for "),
+    ],
+)
+def test_a_speed_layer_whose_other_thread_dies_or_is_stuck_ends_and_says_so(
+    lake: Lake, mishap: str, said: str
+) -> None:
+    layer = SpeedLayer(lake)
+    code = (
+        "from opslib.speed import pipeline; pipeline._STUCK_SECONDS = 2;"
+        f"pipeline.Pipeline._tick = lambda self: {mishap};"
+        "from opslib.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "speed"],
+        env=lake.environment(**layer.environment()), capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.splitlines()[-1].startswith(said), done.stderr

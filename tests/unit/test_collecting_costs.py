@@ -19,20 +19,20 @@ MIDNIGHT = datetime(2026, 1, 31, tzinfo=timezone.utc)
 
 def test_the_page_says_what_a_day_at_the_defaults_costs(tmp_path: Path) -> None:
     minutes = int(DEFAULTS["nifi_flow_trends_interval"].removesuffix(" min"))
-    turns, topics = 24 * 60 // minutes, DEFAULTS["nifi_flow_topics_per_place"]
+    rounds, topics = 24 * 60 // minutes, DEFAULTS["nifi_flow_topics_per_place"]
     usd = DEFAULTS["nifi_flow_budget_usd_day"]
-    trends = turns * topics
+    trends = rounds * topics
     posts = round((usd - trends * PRICES["trend"]) / PRICES["post"])
     budget = Budget(tmp_path / "b", Limits(usd_day=usd), DEFAULTS["nifi_flow_prices"], lambda: MIDNIGHT)
     rules = CollectionPolicy(interval=timedelta(minutes=minutes))
-    # The turn's own trends are paid for when its share is worked out.
+    # The round's own trends are paid for when its share is worked out.
     with budget.call({"trend": topics}) as came:
         came({"trend": [str(n) for n in range(topics)]})
     share = allowance(budget, rules, topics, MIDNIGHT)
     usd_left = usd - trends * PRICES["trend"]
     said = (
-        f"{turns} turns of {topics} trends are {trends} trends, {usd - usd_left:.2f} USD. The budget of "
-        f"{usd} USD leaves {usd_left:.2f} USD, which is {posts:,} posts: {share} a turn."
+        f"{rounds} rounds of {topics} trends are {trends} trends, {usd - usd_left:.2f} USD. The budget of "
+        f"{usd} USD leaves {usd_left:.2f} USD, which is {posts:,} posts: {share} a round."
     )
     assert said in " ".join((ROOT / "docs/collecting.md").read_text().split())
 

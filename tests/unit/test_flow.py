@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +17,7 @@ import pytest
 
 pytest.importorskip("nipyapi")
 
+from opslib.dist import python
 from opslib.flow import parameters
 from opslib.flow.api import FlowError
 from opslib.flow.definition import Definition, differences, mark_of
@@ -21,7 +27,8 @@ from opslib.packing import nar
 if TYPE_CHECKING:
     from typing import Any
 
-FLOW = Path(__file__).parents[2] / "flows" / "trendlake.json"
+ROOT = Path(__file__).parents[2]
+FLOW = ROOT / "flows" / "trendlake.json"
 
 
 @pytest.fixture
@@ -46,6 +53,47 @@ def test_archive_holds_processors_and_packages_below_their_folders(packages: Pat
     for at, name in enumerate(names):
         parent = name.rstrip("/").rpartition("/")[0]
         assert not parent or f"{parent}/" in names[:at]
+
+
+def test_what_travels_in_the_archive_needs_nothing_that_does_not(tmp_path: Path) -> None:
+    """What NiFi runs imports its own API, the packages of the lock, and what of opslib is there."""
+    lock = (ROOT / "requirements" / "nar-py311.txt").read_text()
+    names = re.findall(r"^([A-Za-z0-9_.-]+)==", lock, re.MULTILINE)
+    carried = tmp_path / "opslib"
+    carried.mkdir()
+    for part in python._IN_NAR:
+        source = ROOT / "opslib" / part
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, carried / part)
+    of_nifi = {carried / "x" / "nifi.py", carried / "x" / "carry.py"}
+    modules = [
+        ".".join(path.relative_to(carried.parent).with_suffix("").parts).removesuffix(".__init__")
+        for path in sorted(carried.rglob("*.py"))
+        if path not in of_nifi and "__pycache__" not in path.parts
+    ]
+    assert "opslib.x.turns.search" in modules
+    program = f"""
+import importlib, sys
+from importlib.metadata import distributions
+allowed = {{name.lower().replace("_", "-") for name in {names!r}}}
+kept = [d for d in distributions() if d.metadata["Name"].lower().replace("_", "-") not in allowed]
+denied = {{str(file).split("/")[0].split(".")[0] for d in kept for file in d.files or ()}}
+class Denied:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.split(".")[0] in denied - {{"opslib", ".."}}:
+            raise ModuleNotFoundError(f"No module named {{name!r}} in NiFi", name=name)
+# This checkout itself is installed for development: its finder would find what is not carried.
+sys.meta_path[:] = [Denied, *(f for f in sys.meta_path if not f.__module__.startswith("__editable__"))]
+assert "pydantic" in denied and "regex" in denied and "tweepy" not in denied
+for name in {modules!r}:
+    importlib.import_module(name)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=carried.parent, env={**os.environ, "PYTHONPATH": str(carried.parent)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def test_same_inputs_give_the_same_bytes(packages: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleFilterError
 from click.testing import CliRunner
 
 from opslib.cli.settings import command
@@ -111,6 +112,39 @@ def test_each_sink_has_a_port_for_its_metrics() -> None:
         "opslib_metrics_ports.sink + 2": 9312,
     }
     assert filters.metrics_listeners({}, 2) == {}
+
+
+@pytest.mark.parametrize(
+    ("cores", "partitions", "hosts", "ports", "sinks"),
+    [
+        (1, 6, 1, {}, 1),
+        (2, 6, 1, {"sink": 9310, "speed": 9320}, 2),
+        (16, 6, 1, {"sink": 9310, "speed": 9320}, 6),
+        (16, 6, 3, {"sink": 9310, "speed": 9320}, 2),
+        (16, 7, 3, {}, 3),  # one of them has a partition more
+        (4, 1, 3, {}, 1),
+        (64, 60, 1, {"sink": 9310, "speed": 9320, "web": 9305}, 9),
+        (64, 60, 1, {"speed": 9320}, 60),
+    ],
+)
+def test_a_host_runs_as_many_sinks_as_it_has_cores_and_can_feed(
+    cores: int, partitions: int, hosts: int, ports: dict[str, int], sinks: int
+) -> None:
+    assert filters.sink_instances(cores, partitions, hosts, ports) == sinks
+
+
+@pytest.mark.parametrize(
+    ("period", "minutes"),
+    [("60 min", 60), ("1 min", 1), ("30 sec", 0.5), ("2 hours", 120), ("1d", 1440), ("90 SECS", 1.5)],
+)
+def test_periods_of_nifi_are_minutes_for_the_doctor(period: str, minutes: float) -> None:
+    assert filters.minutes(period) == pytest.approx(minutes)
+
+
+@pytest.mark.parametrize("period", ["", "min", "1 moon", "-1 min"])
+def test_what_is_no_period_of_nifi_is_said(period: str) -> None:
+    with pytest.raises(AnsibleFilterError, match="is no period such as 60 min"):
+        filters.minutes(period)
 
 
 def test_settings_check_tells_what_is_wrong(tmp_path: Path) -> None:

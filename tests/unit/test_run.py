@@ -159,13 +159,15 @@ def test_wrong_settings_found_in_a_thread_are_the_services() -> None:
 
 
 def test_a_thread_that_is_stuck_is_noticed_and_where() -> None:
-    now, release = [100.0], threading.Event()
+    now, begun, release = [100.0], threading.Event(), threading.Event()
 
     def hangs_here() -> None:
+        begun.set()
         release.wait(30)
 
     thread, died = supervised(hangs_here, clock=lambda: now[0])
     thread.start()
+    assert begun.wait(10)
     now[0] += 60
     thread.check()
     now[0] += 1

@@ -6,18 +6,27 @@ import asyncio
 import datetime as dt
 import socket
 import threading
+from concurrent import futures
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from kafka import TopicPartition
-from kafka.errors import CommitFailedError, TopicAuthorizationFailedError
+from kafka.errors import (
+    CommitFailedError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    NotLeaderForPartitionError,
+    TopicAuthorizationFailedError,
+)
+from kafka.future import Future
 from prometheus_client import CollectorRegistry
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from opslib import message, metrics
 from opslib.run import notify, retry
+from opslib.run.threads import Pulse, ThreadFailedError
 from opslib.settings import SettingsError
-from opslib.sink import batch, service, writer
+from opslib.sink import batch, dead_letters, service, writer
 from opslib.store.write import Outcome
 
 if TYPE_CHECKING:
@@ -147,6 +156,99 @@ def test_the_dead_letters_are_tried_again_without_mongodb(monkeypatch: pytest.Mo
     assert (len(writes), len(sent)) == (1, 1)
 
 
+@pytest.mark.usefixtures("unhurried")
+def test_a_message_refused_once_makes_one_dead_letter_whatever_the_attempts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[set[int]] = []
+
+    def refuses(_: Any, documents: Any, *__: Any) -> Outcome:
+        written.append(set(documents))
+        return Outcome(refused={key: "too large" for key in documents if key == 1})
+
+    monkeypatch.setattr(writer, "write_tweets", refuses)
+    monkeypatch.setattr(writer, "write_once", failing(AutoReconnect("gone"), AutoReconnect("still gone")))
+    snapshot = message.trends_message(1, "Brazil", [{"trend_name": "a"}], NOON)
+    records = {
+        **polled(tweet(1, 5), tweet(1, 9), tweet(2)),
+        **polled(message.encode(snapshot), topic=message.TRENDS),
+    }
+    sent: list[Any] = []
+    database: Any = Database()
+    writer.Writer(database, sent.extend).write(batch.read(records))
+    assert [letter.record.offset for letter in sent] == [10, 11]
+    assert written == [{1, 2}, {2}, {2}], "what was refused was written again"
+
+
+class Sent(Future):  # type: ignore[misc]  # kafka-python has no types
+    """A letter on its way, as the producer's own futures show it."""
+
+    def get(self, timeout: float) -> Any:
+        if not self.is_done:
+            raise KafkaTimeoutError(f"not within {timeout} s")
+        if self.exception:
+            raise self.exception
+        return self.value
+
+
+class Producer:
+    """Stands for Kafka's producer: what becomes of each letter says the test, and no broker could."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[bytes, Sent]] = []
+
+    def __call__(self, **_: Any) -> Producer:
+        return self
+
+    def send(self, _: str, *, value: bytes, **__: Any) -> Sent:
+        self.sent.append((value, Sent()))
+        return self.sent[-1][1]
+
+    def flush(self, timeout: float) -> None:
+        if not all(future.is_done for _, future in self.sent):
+            raise KafkaTimeoutError(f"not within {timeout} s")
+
+
+def test_a_letter_that_the_broker_has_or_that_is_on_its_way_is_not_sent_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    producer = Producer()
+    monkeypatch.setattr(dead_letters, "KafkaProducer", producer)
+    subject = dead_letters.DeadLetters({})
+    letters = batch.read(polled(b"acknowledged", b"on its way", b"lost")).dead
+    with pytest.raises(KafkaTimeoutError):
+        subject.send(letters)
+    (_, acknowledged), (_, on_its_way), (_, lost) = producer.sent
+    acknowledged.success(None)
+    lost.failure(NotLeaderForPartitionError())
+    with pytest.raises(KafkaTimeoutError):
+        subject.send(letters)
+    on_its_way.success(None)
+    producer.sent[3][1].success(None)
+    subject.send(letters)
+    assert [value for value, _ in producer.sent] == [b"acknowledged", b"on its way", b"lost", b"lost"]
+
+
+def test_a_letter_too_large_for_the_topic_is_sent_without_its_bytes_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    producer = Producer()
+    monkeypatch.setattr(dead_letters, "KafkaProducer", producer)
+    subject = dead_letters.DeadLetters({})
+    letters = batch.read(polled(b"large")).dead
+    with pytest.raises(KafkaTimeoutError):
+        subject.send(letters)
+    producer.sent[0][1].failure(MessageSizeTooLargeError())
+
+    def sends(*_: Any, value: bytes, **__: Any) -> Sent:
+        producer.sent.append((value, Sent().success(None)))
+        return producer.sent[-1][1]
+
+    monkeypatch.setattr(producer, "send", sends)
+    subject.send(letters)
+    assert [value for value, _ in producer.sent] == [b"large", b""]
+
+
 def test_a_writer_told_to_stop_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(*_: Any) -> Outcome:
         subject.abandon()  # while it is at it
@@ -157,6 +259,43 @@ def test_a_writer_told_to_stop_gives_up(monkeypatch: pytest.MonkeyPatch) -> None
     subject = writer.Writer(database, lambda _: None)
     with pytest.raises(retry.Stopped):
         subject.write(batch.read(polled(tweet(1))))
+
+
+def test_a_writer_is_well_for_as_long_as_its_attempts_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long MongoDB is away; one that hangs in an attempt is missed."""
+    now = [0.0]
+    database: Any = Database()
+    subject = writer.Writer(database, lambda _: None)
+    subject.pulse = Pulse("writer", 180, clock=lambda: now[0])
+    attempts = iter([170.0] * 10)
+
+    def slow(*_: Any) -> Outcome:
+        took = next(attempts, None)
+        if took is None:
+            now[0] += 181
+            with pytest.raises(ThreadFailedError, match="the thread writer has been stuck for 181 s"):
+                subject.pulse.check()
+            return Outcome()
+        now[0] += took
+        subject.pulse.check()
+        raise AutoReconnect("gone")
+
+    monkeypatch.setattr(writer, "write_tweets", slow)
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.002)
+    subject.write(batch.read(polled(tweet(1))))
+    now[0] += 10_000  # with nothing to write
+    subject.pulse.check()
+
+
+def test_a_sink_whose_writer_is_stuck_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_TURN_SECONDS", 0.01)
+    subject, consumer, slow = made(polled(tweet(1)))
+    slow.pulse = Pulse("writer", 60, clock=iter([0.0, *[61.0] * 10]).__next__)
+    slow.pulse.well()
+    with pytest.raises(ThreadFailedError, match="the thread writer has been stuck for 61 s"):
+        subject.run()
+    assert consumer.committed == []
 
 
 class Consumer:
@@ -211,6 +350,7 @@ class SlowWriter:
         self.begun = threading.Event()
         self.batches: list[Any] = []
         self.trouble = ""
+        self.pulse = Pulse("writer", 60)
 
     def write(self, one: Any) -> Outcome:
         self.batches.append(one)
@@ -257,14 +397,38 @@ def test_partitions_given_up_take_their_offsets_with_them(monkeypatch: pytest.Mo
     assert len(slow.batches) == 1, "it wrote what another reads again"
 
 
+def ends_while_it_is_waited_for(monkeypatch: pytest.MonkeyPatch, slow: SlowWriter) -> None:
+    """Let the writer end once somebody waits for it, which then takes as long as it takes."""
+
+    def waited(writing: Any, _: float) -> None:
+        slow.gate.set()
+        futures.wait(writing, 10)
+
+    monkeypatch.setattr(service, "wait", waited)
+
+
 def test_partitions_given_up_are_committed_for_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "_TURN_SECONDS", 0.01)
     subject, consumer, slow = made(polled(tweet(1)))
     for _ in range(2):
         subject._turn()
-    threading.Timer(0.05, slow.gate.set).start()
+    ends_while_it_is_waited_for(monkeypatch, slow)
     asyncio.run(subject.revoke())
     assert consumer.committed == [{(message.TWEETS, 2): 11}]
+
+
+def test_partitions_that_are_lost_are_not_committed_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_TURN_SECONDS", 0.01)
+    subject, consumer, slow = made(polled(tweet(1)), polled(tweet(2), first=20), polled(tweet(3), first=30))
+    for _ in range(4):
+        subject._turn()
+    assert consumer.held, "one batch is being written, and one waits"
+    asyncio.run(service._Listener(subject).on_partitions_lost([TopicPartition(message.TWEETS, 2)]))
+    slow.gate.set()
+    while not consumer.committed:
+        subject._turn()
+    assert consumer.committed == [{(message.TWEETS, 2): 31}], "it committed for what is another's"
+    assert [list(one.tweets.by_id) for one in slow.batches] == [[1], [3]], "it wrote what another reads again"
 
 
 def test_a_partition_given_up_shows_no_lag_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,9 +462,9 @@ def test_a_sink_told_to_stop_finishes_what_it_fetched(monkeypatch: pytest.Monkey
     thread.start()
     while not consumer.held:  # one batch is being written, the other waits
         threading.Event().wait(0.01)
+    ends_while_it_is_waited_for(monkeypatch, slow)
     subject.stop()
-    threading.Timer(0.1, slow.gate.set).start()
-    thread.join(5)
+    thread.join(10)
     assert consumer.committed == [{(message.TWEETS, 2): 11}, {(message.TWEETS, 2): 21}]
 
 

@@ -9,22 +9,28 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pymongo.errors import AutoReconnect
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from recount import Recount, differences
 
 from opslib import message, metrics
-from opslib.speed import sightings
+from opslib.settings import Settings
+from opslib.speed import pipeline as pipelines
+from opslib.speed import publish, sightings
 from opslib.speed.aggregator import Aggregator
+from opslib.speed.pipeline import Pipeline
 from opslib.speed.publish import document
 from opslib.speed.score import Rules, scores
+from opslib.store.unwanted import Origin, Policy
 
 if TYPE_CHECKING:
     from opslib.speed.windows import Window
@@ -43,6 +49,7 @@ def tweet(
     author: str | None = "7",
     topic: str = "Rio",
     woeid: int | None = 1,
+    **fields: Any,
 ) -> bytes:
     """Return a message of a tweet written some seconds past noon and collected *delay* seconds later."""
     at = NOON + dt.timedelta(seconds=written)
@@ -51,6 +58,7 @@ def tweet(
         "text": text,
         "lang": "pt",
         "created_at": message.stamp(at),
+        **fields,
     }
     if author:
         data["author_id"] = author
@@ -120,7 +128,7 @@ class Speed:
         self.aggregator.open(self.store)
         if at is not None:
             self.aggregator.pass_time(BEGIN + at)
-        self.aggregator.forget(self.store, tweets, authors)
+        self.aggregator.take_out(self.store, Policy(tweets, authors))
         self.aggregator.publish(self.store)
         self.aggregator.close(self.store)
 
@@ -356,6 +364,118 @@ def test_who_is_forgotten_leaves_open_and_closed_windows() -> None:
     speed.publish_all(1210)
     assert_same(speed, recounted(speed, records, forgotten=frozenset({gone, "2"})), at_least=300)
     assert str(gone) not in json.dumps(speed.store.kept)
+
+
+def retweets(first: int) -> list[tuple[int, bytes]]:
+    """Return retweets of a tweet, of what one author wrote, and others that only name them."""
+
+    def of(kind: str) -> dict[str, Any]:
+        return {"referenced_tweets": [{"type": kind, "id": str(GONE)}]}
+
+    def naming(at: int) -> dict[str, Any]:
+        return {"entities": {"mentions": [{"start": at, "id": "2", "username": "b"}]}}
+
+    some = [
+        ("RT @a: gol", of("retweeted")),
+        ("RT @b: samba", naming(3)),
+        ("RT @c: bloco @b", naming(13)),
+        ("festa", of("quoted")),
+    ]
+    return [
+        (0, tweet(number, text, written=5 * number, author=f"fan {number}", **fields))
+        for number, (text, fields) in enumerate(some * 3, start=first)
+    ]
+
+
+GONE = 1_800_000_000_000_000_000 + 17
+
+
+@dataclass
+class Noted:
+    """Stands for the notes in MongoDB."""
+
+    policy: Policy = field(default_factory=Policy)
+
+    def since(self, _: object) -> Policy:
+        return self.policy
+
+
+@pytest.fixture
+def pipeline(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the two steps of the service as Kafka would join them, over the state of a test."""
+    speed, noted, now = Speed(Rules(minimum=1)), Noted(), [float(BEGIN)]
+    monkeypatch.setattr(Pipeline, "_made", lambda *_: None)
+    monkeypatch.setattr(pipelines, "message_context", lambda: SimpleNamespace(partition=0))
+    monkeypatch.setattr(pipelines, "time", SimpleNamespace(time=lambda: now[0], monotonic=lambda: now[0]))
+    monkeypatch.setattr(publish, "Notes", lambda _: noted)
+    steps: Any = Pipeline(Settings(), speed.aggregator, publish.Watch({}), speed.metrics, None)  # type: ignore[arg-type]
+
+    def run(records: list[tuple[int, bytes]], seconds: float) -> None:
+        for _, value in records:
+            now[0] = BEGIN + seconds
+            steps._aggregate(json.loads(json.dumps(steps._read(value))), speed.store)
+        for look in range(1, 8):
+            now[0] = BEGIN + seconds + 10 * look
+            steps._aggregate({"tick": now[0]}, speed.store)
+
+    return SimpleNamespace(run=run, speed=speed, noted=noted)
+
+
+def test_what_is_unwanted_is_not_counted_nor_what_retweets_it(pipeline: Any) -> None:
+    pipeline.run([], 0)
+    pipeline.noted.policy = Policy({GONE}, {"2"})
+    pipeline.run([], 100)
+    records = [(0, tweet(n, "gol", written=5 * n, author=str(n % 4))) for n in range(100)] + retweets(100)
+    pipeline.run(records, 600)
+    assert_same(pipeline.speed, recounted(pipeline.speed, records, forgotten=frozenset({GONE, "2"})))
+    assert pipeline.speed.metrics.forgotten._value.get() == 26 + 6
+    assert "samba" not in json.dumps(pipeline.speed.store.kept)
+
+
+def test_what_is_noted_later_leaves_the_windows_with_what_retweets_it(pipeline: Any) -> None:
+    records = [(0, tweet(n, "gol", written=5 * n, author=str(n % 4))) for n in range(100)] + retweets(100)
+    pipeline.run(records, 600)
+    assert_same(pipeline.speed, recounted(pipeline.speed, records))
+    pipeline.speed.aggregator._clear()  # what is known of retweets survives a kill
+    pipeline.speed.aggregator._head.owner = "nobody"
+    pipeline.noted.policy = Policy({GONE}, {"2"})
+    pipeline.run([], 700)
+    pipeline.run([], 800)
+    assert_same(pipeline.speed, recounted(pipeline.speed, records, forgotten=frozenset({GONE, "2"})))
+    assert "samba" not in json.dumps(pipeline.speed.store.kept)
+
+
+def test_a_later_copy_may_tell_whose_text_it_is(pipeline: Any) -> None:
+    pipeline.noted.policy = Policy(authors={"2"})
+    names = {"mentions": [{"start": 3, "id": "2", "username": "b"}]}
+    first, again = (
+        (0, tweet(1, "RT @b: samba", written=5, author="9", **more)) for more in ({}, {"entities": names})
+    )
+    pipeline.run([first], 60)
+    assert pipeline.speed.window(1, 60)["tweets"] == 1
+    pipeline.run([again], 300)
+    assert pipeline.speed.window(1, 60)["tweets"] == 0
+
+
+def test_while_mongodb_is_away_nobody_new_is_known_and_nobody_is_forgotten_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    noted = Noted(Policy({3, 1, 2}, {"7"}, {"sete"}))
+    monkeypatch.setattr(publish, "Notes", lambda _: noted)
+    watch = publish.Watch({})  # type: ignore[arg-type]
+    assert watch.look() == noted.policy
+    assert not watch.look(), "what was known is no news"
+
+    def away(_: object) -> Policy:
+        raise AutoReconnect("gone")
+
+    monkeypatch.setattr(noted, "since", away)
+    assert not watch.look()
+    assert [tweet in watch.policy.tweets for tweet in range(5)] == [False, True, True, True, False]
+    assert watch.policy.holds(Origin(9, retweet_of=2))
+    monkeypatch.setattr(noted, "since", lambda _: Policy({2, 4}, {"7", "8"}))
+    assert watch.look() == Policy({4}, {"8"})
+    assert list(watch.policy.tweets) == [1, 2, 3, 4]
 
 
 def test_while_mongodb_is_away_nothing_is_lost() -> None:

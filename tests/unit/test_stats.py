@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 import pytest
+import time_machine
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -170,6 +171,63 @@ def test_a_delay_is_known_from_the_first_answer_that_covers_its_message() -> Non
     assert stored.taken() == []
 
 
+def test_a_sink_that_is_away_for_long_leaves_the_oldest_waiting_and_bounds_them() -> None:
+    stored, partition = Stored(), PARTITIONS[0]
+    stored.told({partition: 0}, 0.0)
+    for offset in range(20_001):
+        stored.read(partition, offset, float(offset))
+    stored.told({partition: 20_001}, 30_000.0)
+    found = stored.taken()
+    assert len(found) == 20_000
+    assert found[0] == 30_000.0, "the oldest, whose delay says how long it was away"
+    # What was left out has made room for what comes now.
+    stored.read(partition, 20_001, 30_001.0)
+    stored.told({partition: 20_002}, 30_003.0)
+    assert stored.taken() == [2.0]
+
+
+def test_answers_are_kept_for_as_long_as_the_recorder_may_be_behind() -> None:
+    """One a second for ten minutes; when a message was stored that lies before them, nobody knows."""
+    stored, partition = Stored(), PARTITIONS[0]
+    for second in range(700):
+        stored.told({partition: second}, float(second))
+    stored.read(partition, 99, 99.0)  # behind the answer of 100 s ago, which is gone
+    assert stored.taken() == []
+    stored.read(partition, 100, 100.0)
+    stored.read(partition, 698, 698.0)
+    assert stored.taken() == [1.0, 1.0]
+    stored.read(partition, 699, 699.0)  # not stored yet
+    assert stored.taken() == []
+
+
+def test_the_offset_that_was_told_is_the_first_that_is_not_stored() -> None:
+    stored, partition = Stored(), PARTITIONS[0]
+    stored.told({partition: 5}, 100.0)
+    stored.read(partition, 8, 101.0)
+    stored.told({partition: 8}, 102.0)
+    assert stored.taken() == []
+    stored.told({partition: 9}, 103.0)
+    assert stored.taken() == [2.0]
+
+
+def test_answers_of_a_quiet_hour_do_not_take_the_place_of_those_that_tell_something() -> None:
+    stored, partition = Stored(), PARTITIONS[0]
+    stored.told({partition: 5}, 0.0)
+    for second in range(1, 3600):
+        stored.told({partition: 8}, float(second))
+    stored.read(partition, 7, 0.5)
+    assert stored.taken() == [0.5]
+
+
+def test_partitions_do_not_share_their_answers_nor_what_waits() -> None:
+    stored = Stored()
+    stored.told(dict.fromkeys(PARTITIONS, 0), 0.0)
+    for partition in PARTITIONS:
+        stored.read(partition, 0, 1.0)
+    stored.told({PARTITIONS[1]: 1}, 3.0)
+    assert stored.taken() == [2.0]
+
+
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=200), st.integers(1, 5))
 def test_percentiles_of_several_minutes_are_those_of_all_their_delays(found: list[float], parts: int) -> None:
     whole = delays.summary(found)
@@ -196,6 +254,7 @@ def test_lag_counts_what_kafka_still_has_of_topics_that_the_group_reads() -> Non
     assert waiting({}, bounds) == {}
 
 
+@time_machine.travel(datetime(2026, 3, 31, 23, 59, 59, tzinfo=timezone.utc), tick=False)
 def test_without_mongodb_the_budget_is_told_alone(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     budget = tmp_path / "budget.sqlite"

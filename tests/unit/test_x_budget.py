@@ -218,7 +218,7 @@ def test_a_file_that_cannot_be_read_is_said_to_be_so(path: Path) -> None:
 
 
 def spend(path: Path, first: int) -> int:
-    budget, spent = Budget(path, Limits(resources_day=1000)), 0
+    budget, spent = Budget(path, Limits(resources_day=1000), clock=Clock()), 0
     for n in range(100):
         try:
             with budget.call({"post": 10}) as came:
@@ -231,11 +231,12 @@ def spend(path: Path, first: int) -> int:
 
 def test_processes_share_one_budget_and_a_reader_sees_it_grow(path: Path) -> None:
     Budget(path, Limits(resources_day=1000))
+    clock = Clock()
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         spending = pool.starmap_async(spend, [(path, n * 10_000) for n in range(3)])
         seen = [0]
         while not spending.ready():
-            seen.append(Budget.of(path).spent_today().resources)
+            seen.append(Budget.of(path, clock).spent_today().resources)
         assert sum(spending.get()) == 1000
     assert seen == sorted(seen)
-    assert Budget.of(path).spent_today().resources == 1000
+    assert Budget.of(path, clock).spent_today().resources == 1000

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
+import time_machine
 from click.testing import CliRunner, Result
 from local_x import Client, local_x, serving
 
@@ -20,8 +21,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
+
+
 def now() -> datetime:
     return datetime.now(timezone.utc)
+
+
+@pytest.fixture(autouse=True)
+def noon() -> Iterator[None]:
+    """The commands go by the clock of their host: here it is noon, and no budget ends meanwhile."""
+    with time_machine.travel(NOON):
+        yield
 
 
 @pytest.fixture

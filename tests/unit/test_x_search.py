@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from opslib.x.client import RateLimited, Refused, SearchPage, Unavailable, XClient
-from opslib.x.search import MAX_QUERY, Progress, messages_of, query_for, search_page
+from opslib.x.search import Progress, messages_of, search_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,37 +19,6 @@ NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
 def id_at(moment: datetime) -> str:
     epoch = datetime(2010, 11, 4, 1, 42, 54, 657000, tzinfo=timezone.utc)
     return str(int((moment - epoch).total_seconds() * 1000) << 22)
-
-
-@pytest.mark.parametrize(
-    ("topic", "query"),
-    [
-        ("#MasterChefBR", "#MasterChefBR"),
-        ("#vídeoshow", "#vídeoshow"),
-        ("#2026", '"#2026"'),  # X takes digits alone for no hashtag
-        ("Pão de  Açúcar", '"Pão de Açúcar"'),
-        ("from:nasa OR lang:en", '"from:nasa OR lang:en"'),
-        ('a" OR "b\\', '"a OR b"'),
-        ("#a -is:retweet", '"#a -is:retweet"'),
-    ],
-)
-def test_a_topic_becomes_a_query_without_operators(topic: str, query: str) -> None:
-    assert query_for(topic) == query
-    assert query_for(topic, retweets=False) == f"{query} -is:retweet"
-
-
-@pytest.mark.parametrize("topic", ["x" * 2000, "palavra " * 200, "#" + "x" * 2000])
-def test_a_query_is_never_longer_than_x_takes(topic: str) -> None:
-    for retweets in (True, False):
-        query = query_for(topic, retweets=retweets)
-        assert 400 < len(query) <= MAX_QUERY
-        assert query.count('"') == 2
-
-
-@pytest.mark.parametrize("topic", ["", '""', " … "])
-def test_a_topic_without_words_is_not_searched_for(topic: str) -> None:
-    with pytest.raises(ValueError, match="nothing to search for"):
-        query_for(topic)
 
 
 class Pages:
@@ -71,7 +40,7 @@ class Pages:
 
 
 def test_since_id_moves_only_after_the_last_page() -> None:
-    start = id_at(datetime.now(timezone.utc) - timedelta(hours=2))
+    start = id_at(NOW - timedelta(hours=2))
     client: Any = Pages(
         SearchPage(newest_id="9", next_token="b"),
         SearchPage(newest_id="6", next_token="c"),
@@ -79,7 +48,7 @@ def test_since_id_moves_only_after_the_last_page() -> None:
     )
     seen = [Progress(since_id=start)]
     while len(seen) == 1 or seen[-1].next_token:
-        seen.append(search_page(client, "q", seen[-1])[1])
+        seen.append(search_page(client, "q", seen[-1], now=NOW)[1])
     seen = seen[1:]
     assert seen == [Progress(start, "b", "9"), Progress(start, "c", "9"), Progress("9")]
     assert client.calls == [(start, None), (start, "b"), (start, "c")]

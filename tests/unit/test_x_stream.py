@@ -8,20 +8,22 @@ import threading
 import time
 from collections import Counter
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
-from local_x import NOW, Client, local_x, serving
-from opslib.x.gate import STREAM, Gate
+from flowfiles import Held, messages_in, place, snapshots_of
+from local_x import NOW, Client, Running, local_x, serving
 
 from opslib.simulate.limits import RateLimits
-from opslib.x.budget import Budget, Limits, utc_now
+from opslib.x.backoff import STREAM, Backoff
+from opslib.x.budget import Budget, Limits
 from opslib.x.client import Interrupted, RateLimited, Refused, Unavailable, XClient
 from opslib.x.follow import Follower
 from opslib.x.rules import RuleBook, tag_of, topics_of
 from opslib.x.stream import Stream
+from opslib.x.turns.stream import POSITION, StreamTurns
 from opslib.x.walk import CollectionPolicy
 
 if TYPE_CHECKING:
@@ -31,25 +33,32 @@ if TYPE_CHECKING:
 STREAM_PATH = "/2/tweets/search/stream"
 
 
+RUNNING = Running()
+
+
+def forever() -> CollectionPolicy:
+    """Return what is collected if a turn never ends."""
+    return CollectionPolicy(100, 10, interval=timedelta(days=1))
+
+
 @dataclass
 class Lake:
     """A stream that is followed; its FlowFile goes round without NiFi."""
 
     x: Client
     budget: Budget
-    rules: CollectionPolicy = field(
-        default_factory=lambda: CollectionPolicy(100, 10, interval=timedelta(days=1))
-    )
+    policy: CollectionPolicy = field(default_factory=forever)
     margin: int = 0
     keep_alive: float = 20
     unasked: float = 30
-    clock: Callable[[], datetime] = utc_now
+    clock: Callable[[], datetime] = RUNNING
     state: dict[str, str] = field(default_factory=dict)
+    flowfile: Held | None = None  # the one that goes round
     kafka: list[dict[str, Any]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.flowfile: str | None = None
+        self.snapshots = 0
         self.start()
 
     def start(self) -> None:
@@ -60,25 +69,35 @@ class Lake:
             self.client, self.budget, each, self.policy.expansions, self.margin,
             self.keep_alive, self.unasked, self.clock,
         )  # fmt: skip
-        self.follower = Follower(self.client, self.budget, self.stream, self.policy, self.margin, self.clock)
+        follower = Follower(self.client, self.budget, self.stream, self.policy, self.margin, self.clock)
+        self.turns = StreamTurns(self.stream, follower, self.budget, wait_seconds=0.1)
 
     def trends(self, *names: str, woeid: int = 1) -> bool:
-        snapshot = {"woeid": woeid, "trends": [{"name": name} for name in names]}
-        return self.follower.snapshots(self.state, "the loop", [snapshot])
+        """Let a snapshot come; tell whether its FlowFile goes round from now on."""
+        self.snapshots += 1
+        return self.trigger(snapshots_of(f"snapshot {self.snapshots}", place(woeid, *names)))
+
+    def trigger(self, flowfile: Held, *, kill: bool = False) -> bool:
+        """Trigger the processor for *flowfile*; tell whether that goes round.
+
+        A *kill* comes when the state is kept and the FlowFile has not left.
+        """
+        done = self.turns.turn(dict(self.state), flowfile)
+        assert done.state is not None
+        self.state = done.state
+        if kill or done.relationship == "finished":
+            return False
+        self.said += done.warnings
+        self.kafka += messages_in(done.content)
+        self.flowfile = flowfile.after(done)
+        return True
 
     def turn(self, *, kill: bool = False) -> list[dict[str, Any]]:
-        """One turn; a *kill* comes when the state is written and the FlowFile has not left."""
-        state = dict(self.state)
+        """Trigger the processor for what goes round, if anything does; return what that takes along."""
+        before = len(self.kafka)
         if self.flowfile is not None:
-            assert self.follower.arrived(state, self.flowfile)
-        step = self.follower.step(state, "the loop", self.flowfile or "", 0.1)
-        self.state = state
-        if kill:
-            return []
-        self.said += step.said
-        self.kafka += step.messages
-        self.flowfile = step.position or None
-        return step.messages
+            assert self.trigger(self.flowfile, kill=kill) != kill
+        return self.kafka[before:]
 
     def turn_until(self, done: Callable[[], bool], seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
@@ -126,13 +145,14 @@ class Lake:
         """End the processor without a word, and start it again."""
         if self.stream._streaming is not None:
             self.stream._streaming.close()
-        self.stream._gate.shut(Refused(0, "dead"))
+        self.stream._backoff.failed(Refused(0, "dead"))
         self.start()
 
 
 @contextmanager
 def following(x: Client, tmp_path: Path, limits: Limits | None = None, **settings: Any) -> Iterator[Lake]:
-    lake = Lake(x, Budget(tmp_path / "budget.sqlite", limits or Limits()), **settings)
+    clock = settings.get("clock", RUNNING)
+    lake = Lake(x, Budget(tmp_path / "budget.sqlite", limits or Limits(), clock=clock), **settings)
     try:
         yield lake
     finally:
@@ -141,7 +161,7 @@ def following(x: Client, tmp_path: Path, limits: Limits | None = None, **setting
 
 @pytest.fixture
 def x() -> Iterator[Client]:
-    with serving(local_x(clock=utc_now, keep_alive=0.2)) as client:
+    with serving(local_x(clock=RUNNING, keep_alive=0.2)) as client:
         yield client
 
 
@@ -203,12 +223,12 @@ def test_a_tag_tells_its_topics() -> None:
 
 
 def waits(kind: Callable[[], Any], number: int) -> list[float]:
-    now = utc_now()
-    gate = Gate(lambda: now, STREAM)
+    now = RUNNING()
+    backoff = Backoff(lambda: now, STREAM)
     found = []
     for _ in range(number):
-        gate.shut(kind())
-        found.append(gate.closed_for())
+        backoff.failed(kind())
+        found.append(backoff.seconds())
     return found
 
 
@@ -218,13 +238,14 @@ def test_waits_are_those_that_x_asks_for() -> None:
     assert network[-1] == 16
     assert waits(lambda: Unavailable("", maybe_charged=False), 8) == [5, 10, 20, 40, 80, 160, 320, 320]
     assert waits(lambda: RateLimited(None), 3) == [60, 120, 240]
-    reset = int(time.time()) + 100
+    reset = int(RUNNING().timestamp()) + 100
     assert waits(lambda: RateLimited(reset), 2)[1] == pytest.approx(101, abs=2)
     assert waits(lambda: Refused(403, ""), 8)[-1] == 3600
 
 
 def test_a_second_connection_waits_a_minute_whatever_the_window_of_calls_says(tmp_path: Path) -> None:
-    with serving(local_x(clock=utc_now, limits=RateLimits())) as x, following(x, tmp_path) as lake:
+    limits = RateLimits(lambda: RUNNING().timestamp())
+    with serving(local_x(clock=RUNNING, limits=limits)) as x, following(x, tmp_path) as lake:
         lake.trends("#a")
         x.add_rules("#a")
         with x.stream() as messages:
@@ -248,7 +269,7 @@ def test_a_connect_that_fails_is_said_and_tried_later(
 
 
 def test_a_refusal_is_no_storm(tmp_path: Path) -> None:
-    with serving(local_x(clock=utc_now, monthly_cap=0)) as x, following(x, tmp_path) as lake:
+    with serving(local_x(clock=RUNNING, monthly_cap=0)) as x, following(x, tmp_path) as lake:
         lake.trends("#a")
         lake.turn_until(lambda: bool(lake.said))
         assert "usage" in lake.said[0].lower()
@@ -312,7 +333,7 @@ def test_a_line_that_cannot_be_read_is_counted_and_its_tweet_searched_for(
         assert lake.budget.spent_today().resources == x.ledger()["charged"]["posts"] == 1
     gap_at_once(monkeypatch)
     monkeypatch.setattr("opslib.x.follow._LATE", timedelta(milliseconds=50))
-    with following(x, tmp_path, state=lake.state) as lake:
+    with following(x, tmp_path, state=lake.state, flowfile=lake.flowfile) as lake:
         lake.turn_until(lambda: lake.stream.connected and '"gap"' not in lake.state["topics"])
         time.sleep(0.2)  # it is not of the gap before the connect
         x.faults(next=[{"route": "stream", "fault": "malformed"}])
@@ -468,7 +489,7 @@ def test_a_pause_for_the_budget_is_no_gap_to_fill(
         lake.turn_until(lambda: any("pauses" in text for text in lake.said))
         x.add("na pausa #a")
         lake.kill()
-        lake.budget = Budget(tmp_path / "budget.sqlite", Limits(resources_day=1000))
+        lake.budget = Budget(tmp_path / "budget.sqlite", Limits(resources_day=1000), clock=RUNNING)
         lake.start()
         lake.turn_until(lambda: lake.stream.connected)
         (later,) = x.add("depois #a")
@@ -478,11 +499,11 @@ def test_a_pause_for_the_budget_is_no_gap_to_fill(
         assert x.ledger()["returned"] == {}, "nothing was searched for"
 
 
-def test_a_turn_has_its_share_of_the_day(x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_round_has_its_share_of_the_day(x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gap_at_once(monkeypatch)
     policy = CollectionPolicy(100, 10, interval=timedelta(hours=6))
     with following(x, tmp_path, policy=policy, clock=lambda: NOW) as lake:
-        # Noon: two turns are left, and the second one's trend is kept.
+        # Noon: two rounds are left, and the second one's trend is kept.
         lake.budget = Budget(tmp_path / "noon.sqlite", Limits(resources_day=101), clock=lambda: NOW)
         lake.start()
         came = []
@@ -562,7 +583,7 @@ def test_a_stream_is_left_even_if_x_does_not_notice(tmp_path: Path) -> None:
 
 
 def test_without_topics_nothing_is_asked_and_a_place_is_forgotten(x: Client, tmp_path: Path) -> None:
-    now = [utc_now()]
+    now = [RUNNING()]
     policy = CollectionPolicy(interval=timedelta(minutes=30))
     with following(x, tmp_path, policy=policy, clock=lambda: now[0]) as lake:
         lake.turn()
@@ -576,13 +597,39 @@ def test_without_topics_nothing_is_asked_and_a_place_is_forgotten(x: Client, tmp
 
 
 def test_one_flowfile_goes_round(x: Client, tmp_path: Path) -> None:
-    now = [utc_now()]
+    now = [RUNNING()]
     with following(x, tmp_path, clock=lambda: now[0]) as lake:
-        snapshot = {"woeid": 1, "trends": [{"name": "#a"}]}
-        assert lake.follower.snapshots(lake.state, "one", [snapshot])
-        assert not lake.follower.snapshots(lake.state, "two", [snapshot])
+        assert lake.trends("#a")
+        one = lake.flowfile
+        assert one is not None
+        assert not lake.trends("#a")
         now[0] += timedelta(minutes=11)
-        assert lake.follower.snapshots(lake.state, "three", [snapshot])
-        position = json.dumps({"loop": "one", "newest": {}, "gap": None})
-        assert not lake.follower.arrived(lake.state, position)
-        assert lake.follower.goes_on(lake.state, "three")
+        assert lake.trends("#a"), "the first has not been heard of"
+        assert not lake.trigger(one), "another has taken over"
+        position = json.dumps({"loop": one.attribute("uuid"), "newest": {}, "gap": None})
+        assert not lake.trigger(replace(one, named={**one.named, POSITION: position}))
+        lake.turn()
+        assert lake.flowfile is not None
+        assert lake.flowfile.attribute("uuid") == "snapshot 3"
+
+
+def test_in_the_other_mode_what_was_followed_is_forgotten(x: Client, tmp_path: Path) -> None:
+    with following(x, tmp_path) as lake:
+        lake.trends("#a")
+        lake.turn_until(lambda: lake.stream.connected)
+        assert lake.flowfile is not None
+        other = StreamTurns.of(lake.client, lake.client, lake.budget, lake.policy, 0, "search")
+        done = other.turn(dict(lake.state), lake.flowfile)
+        assert (done.relationship, done.content, done.state) == ("finished", b"", {})
+
+
+def test_a_stream_whose_429_tells_a_time_that_is_past_here_is_no_storm(tmp_path: Path) -> None:
+    """X's clock is an hour behind ours."""
+    behind = Running(NOW - timedelta(hours=1))
+    with serving(local_x(clock=behind)) as x, following(x, tmp_path) as lake:
+        x.faults(next=[{"route": "stream", "fault": "429", "times": 1000}], reset_seconds=100)
+        lake.trends("#a")
+        lake.turn_until(lambda: bool(lake.said))
+        for _ in range(5):
+            lake.turn()
+        assert lake.said == ["X's rate limit is reached (Too Many Requests); X is asked again in 60 s"]

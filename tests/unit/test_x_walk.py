@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from flowfiles import Held, messages_in, place, snapshots_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opslib.x.budget import Budget, Exhausted, Limits
-from opslib.x.client import EXPAND_AUTHORS, EXPAND_REFERENCED, SearchPage
+from opslib.x.budget import Budget, Limits
+from opslib.x.client import (
+    EXPAND_AUTHORS,
+    EXPAND_REFERENCED,
+    RateLimited,
+    Refused,
+    SearchPage,
+    Unavailable,
+    XError,
+)
 from opslib.x.search import Progress
-from opslib.x.walk import MIN_RESULTS, Busy, CollectionPolicy, Position, Walker, allowance, end, shares
+from opslib.x.turns.search import SearchTurns
+from opslib.x.walk import MIN_RESULTS, CollectionPolicy, Position, allowance, shares
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from opslib.x.turns import Turn
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 EPOCH_MS = 1_288_834_974_657
@@ -33,6 +46,7 @@ class X:
     def __init__(self, tweets: dict[str, list[int]]) -> None:
         self.tweets = tweets
         self.given: Counter[int] = Counter()
+        self.spent_until = None
         self.asked: list[tuple[str, str | None, int]] = []
 
     def search_recent(
@@ -75,54 +89,50 @@ class Killed(Exception):  # noqa: N818
 
 
 class Nifi:
-    """What NiFi does for a walk: FlowFiles are committed after a trigger, state at once."""
+    """What NiFi does for a walk: state is kept at once, FlowFiles are committed afterwards."""
 
-    def __init__(self, x: X, budget: Budget, rules: CollectionPolicy) -> None:
-        self.x, self.budget, self.rules = x, budget, rules
+    def __init__(self, x: X, budget: Budget, policy: CollectionPolicy) -> None:
+        self.x, self.budget, self.policy = x, budget, policy
         self.state: dict[str, str] = {}
         self.kafka: list[int] = []
         self.clock = NOW
         self.kills: list[str] = []
+        self.killed_with_a_page = 0
+        self.warned: list[str] = []
 
-    def walker(self) -> Walker:
-        return Walker(self.x, self.budget, self.rules, lambda: self.clock)  # type: ignore[arg-type]
+    def turn(self, flowfile: Held, mode: str = "search") -> Turn:
+        """One trigger of a processor that was started just now: it has nothing but what is kept."""
+        turns = SearchTurns(self.x, self.budget, self.policy, mode, lambda: self.clock)  # type: ignore[arg-type]
+        done = turns.turn(dict(self.state), flowfile)
+        self._kill("before the state", done)
+        if done.state is not None:
+            self.state = done.state
+        self._kill("after the state", done)
+        self.warned += done.warnings
+        return done
 
-    def _kill(self, where: str) -> None:
+    def _kill(self, where: str, done: Turn) -> None:
         if self.kills and self.kills[0] == where:
             self.kills.pop(0)
+            self.killed_with_a_page += done.relationship == "success"
             raise Killed
 
-    def trigger(self, walk: str, flowfile: dict[str, Any]) -> dict[str, Any] | None:
-        """One trigger on a FlowFile; returns the one that goes round, or nothing at the end."""
-        walker, state = self.walker(), dict(self.state)
-        if "position" in flowfile:
-            position = walker.arrived(state, Position.from_text(flowfile["position"]))
-            if position is None:
-                return None
-        else:
-            position = walker.begin(state, walk, flowfile["snapshots"])
-        self._kill("before the state")
-        self.state = state
-        self._kill("after the state")
-        search = walker.search(state, position)
-        if search is None:
-            walker.finish(state, walk)
-            self.state = state
-            return None
-        messages, position, _ = walker.page(search, position)
-        self._kill("after the page")
-        return {"position": position.to_text(), "ids": [int(message["id"]) for message in messages]}
-
     def run(self, walk: str, *topics: str) -> None:
-        trends = [{"name": topic, "tweet_count": None} for topic in topics]
-        flowfile: dict[str, Any] | None = {"snapshots": [{"woeid": 1, "trends": trends}]}
-        while flowfile is not None:
+        flowfile = snapshots_of(walk, place(1, *topics))
+        while True:
             try:
-                flowfile = self.trigger(walk, flowfile)
+                done = self.turn(flowfile)
             except Killed:
                 continue
-            if flowfile is not None:
-                self.kafka += flowfile["ids"]
+            if done.relationship == "finished":
+                return
+            flowfile = flowfile.after(done)
+            if done.relationship == "success":
+                self.kafka += ids_in(flowfile)
+
+
+def ids_in(flowfile: Held) -> list[int]:
+    return [int(message["id"]) for message in messages_in(flowfile.held)]
 
 
 @pytest.fixture
@@ -141,7 +151,7 @@ def some(number: int, first: int = 0) -> list[int]:
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.integers(0, 45), min_size=1, max_size=4),
-    st.lists(st.sampled_from(["before the state", "after the state", "after the page"]), max_size=6),
+    st.lists(st.sampled_from(["before the state", "after the state"]), max_size=6),
 )
 def test_killed_anywhere_it_loses_nothing_and_repeats_a_page_at_most(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], kills: list[str]
@@ -154,8 +164,7 @@ def test_killed_anywhere_it_loses_nothing_and_repeats_a_page_at_most(
     wanted = Counter({n: 1 for ids in topics.values() for n in ids})
     assert Counter(lake.kafka) == wanted, "each tweet reaches Kafka once: a killed page never got there"
     repeated = sum(lake.x.given.values()) - len(wanted)
-    died_with_a_page = kills[: len(kills) - len(lake.kills)].count("after the page")
-    assert repeated <= 10 * died_with_a_page
+    assert repeated <= 10 * lake.killed_with_a_page
     assert budget.spent_today().resources == len(wanted), "the same day, a second reading is free"
 
 
@@ -170,51 +179,98 @@ def test_the_next_walk_asks_for_newer_tweets_alone(budget: Budget) -> None:
 
 def test_one_walk_at_a_time_and_a_silent_one_is_given_up(budget: Budget) -> None:
     lake = nifi(budget, {"#a": some(25)})
-    snapshot = {"snapshots": [{"woeid": 1, "trends": [{"name": "#a"}]}]}
-    page = lake.trigger("w1", snapshot)
-    assert page
-    with pytest.raises(Busy):
-        lake.trigger("w2", snapshot)
+    first, second = (snapshots_of(walk, place(1, "#a")) for walk in ("w1", "w2"))
+    page = first.after(lake.turn(first))
+    before = dict(lake.state)
+    waits = lake.turn(second)
+    assert (waits.relationship, waits.rest) == ("failure", False)
+    assert lake.state == before
     lake.clock += timedelta(minutes=11)
-    assert lake.trigger("w2", snapshot)
-    assert lake.trigger("w1", page) is None, "it has lost its turn"
+    assert lake.turn(second).relationship == "success"
+    lost = lake.turn(page)
+    assert lost.relationship == "finished"
+    assert lost.warnings == ["another walk has taken over: this one ends"]
 
 
 def test_a_walk_that_was_ended_keeps_no_other_waiting(budget: Budget) -> None:
     lake = nifi(budget, {"#a": some(25)})
-    snapshot = {"snapshots": [{"woeid": 1, "trends": [{"name": "#a"}]}]}
-    first = lake.trigger("w1", snapshot)
-    assert first
-    second = lake.trigger("w1", first)
-    assert second
-    assert end(lake.state)
-    assert not end(lake.state), "none is under way"
-    assert lake.trigger("w1", second) is None, "it is over"
+    snapshots = snapshots_of("w1", place(1, "#a"))
+    first = snapshots.after(lake.turn(snapshots))
+    second = first.after(lake.turn(first))
+    # The mode is changed: the page that is under way ends at the processor, and asks X nothing.
+    calls = len(lake.x.asked)
+    for _ in range(2):
+        ended = lake.turn(second, mode="stream")
+        assert (ended.relationship, ended.content) == ("finished", b"")
+    assert lake.turn(second).relationship == "finished", "it is over"
+    assert len(lake.x.asked) == calls
     lake.run("w2", "#a")
-    assert {*first["ids"], *lake.kafka} == set(some(25)), "the topic goes on from where it was"
-    assert not set(first["ids"]) & set(lake.kafka)
+    assert {*ids_in(first), *lake.kafka} == set(some(25)), "the topic goes on from where it was"
+    assert not set(ids_in(first)) & set(lake.kafka)
 
 
 def test_topics_of_several_places_are_searched_once_for_all(budget: Budget) -> None:
     lake = nifi(budget, {"#a": some(5), "#b": []})
-    snapshots = [
-        {"woeid": 1, "trends": [{"name": "#a"}]},
-        {"woeid": 2, "trends": [{"name": "#a"}, {"name": "#b"}, {"name": "\u201c\u201d"}]},
-    ]
-    state: dict[str, str] = {}
-    walker = lake.walker()
-    position = walker.begin(state, "w", snapshots)
-    search = walker.search(state, position)
-    assert search is not None
-    messages, position, _ = walker.page(search, position)
+    snapshots = snapshots_of("w", place(1, "#a"), place(2, "#a", "#b", "\u201c\u201d"))
+    first = snapshots.after(lake.turn(snapshots))
     wanted = [{"name": "#a", "woeid": 1, "query": "#a"}, {"name": "#a", "woeid": 2, "query": "#a"}]
-    assert [message["collected_for"] for message in messages] == [wanted] * 5
-    following = walker.arrived(state, position)
-    assert following
-    after = walker.search(state, following)
-    assert after is not None
-    assert after.query == "#b"
-    assert walker.search(state, walker.skip(state, following)) is None
+    assert [message["collected_for"] for message in messages_in(first.held)] == [wanted] * 5
+    second = first.after(lake.turn(first))
+    assert (second.attribute("search.query"), second.held) == ("#b", b"")
+    assert lake.turn(second).relationship == "finished"
+    assert [query for query, _, _ in lake.x.asked] == ["#a", "#b"]
+    assert "walk" not in lake.state
+
+
+class Failing(X):
+    """A search that fails so often before it answers."""
+
+    def __init__(self, tweets: dict[str, list[int]], *failures: XError) -> None:
+        super().__init__(tweets)
+        self.failures = list(failures)
+
+    def search_recent(self, query: str, *rest: Any) -> SearchPage:
+        if self.failures:
+            raise self.failures.pop(0)
+        return super().search_recent(query, *rest)
+
+
+def test_a_page_that_fails_is_asked_for_again_after_its_delay_and_nothing_meanwhile(budget: Budget) -> None:
+    lake = nifi(budget, {})
+    lake.x = Failing({"#a": some(5)}, Unavailable("503", maybe_charged=False), RateLimited(0))
+    turns = SearchTurns(lake.x, budget, lake.policy, clock=lambda: lake.clock)  # type: ignore[arg-type]
+    flowfile, state = snapshots_of("w", place(1, "#a")), {}
+    done = turns.turn(state, flowfile)
+    assert (done.relationship, done.rest) == ("failure", True)
+    assert done.errors == ["503; X is asked again in 5 s"]
+    assert "walk" in (done.state or {}), "no other walk begins meanwhile"
+    for seconds, what in ((4, "failure"), (1, "failure"), (59, "failure"), (1, "success")):
+        lake.clock += timedelta(seconds=seconds)
+        done = turns.turn(state, flowfile)
+        assert done.relationship == what
+    assert len(messages_in(done.content)) == 5
+    assert budget.spent_today().resources == 5
+
+
+def test_a_topic_that_x_refuses_is_left_out_and_said_and_the_others_go_on(budget: Budget) -> None:
+    lake = nifi(budget, {})
+    lake.x = Failing({"#b": some(5)}, Refused(400, "query"))
+    lake.run("w", "#a", "#b")
+    assert sorted(lake.kafka) == some(5)
+    assert lake.warned == ["#a is not searched for: X refused (400): query"]
+
+
+def test_what_x_leaves_out_is_said_with_what_came(budget: Budget) -> None:
+    class Partly(X):
+        def search_recent(self, query: str, *rest: Any) -> SearchPage:
+            page = super().search_recent(query, *rest)
+            return replace(page, errors=[{"detail": "one is protected"}])
+
+    lake = nifi(budget, {})
+    lake.x = Partly({"#a": some(5)})
+    lake.run("w", "#a")
+    assert sorted(lake.kafka) == some(5)
+    assert lake.warned == ["X left something out of #a: one is protected"]
 
 
 def test_the_newest_come_first_and_what_is_too_much_is_given_up(budget: Budget) -> None:
@@ -270,32 +326,29 @@ def test_a_budget_of_n_collects_n_at_most_over_restarts_and_days(tmp_path: Path)
             budget = Budget(tmp_path / "b.sqlite", Limits(resources_day=50), {}, lambda now=clock: now)  # type: ignore[misc]
             lake = Nifi(x, budget, CollectionPolicy(page_size=20, interval=timedelta(hours=12)))
             lake.clock = clock
-            try:
-                lake.run(f"w{day}{restart}", *ids)
-            except Exhausted:
-                continue
+            lake.run(f"w{day}{restart}", *ids)
         assert sum(x.given.values()) <= 50 * day
         assert budget.spent_today().resources <= 50
         clock += timedelta(days=1)
     assert sum(x.given.values()) > 100
 
 
-def test_a_turn_gets_its_share_of_the_day(tmp_path: Path) -> None:
+def test_a_round_gets_its_share_of_the_day(tmp_path: Path) -> None:
     budget = Budget(tmp_path / "b.sqlite", Limits(resources_day=1000), {}, lambda: NOW)
     lake = nifi(budget, {"#a": some(900)}, page_size=100, interval=timedelta(hours=2))
     lake.run("w1", "#a")
-    # Twelve hours are left of the day, which are six turns; the five to come take a trend each.
+    # Twelve hours are left of the day, which are six rounds; the five to come take a trend each.
     assert len(lake.kafka) == (1000 - 5) // 6
 
 
-def test_a_part_of_a_turn_before_midnight_counts_as_one(tmp_path: Path) -> None:
+def test_a_part_of_a_round_before_midnight_counts_as_one(tmp_path: Path) -> None:
     policy = CollectionPolicy(interval=timedelta(hours=2))
     budget = Budget(tmp_path / "b.sqlite", Limits(resources_day=1000), {}, lambda: NOW)
-    # Eleven and a half hours are left: five whole turns and one of an hour and a half.
+    # Eleven and a half hours are left: five whole rounds and one of an hour and a half.
     moment = NOW + timedelta(minutes=30)
     assert allowance(budget, policy, 0, moment) == 1000 // 6
     assert allowance(budget, policy, 1, moment) == (1000 - 5) // 6
-    # The whole of the day's last hour is one turn: what is left is for it.
+    # The whole of the day's last hour is one round: what is left is for it.
     assert allowance(budget, policy, 1, NOW + timedelta(hours=11)) == 1000
 
 

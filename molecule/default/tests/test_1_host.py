@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+PARTITIONS = 6  # of tweets.raw
 SERVICES = ["zookeeper", "kafka", "mongodb", "nifi"]
 
 
@@ -27,6 +28,15 @@ def test_runs_now_and_at_boot(host, name):
     unit = host.service(name)
     assert unit.is_running
     assert unit.is_enabled
+
+
+def test_as_many_sinks_run_as_the_host_has_cores_and_there_are_partitions(host):
+    sinks = min(int(host.check_output("nproc")), PARTITIONS)
+    for number in range(1, sinks + 1):
+        unit = host.service(f"opslib-sink@{number}")
+        assert unit.is_running, number
+        assert unit.is_enabled, number
+    assert not host.service(f"opslib-sink@{sinks + 1}").is_running
 
 
 def test_systemd_reads_every_line_of_every_unit(host):

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from typing import Any
+
+from ansible.errors import AnsibleFilterError
 
 
 def to_toml(settings: dict[str, Any]) -> str:
@@ -45,6 +49,40 @@ def opslib_credentials(jobs: list[dict[str, Any]], tls: str) -> dict[str, dict[s
     return files
 
 
+def sink_instances(cores: int, partitions: int, hosts: int, ports: dict[str, int]) -> int:
+    """Return how many sinks a host with so many *cores* runs.
+
+    Each has a partition to read at least, of those that fall to one of so many *hosts*; and sink N has the
+    *ports*' ``sink`` plus N for its metrics, so it ends where the ports of another service begin.
+    """
+    most = [cores, math.ceil(partitions / max(hosts, 1))]
+    if "sink" in ports:
+        base = int(ports["sink"])
+        most += [int(port) - base - 1 for name, port in ports.items() if name != "sink" and int(port) > base]
+    return max(1, min(most))
+
+
+# NiFi's units of time: https://nifi.apache.org/docs/nifi-docs/html/administration-guide.html
+_MINUTES = {
+    r"ns|nanos?|nanoseconds?": 1 / 60e9,
+    r"ms|millis?|milliseconds?": 1 / 60e3,
+    r"s|secs?|seconds?": 1 / 60,
+    r"m|mins?|minutes?": 1,
+    r"h|hrs?|hours?": 60,
+    r"d|days?": 60 * 24,
+    r"w|wks?|weeks?": 60 * 24 * 7,
+}
+
+
+def minutes(period: str) -> float:
+    """Return a period as NiFi takes it, such as ``60 min``, in minutes."""
+    for unit, length in _MINUTES.items():
+        found = re.fullmatch(rf"\s*(\d+(?:\.\d+)?)\s*(?:{unit})\s*", str(period), re.IGNORECASE)
+        if found:
+            return float(found[1]) * length
+    raise AnsibleFilterError(f"{period!r} is no period such as 60 min")
+
+
 def metrics_listeners(ports: dict[str, int], sinks: int) -> dict[str, int]:
     """Return the ports that metrics are served on, by the setting that each comes from."""
     found = {f"opslib_metrics_ports.{name}": int(port) for name, port in ports.items()}
@@ -62,5 +100,7 @@ class FilterModule:
         return {
             "opslib_credentials": opslib_credentials,
             "opslib_metrics_listeners": metrics_listeners,
+            "opslib_minutes": minutes,
+            "opslib_sink_instances": sink_instances,
             "opslib_to_toml": to_toml,
         }
