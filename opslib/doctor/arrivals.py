@@ -16,7 +16,7 @@ from pymongo.errors import PyMongoError
 
 from opslib.doctor.mongodb import connected
 from opslib.run.failures import said, wrong_settings
-from opslib.store import newest
+from opslib.store.reads import Lake
 from opslib.store.rollups import SETTLE
 from opslib.x.budget import Budget
 
@@ -53,9 +53,10 @@ def check_trends(settings: Settings, report: Findings) -> None:
 
 
 def _trends(database: Database[dict[str, Any]], settings: Settings, report: Findings, now: datetime) -> None:
-    promised = _promised(settings)
+    promised, lake = _promised(settings), Lake(database)
     for woeid, name in settings.schedule.places.items():
-        _judge(f"trends of {name}", newest.snapshot(database, woeid, now), now, promised, report, _COLLECTING)
+        newest = (lake.snapshot(woeid, now) or {}).get("collected_at")
+        _judge(f"trends of {name}", newest, now, promised, report, _COLLECTING)
 
 
 def check_tweets(settings: Settings, report: Findings) -> None:
@@ -69,7 +70,7 @@ def check_tweets(settings: Settings, report: Findings) -> None:
 def _tweets(database: Database[dict[str, Any]], settings: Settings, report: Findings, now: datetime) -> None:
     promised = _promised(settings) + timedelta(minutes=settings.report.wait_minutes)
     advice = f"see the checks trends, sink and budget; {_COLLECTING}"
-    _judge("tweet", newest.tweet(database, now), now, promised, report, advice)
+    _judge("tweet", Lake(database).tweet_at(now), now, promised, report, advice)
 
 
 def check_rollups(settings: Settings, report: Findings) -> None:
@@ -82,8 +83,8 @@ def check_rollups(settings: Settings, report: Findings) -> None:
 
 def _rollups(database: Database[dict[str, Any]], settings: Settings, report: Findings, now: datetime) -> None:
     promised = timedelta(seconds=settings.schedule.rollup_seconds or 0) + SETTLE + _TO_COUNT
-    waits = newest.uncounted_since(database)
-    counted = newest.roll_up(database, now - timedelta(days=1))
+    waits = Lake(database).uncounted_since()
+    counted = Lake(database).counted_at(now - timedelta(days=1))
     text = f"the newest minute counted is {_at(counted)}" if counted else "no minute of this day is counted"
     if waits is not None and now - waits > promised:
         report.failed(
@@ -103,10 +104,12 @@ def check_clouds(settings: Settings, report: Findings) -> None:
 
 
 def _clouds(database: Database[dict[str, Any]], settings: Settings, report: Findings, now: datetime) -> None:
+    lake = Lake(database)
     takes = timedelta(minutes=settings.report.wait_minutes, seconds=settings.schedule.report_seconds or 0)
     for woeid, name in settings.schedule.places.items():
-        due = newest.snapshot(database, woeid, now - takes - 2 * SETTLE - _TO_DRAW)
-        drawn = newest.cloud(database, woeid)
+        snapshot = lake.snapshot(woeid, now - takes - 2 * SETTLE - _TO_DRAW)
+        cloud = lake.newest_cloud(woeid, "words", now)
+        due, drawn = (snapshot or {}).get("collected_at"), (cloud or {}).get("until")
         text = f"the newest cloud of {name} is of {_at(drawn)}" if drawn else f"{name} has no cloud yet"
         if due is not None and (drawn is None or drawn < due):
             report.failed(
@@ -132,9 +135,9 @@ def check_budget(settings: Settings, report: Findings) -> None:
 def _told_budget(
     database: Database[dict[str, Any]], _settings: Settings, report: Findings, now: datetime
 ) -> None:
-    told = newest.budget(database)
+    told = Lake(database).newest_stats("budget", now)
     if told is None:
-        report.skipped("no message has told what collecting costs yet")
+        report.skipped("no message has told what collecting costs within a day")
     elif told["at"].date() < now.date():
         report.ok(f"not used up as far as is known: it was told {_at(told['at'])} last")
     else:

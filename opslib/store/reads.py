@@ -16,7 +16,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pymongo import ASCENDING, DESCENDING
 
-from opslib.store.collections import CLOUDS, OPS_STATS, TRENDING, TRENDS
+from opslib.store.collections import (
+    CLOUDS,
+    OPS_STATS,
+    ROLLUP_MARKS,
+    TRENDING,
+    TRENDS,
+    TWEETS,
+    WORD_COUNTS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -211,6 +219,24 @@ class Lake:
         # A bound, because without one a time series is read to its beginning.
         span = {"$gte": at - timedelta(days=1), "$lte": at}
         return self._newest(OPS_STATS.name, {"meta.kind": kind, "at": span}, "at", {"_id": 0, "meta": 0})
+
+    def tweet_at(self, at: datetime) -> datetime | None:
+        """Return when the newest tweet was collected that there was *at* a moment."""
+        newest = self._newest(
+            TWEETS.name, {"collected_at": {"$lte": at}}, "collected_at", {"collected_at": 1}
+        )
+        return newest["collected_at"] if newest else None
+
+    def counted_at(self, since: datetime) -> datetime | None:
+        """Return the newest minute whose words were counted, of those *since* a moment."""
+        newest = self._newest(WORD_COUNTS.name, {"at": {"$gte": since}, "unit": "minute"}, "at", {"at": 1})
+        return newest["at"] if newest else None
+
+    def uncounted_since(self) -> datetime | None:
+        """Return since when the minute that has waited longest to be counted has done so."""
+        marks, fields = {"_id.unit": "minute"}, {"touched_at": 1}
+        first = self._newest(ROLLUP_MARKS.name, marks, "touched_at", fields, ASCENDING)
+        return first["touched_at"] if first else None
 
     # ---- what they share
 
