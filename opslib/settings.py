@@ -32,6 +32,7 @@ DEFAULT_FILE = Path("/etc/opslib/opslib.toml")
 # Where a service shows its metrics, on 127.0.0.1 alone; without a number nowhere.
 MetricsPort = Annotated[Optional[int], Field(ge=1, le=65535)]
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
+_MOST_BYTES = 1024 * 1024
 _LIST_EXAMPLE = """OPSLIB_KAFKA__BOOTSTRAP_SERVERS='["a:9093"]'"""
 
 
@@ -341,9 +342,12 @@ def _variable(location: tuple[int | str, ...]) -> str:
 def _read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            content: dict[str, Any] = tomllib.load(file)
-            return content
+            text = file.read(_MOST_BYTES + 1)
+        if len(text) > _MOST_BYTES:
+            raise SettingsError(f"{path} is larger than {_MOST_BYTES} bytes: it holds no settings")
+        content: dict[str, Any] = tomllib.loads(text.decode("utf-8"))
     except OSError as wrong:
         raise SettingsError(f"{path}: {wrong.strerror}") from wrong
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
+    except (ValueError, RecursionError) as wrong:
         raise SettingsError(f"{path} is not TOML: {wrong}") from wrong
+    return content

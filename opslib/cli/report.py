@@ -104,8 +104,6 @@ def command(settings: Settings, **options: Any) -> None:
     Over a span the topics are those of all its snapshots, the tweets all that were collected for the place.
     Without --output the table of the words is printed.
     """
-    if click.get_current_context().invoked_subcommand:
-        return
     with _database(settings) as database:
         if options["cloud_id"]:
             _show(database, options)

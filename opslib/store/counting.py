@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from opslib.store import observations
-from opslib.store.buckets import LENGTHS, Counts, counts_of, floor, packed
+from opslib.store.buckets import LENGTHS, Counts, counts_of, floor, keys_of, packed
 from opslib.store.collections import TWEETS, WORD_COUNTS
 from opslib.store.observations import Key, moments_of
 from opslib.store.texts import FIELDS, Firsts, firsts, text_of
@@ -89,6 +89,8 @@ class _Minutes:
         self._tweets = tweets
         self._ats = ats
         self._wanted = set(ats)
+        # A page of tweets was collected at one moment and for one topic.
+        self._floors: dict[datetime, datetime] = {}
         self._places: dict[Any, list[tuple[datetime, Keys]]] = {}
         self._firsts: Firsts = {}
         self._shared: set[int] = set()  # texts that are retweeted
@@ -130,14 +132,21 @@ class _Minutes:
 
     def _placed(self, tweet: Document) -> list[tuple[datetime, Keys]]:
         """Return in which of the minutes a tweet stands, and for which keys."""
-        topics = tweet.get("topics") or ()
-        # A page of tweets was collected at one moment and for one topic.
-        alike = tuple((topic["name"], topic.get("woeid"), topic["first_at"]) for topic in topics)
+        alike = tuple(
+            (topic["name"], topic.get("woeid"), self._minute(topic["first_at"])) for topic in tweet["topics"]
+        )
         if not alike:
             return self._find_places(tweet)
-        if alike not in self._places:
-            self._places[alike] = self._find_places(tweet)
-        return self._places[alike]
+        places = self._places.get(alike)
+        if places is None:
+            places = self._places[alike] = self._find_places(tweet)
+        return places
+
+    def _minute(self, moment: datetime) -> datetime:
+        minute = self._floors.get(moment)
+        if minute is None:
+            minute = self._floors[moment] = floor(moment, "minute")
+        return minute
 
     def _find_places(self, tweet: Document) -> list[tuple[datetime, Keys]]:
         keys: dict[datetime, set[Key]] = defaultdict(set)
@@ -163,10 +172,10 @@ def _sums(
     below = BELOW[unit]
     parts = [at + n * LENGTHS[below] for at in ats for n in range(LENGTHS[unit] // LENGTHS[below])]
     newest: dict[tuple[datetime, Key], Document] = {}
-    fields = {"at": 1, "keys": 1, "tweets": 1, "computed_at": 1}
+    fields = {"words": 0, "left_out": 0}
     for found in counts.find({"unit": below, "at": {"$in": parts}}, fields):
-        for key in found["keys"]:
-            place = (found["at"], (key["woeid"], key["topic"]))
+        for key in keys_of(found):
+            place = (found["at"], key)
             # Somebody may be replacing it.
             if place not in newest or newest[place]["computed_at"] < found["computed_at"]:
                 newest[place] = found

@@ -39,7 +39,8 @@ WordCloud(width=1600, height=900, random_state=1).generate(text).to_file(sys.arg
 COUNTS = """
 import json, sys
 from wordcloud import WordCloud
-words = json.load(open(sys.argv[1], encoding="utf-8"))["words"]
+found = json.load(open(sys.argv[1], encoding="utf-8"))["words"]
+words = {word["word"]: word["tweets"] for word in found}
 WordCloud(width=1600, height=900, random_state=1).generate_from_frequencies(words).to_file(sys.argv[2])
 """
 ROUNDS = 3
