@@ -323,8 +323,8 @@ def test_an_old_peak_keeps_its_height_while_time_goes_on(site: Site) -> None:
     peak = NOON.replace(second=0) - timedelta(hours=2)
     site.database.ops_stats.insert_many(
         [
-            {"at": peak + timedelta(minutes=n), "meta": {"kind": "tweets"}, "tweets": 900 if n in (0, 1) else 10,
-             "languages": {}, "dead_letters": 7 if n in (0, 1) else 0}
+            {"at": peak + timedelta(minutes=n), "meta": {"kind": "tweets"}, "languages": {},
+             "tweets": 900 if n in (0, 1) else 10, "dead_letters": 7 if n in (0, 1) else 0}
             for n in range(-30, 30)
         ]
     )  # fmt: skip
