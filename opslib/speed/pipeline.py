@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from quixstreams import Application, message_context
 from quixstreams.kafka import ConnectionConfig
+from quixstreams.kafka.exceptions import KafkaProducerDeliveryError
 from quixstreams.models import TopicConfig
 
 from opslib import message
+from opslib.run.failures import said
 from opslib.run.notify import notify
 from opslib.run.retry import refused_by_kafka
 from opslib.run.threads import Supervised
@@ -194,6 +196,14 @@ class Pipeline:
 
     def _tick(self) -> None:
         """Wake the second step for each look: it is called for messages only."""
+        while not self._stop.is_set():
+            try:
+                self._send_ticks()
+            except KafkaProducerDeliveryError as error:  # noqa: PERF203 - once in seconds
+                # The next one wakes it as well; but a producer that lost a message takes no other.
+                _LOG.warning("a tick was not delivered: %s", said(error))
+
+    def _send_ticks(self) -> None:
         every = self._settings.every_seconds
         with self._application.get_producer() as producer:
             while not self._stop.wait(every - time.time() % every):

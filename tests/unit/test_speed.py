@@ -6,6 +6,7 @@ import copy
 import datetime as dt
 import json
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymongo.errors import AutoReconnect
+from quixstreams.kafka.exceptions import KafkaProducerDeliveryError
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -530,3 +532,21 @@ def test_another_instance_that_was_at_work_is_noticed() -> None:
     for speed in (first, second):
         speed.publish_all(100)
         assert_same(speed, recounted(speed, records))
+
+
+def test_a_tick_that_is_not_delivered_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    layer: Any = Pipeline.__new__(Pipeline)
+    layer._stop = threading.Event()
+    errors = [KafkaProducerDeliveryError("gone"), KafkaProducerDeliveryError("still gone")]
+
+    def send() -> None:
+        if errors:
+            raise errors.pop(0)
+        layer._stop.set()
+
+    layer._send_ticks = send
+    layer._tick()
+    assert [record.message for record in caplog.records] == [
+        "a tick was not delivered: gone",
+        "a tick was not delivered: still gone",
+    ]
