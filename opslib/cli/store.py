@@ -56,7 +56,7 @@ def init(settings: Settings, form: str) -> None:
 def rollup(settings: Settings, every: Span | None) -> None:
     """Count the words of the minutes, hours and days that have changed, into word_counts.
 
-    What the sink has written is counted within one pause. Running it twice at once does no harm.
+    What the sink has written is counted within one pause. Several that run at once share the work.
     """
     kept = settings.store
     days = [number for number in (kept.tweets_days, kept.word_counts_days) if number is not None]
