@@ -17,6 +17,7 @@ import json
 import re
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from html.entities import html5
 from typing import TYPE_CHECKING, Any
 
 try:
@@ -50,6 +51,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _SNOWFLAKE_EPOCH = datetime(2010, 11, 4, 1, 42, 54, 657000, tzinfo=timezone.utc)
 _FIRST_SNOWFLAKE = 29_700_859_247
 _RETWEET = re.compile(r"RT @\w+: ", re.ASCII)
+# X writes &, < and > as HTML does; other references come with archives. None without its semicolon is one,
+# nor a number that no character has.
+_REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+# What holds the whole of a post that is longer than its text; X changed the name in August 2026.
+_NOTES = ("note_tweet", "note_post")
 _OPTIONAL_FIELDS = {"lang": str, "author_id": str, "author": dict, "entities": dict, "public_metrics": dict}
 
 Json = dict[str, Any]
@@ -151,14 +157,10 @@ def decode_tweet(value: bytes | None) -> Json:
             type(message.get(name)) is not kind
         ):  # as nearly all are, and the whole look costs five times as much
             _optional(message, name, kind)
-    _check_note(message)
     _check_author(message)
-    for name in ("referenced", "referenced_tweets"):
-        for reference in _objects(message, name):
-            _check_id(_required(reference, "id", str, f"{name}."))
-    for tweet in message.get("referenced") or ():
-        _required(tweet, "text", str, "referenced.")
-        _optional(tweet, "entities", dict, "referenced.")
+    for reference in _objects(message, "referenced_tweets"):
+        _check_id(_required(reference, "id", str, "referenced_tweets."))
+    check_whole(message)
     for topic in _objects(message, "collected_for"):
         _check_topic(topic)
     return message
@@ -172,12 +174,22 @@ def _check_author(message: Json) -> None:
             _optional(author, name, str, "author.")
 
 
-def _check_note(message: Json) -> None:
-    note = message.get("note_tweet")
-    if note is not None:
-        _optional(message, "note_tweet", dict)
-        _optional(note, "text", str, "note_tweet.")
-        _optional(note, "entities", dict, "note_tweet.")
+def check_whole(tweet: Json) -> None:
+    """Raise :class:`BadMessage` where :func:`whole_text` could not rely on *tweet*, whose text is one."""
+    _check_notes(tweet)
+    for original in _objects(tweet, "referenced"):
+        _check_id(_required(original, "id", str, "referenced."))
+        _required(original, "text", str, "referenced.")
+        _optional(original, "entities", dict, "referenced.")
+        _check_notes(original, "referenced.")
+
+
+def _check_notes(tweet: Json, where: str = "") -> None:
+    for name in _NOTES:
+        if tweet.get(name) is not None:
+            _optional(tweet, name, dict, where)
+            _optional(tweet[name], "text", str, f"{where}{name}.")
+            _optional(tweet[name], "entities", dict, f"{where}{name}.")
 
 
 def _check_topic(topic: Json) -> None:
@@ -203,13 +215,13 @@ def tweet_document(message: Mapping[str, Any]) -> Json:
     """Return the MongoDB document of a decoded message; its ``words`` are the storage layer's to add."""
     collected_at = moment_of(message["collected_at"])
     created = message.get("created_at")
-    text, entities = _full_text(message)
+    text, entities = whole_text(message)
     original, author = retweeted_id(message), retweeted_author(message)
     return {
         "_id": int(message["id"]),
         **({"retweet_of": original} if original is not None else {}),
         **({"retweet_author": author} if author is not None else {}),
-        "text": html.unescape(text),
+        "text": text,
         "lang": message.get("lang"),
         "author": _author(message),
         "entities": entities,
@@ -272,17 +284,42 @@ def _is_of(mention: Json, name: str) -> bool:
     return mention.get("start") == len("RT ") or str(mention.get("username")).casefold() == name
 
 
-def _full_text(message: Mapping[str, Any]) -> tuple[str, Json | None]:
-    """Return the text with its entities where X cut neither: it shortens long posts and retweets."""
-    retweeted = retweeted_id(message)
-    prefix = _RETWEET.match(message["text"])
-    for tweet in message.get("referenced") or ():
-        if prefix and int(tweet["id"]) == retweeted:
-            return prefix.group() + tweet["text"], tweet.get("entities") or message.get("entities")
-    note = message.get("note_tweet") or {}
-    if "text" in note:
-        return note["text"], note.get("entities") or message.get("entities")
-    return message["text"], message.get("entities")
+def whole_text(tweet: Mapping[str, Any]) -> tuple[str, Json | None]:
+    """Return the text of a tweet as people read it, and its entities, where X cut neither.
+
+    X shortens long posts, whose whole stands in a note, and retweets, whose whole is that of the original
+    under ``referenced``; and it writes some characters as HTML references.
+    """
+    retweeted = retweeted_id(tweet)
+    prefix = _RETWEET.match(tweet["text"]) if retweeted is not None else None
+    for original in tweet.get("referenced") or ():
+        if prefix and int(original["id"]) == retweeted:
+            text, entities = _noted(original)
+            return decoded(prefix.group() + text), entities or tweet.get("entities")
+    text, entities = _noted(tweet)
+    return decoded(text), entities
+
+
+def _noted(tweet: Mapping[str, Any]) -> tuple[str, Json | None]:
+    """Return text and entities of a post, those of its note if it has one."""
+    for name in _NOTES:
+        note = tweet.get(name) or {}
+        if note.get("text") is not None:
+            return note["text"], note.get("entities") or tweet.get("entities")
+    return tweet["text"], tweet.get("entities")
+
+
+def decoded(text: str) -> str:
+    """Return *text* with its HTML references as the characters that they stand for.
+
+    It is done once, where a text comes in: what is stored and counted is never decoded again.
+    """
+    return _REFERENCE.sub(_character, text) if "&" in text else text
+
+
+def _character(reference: re.Match[str]) -> str:
+    name = reference.group()[1:]
+    return html.unescape(reference.group()) if name[0] == "#" else html5.get(name, reference.group())
 
 
 def trend_document(message: Mapping[str, Any]) -> Json:

@@ -22,7 +22,8 @@ from opslib.cli._options import examples
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Half a character: what Python makes of arguments that are no UTF-8.
+_LONGEST_LINE = 1000
+# NUL, and half a character: what Python makes of arguments that are no UTF-8.
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -108,14 +109,23 @@ def _in_one_line() -> Iterator[None]:
     except click.UsageError as error:
         if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
             raise
-        text = " ".join(error.format_message().split())
         where = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
-        raise _WrongCall(f"{text}{where}") from error
+        raise _WrongCall(_line(error) + where) from error
+    except click.ClickException as error:
+        if error.exit_code != _WrongCall.exit_code:
+            raise
+        raise _WrongCall(_line(error)) from error
     except OSError as error:
         if error.errno == errno.EPIPE:  # who reads our output has seen enough: click ends silently
             raise
         name = f"{error.filename}: " if error.filename else ""
         raise click.ClickException(f"{name}{error.strerror or error}") from error
+
+
+def _line(error: click.ClickException) -> str:
+    """Return its message in one line that can be read, whatever it quotes."""
+    text = " ".join(error.format_message().split())
+    return text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]} …"
 
 
 @click.group(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import tempfile
 from datetime import datetime
@@ -51,6 +52,18 @@ class OutputType(click.Path):
         return path
 
 
+class NumberType(click.FloatRange):
+    """A number within bounds, which "nan" is not."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return number
+
+
 OUTPUT = OutputType()
 
 # How many tweets, words and the like there are at most: all that MongoDB's and SQLite's numbers can count.
@@ -59,7 +72,11 @@ SEED = click.IntRange(0, 2**32 - 1)
 
 
 def with_settings(function: Function) -> Function:
-    """Give a command the option ``--config`` and call it with the settings as ``settings``."""
+    """Give a command the option ``--config`` and call it with the settings as ``settings``.
+
+    A group that is called for one of its sub-commands leaves the settings to that, whose help needs none; it
+    hands over which file it was called with.
+    """
 
     @click.option(
         "--config",
@@ -68,7 +85,12 @@ def with_settings(function: Function) -> Function:
     )
     @functools.wraps(function)
     def wrapper(*args: Any, config: str | None, **kwargs: Any) -> Any:
-        return function(*args, settings=load(config), **kwargs)
+        context = click.get_current_context()
+        read = functools.partial(load, config) if config or context.obj is None else context.obj
+        if context.invoked_subcommand is not None:
+            context.obj = read
+            return None
+        return function(*args, settings=read(), **kwargs)
 
     return wrapper  # type: ignore[return-value]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opslib.cli._options import COUNT, FILE, OUTPUT, SEED, WrongInput, examples
+from opslib.cli._options import COUNT, FILE, OUTPUT, SEED, NumberType, WrongInput, examples
 from opslib.cli._times import SpanType
 from opslib.settings import has_credential, secret
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from opslib.cli._times import Span
     from opslib.simulate.tweets import Source
+
+
+_SLOWEST = 1e-6  # one in eleven days
 
 
 def _now() -> datetime:
@@ -52,7 +55,7 @@ def _now() -> datetime:
 )
 @click.option(
     "--replay",
-    type=click.FloatRange(0, 10_000, min_open=True),
+    type=NumberType(0, 10_000, min_open=True),
     help="Let the tweets of the file be written from now on, so many a second, as a stream needs it.",
 )
 @click.option("--seed", default=1, type=SEED, show_default=True, help="Another seed makes up other tweets.")
@@ -60,7 +63,7 @@ def _now() -> datetime:
     "--rate",
     default=2.0,
     show_default=True,
-    type=click.FloatRange(0, 10_000),
+    type=NumberType(0, 10_000),
     help="Made-up tweets a second; with 0 there are those alone that are added.",
 )
 @click.option(
@@ -132,7 +135,7 @@ def command(
         token = secret("x_token")
     try:
         before = read(state) if state else None
-        store = Store(_source(before, **tweets), _now, keep)
+        store = Store(_source(before, keep, **tweets), _now, keep)
         x = LocalX(
             store,
             token,
@@ -177,6 +180,7 @@ def _faults(path: Path | None, seed: int | None, now: dict[str, Any]) -> dict[st
 
 def _source(
     before: dict[str, Any] | None,
+    keep: int,
     tweets: Path | None,
     lang: str,
     span: Span,
@@ -199,6 +203,8 @@ def _source(
         return FileSource(tweets, at, span, lang, replay)
     if replay:
         raise click.UsageError("--replay needs --tweets: made-up tweets have --rate")
-    if not rate:
+    if rate < _SLOWEST:
         return Nothing()
-    return Generator(seed, rate, now, backlog)
+    # No more of them than are kept: to make up those of a year takes one.
+    kept = timedelta(seconds=min(backlog.total_seconds(), keep / rate))
+    return Generator(seed, rate, now, kept)

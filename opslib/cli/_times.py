@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from datetime import date
     from zoneinfo import ZoneInfo
 
 _UNITS = {
@@ -93,7 +94,7 @@ class Moment:
     said: str
     ago: timedelta | None = None
     clock: time | None = None
-    date: datetime | None = None  # without an offset where none was said
+    day: datetime | None = None  # without an offset where none was said
 
     def within(self, zone: ZoneInfo | timezone) -> datetime:
         """Return it in UTC; what was said without an offset is meant in *zone*."""
@@ -102,8 +103,8 @@ class Moment:
             return now - self.ago
         if self.clock is not None:
             return _last(self.clock, now, zone)
-        assert self.date is not None  # noqa: S101 - one of the three is there
-        aware = self.date if self.date.tzinfo else self.date.replace(tzinfo=zone)
+        assert self.day is not None  # noqa: S101 - one of the three is there
+        aware = self.day if self.day.tzinfo else self.day.replace(tzinfo=zone)
         return aware.astimezone(timezone.utc)
 
 
@@ -124,12 +125,12 @@ class MomentType(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # ne
             return NOW
         if _SPAN.fullmatch(text):
             return Moment(text, ago=self._spans.convert(text, param, ctx))
-        clock, date = _clock(text), _date(text)
-        if clock is None and date is None:
+        clock, day = _clock(text), _day(text)
+        if clock is None and day is None:
             self.fail(f"{value!r} is no time such as 2026-03-01T12:00, 06:45, 2h (ago) or now", param, ctx)
-        if date and not _EARLIEST <= (date if date.tzinfo else date.replace(tzinfo=timezone.utc)) <= _LATEST:
+        if day and not _EARLIEST <= (day if day.tzinfo else day.replace(tzinfo=timezone.utc)) <= _LATEST:
             self.fail(f"{value!r} is not between 2006 and 2100", param, ctx)
-        return Moment(text, clock=clock, date=date)
+        return Moment(text, clock=clock, day=day)
 
 
 SPAN = SpanType()
@@ -154,7 +155,7 @@ def _clock(text: str) -> time | None:
     return time(int(found[1]), int(found[2]))
 
 
-def _date(text: str) -> datetime | None:
+def _day(text: str) -> datetime | None:
     found = _MOMENT.fullmatch(text)
     if found is None:
         return None
@@ -173,8 +174,13 @@ def _date(text: str) -> datetime | None:
 def _last(clock: time, now: datetime, zone: ZoneInfo | timezone) -> datetime:
     """Return the last time before *now* that clocks in *zone* showed *clock*."""
     today = now.astimezone(zone).date()
-    for days in range(2):
-        then = datetime.combine(today - timedelta(days=days), clock, tzinfo=zone).astimezone(timezone.utc)
-        if then <= now:
-            return then
-    raise AssertionError("yesterday's was before now")
+    return max(
+        then
+        for days in range(2)
+        for fold in range(2)  # in autumn they show an hour twice
+        if (then := _utc(today - timedelta(days=days), clock.replace(fold=fold), zone)) <= now
+    )
+
+
+def _utc(day: date, clock: time, zone: ZoneInfo | timezone) -> datetime:
+    return datetime.combine(day, clock, tzinfo=zone).astimezone(timezone.utc)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from opslib.cli._options import examples
+from opslib.cli._options import WrongInput, examples
 from opslib.cli._progress import progress
 from opslib.dist import DistError, build
 from opslib.dist.lock import resolve
 from opslib.dist.sources import SOURCES
+from opslib.packing import CHECKOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Function = TypeVar("Function", bound="Callable[..., Any]")
 
 
 @click.group()
@@ -19,6 +27,21 @@ def command() -> None:
 
     They are kept in $TRENDLAKE_CACHE (default: ~/.cache/trendlake). The same inputs give the same bytes.
     """
+
+
+def _of_a_checkout(function: Function) -> Function:
+    """Tell whoever calls *function* on a server that there is nothing to do there."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if not (CHECKOUT / "pyproject.toml").is_file():
+            raise WrongInput(
+                f"distributions are built and verified in a checkout of the project, on the control node; "
+                f"{CHECKOUT} is an installation of opslib, which came here in one"
+            )
+        return function(*args, **kwargs)
+
+    return wrapper  # type: ignore[return-value]
 
 
 _names = click.argument("names", nargs=-1, type=click.Choice(build.NAMES), metavar="[NAME]...")
@@ -31,6 +54,7 @@ def _say(text: str) -> None:
 @command.command("build", epilog=examples("opslib dist build", "opslib dist build kafka mongodb"))
 @_names
 @click.option("--force", is_flag=True, help="Build even what is up to date.")
+@_of_a_checkout
 def build_(names: tuple[str, ...], force: bool) -> None:
     """Build what is missing or out of date; print the paths.
 
@@ -53,6 +77,7 @@ def build_(names: tuple[str, ...], force: bool) -> None:
 
 @command.command(epilog=examples("opslib dist verify", "opslib dist verify kafka"))
 @_names
+@_of_a_checkout
 def verify(names: tuple[str, ...]) -> None:
     """Check tarballs and the inputs they were made of against the locks.
 
@@ -72,6 +97,7 @@ def verify(names: tuple[str, ...]) -> None:
 
 @command.command(epilog=examples("opslib dist path kafka"))
 @click.argument("name", type=click.Choice(build.NAMES))
+@_of_a_checkout
 def path(name: str) -> None:
     """Print where the tarball of NAME stands, built or not."""
     click.echo(build.path(name))
@@ -79,6 +105,7 @@ def path(name: str) -> None:
 
 @command.command(epilog=examples("opslib dist lock kafka"))
 @click.argument("names", nargs=-1, type=click.Choice(sorted(SOURCES)), metavar="[NAME]...")
+@_of_a_checkout
 def lock(names: tuple[str, ...]) -> None:
     """Look up anew what opslib/dist/sources.py asks for, and lock it.
 

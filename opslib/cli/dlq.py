@@ -31,12 +31,14 @@ _MEGABYTE = 1024 * 1024
 _BOOTSTRAP_MILLISECONDS = 10_000
 
 
-class _Place(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # newer ones have a parameter
+class _LetterType(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # newer ones have a parameter
     """Where a letter is."""
 
     name = "letter"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> letters.Place:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> letters.Location:
         try:
             return letters.place_of(value)
         except ValueError as error:
@@ -52,7 +54,7 @@ def _filters(function: Function) -> Function:
         "--since", type=MOMENT, help="Only letters since: 2h (ago), 06:45, or 2026-01-31T12:00; in UTC."
     )
     @click.option("--offset", type=click.IntRange(0, 2**63 - 1), help="Only this letter and those behind it.")
-    @click.argument("places", metavar="[LETTER]...", nargs=-1, type=_Place())
+    @click.argument("places", metavar="[LETTER]...", nargs=-1, type=_LetterType())
     @functools.wraps(function)
     def wrapper(
         *args: Any,
@@ -60,7 +62,7 @@ def _filters(function: Function) -> Function:
         topic: str | None,
         since: Moment | None,
         offset: int | None,
-        places: tuple[letters.Place, ...],
+        places: tuple[letters.Location, ...],
         **kwargs: Any,
     ) -> Any:
         after = since.within(timezone.utc) if since else None
@@ -104,11 +106,11 @@ def list_(settings: Settings, wanted: letters.Filter, pending: bool, form: str) 
 
 
 @command.command(epilog=examples("opslib dlq show 0:17", "opslib dlq show 17 --raw > letter.bin"))
-@click.argument("place", metavar="LETTER", type=_Place())
+@click.argument("place", metavar="LETTER", type=_LetterType())
 @click.option("--raw", is_flag=True, help="Only the bytes as they came.")
 @with_format
 @with_settings
-def show(settings: Settings, place: letters.Place, raw: bool, form: str) -> None:
+def show(settings: Settings, place: letters.Location, raw: bool, form: str) -> None:
     """Show one letter: why it is here, where it came from, and what is in it.
 
     Bytes that are no UTF-8 are shown as backslash escapes; --raw writes them as they are.

@@ -129,7 +129,7 @@ def deploy_(
     values, secrets = _parameters(parameters) if parameters else ({}, set())
     flow = Definition.read(definition)
     how = deploy.How(dry_run, force, starting.total_seconds(), patience.total_seconds(), _say)
-    _print_report(deploy.deploy(flow, values, secrets, History(history, flow.name), how), form)
+    _print_outcome(deploy.deploy(flow, values, secrets, History(history, flow.name), how), form)
 
 
 def _parameters(path: Path) -> tuple[dict[str, str], set[str]]:
@@ -161,7 +161,7 @@ def _parameters(path: Path) -> tuple[dict[str, str], set[str]]:
 def rollback(name: str, version: str | None, dry_run: bool, force: bool, history: Path, form: str) -> None:
     """Go back to the version of the flow NAME that was deployed before; parameters stay as they are."""
     how = deploy.How(dry_run, force, say=_say)
-    _print_report(deploy.rollback(name, version, History(history, name), how), form)
+    _print_outcome(deploy.rollback(name, version, History(history, name), how), form)
 
 
 @command.command(epilog=examples("opslib flow diff", "opslib flow diff flows/trendlake.json"))
@@ -228,9 +228,9 @@ def _say(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _print_report(report: deploy.Report, form: str) -> None:
+def _print_outcome(outcome: deploy.Outcome, form: str) -> None:
     if form == "json":
-        tell_json(asdict(report))
+        tell_json(asdict(outcome))
         return
-    for change in report.changed or [f"version {report.version} runs already; nothing changed"]:
+    for change in outcome.changed or [f"version {outcome.version} runs already; nothing changed"]:
         click.echo(change)

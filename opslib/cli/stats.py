@@ -41,15 +41,12 @@ _MOST_NAMES = 6
 )
 @with_format
 @with_settings
-@click.pass_context
-def command(ctx: click.Context, spans: tuple[Span, ...], form: str, settings: Settings) -> None:
+def command(settings: Settings, spans: tuple[Span, ...], form: str) -> None:
     """Show rates, languages, delays, lag and dead letters of the last hour and day, and what it all cost.
 
     The figures are those that `opslib stats record` wrote to MongoDB. On the host of NiFi, for somebody who
     may read its budget file, the exact cost by kind is added.
     """
-    if ctx.invoked_subcommand is not None:
-        return
     report, missing = _recorded(settings, {span.said: span for span in spans})
     exact, without = _exact_budget(settings)
     if exact is None and report is None:

@@ -14,6 +14,7 @@ from opslib.cli._times import SpanType
 from opslib.run.signals import on_signal
 from opslib.settings import Settings, SettingsError
 from opslib.store import rollups
+from opslib.store.before import bring_over
 from opslib.store.collections import initialise
 
 if TYPE_CHECKING:
@@ -31,10 +32,14 @@ def command() -> None:
 def init(settings: Settings, form: str) -> None:
     """Create the collections with their validators, indexes and retention.
 
-    Change nothing that is as it should be.
+    Change nothing that is as it should be. Roll-ups of an earlier version are brought over, which can be
+    stopped and called again; `opslib store rollup` then counts anew what can be.
     """
     with database_of(settings, "opslib-store") as database:
         changed = initialise(database, settings.store.keep_days())
+        brought_over = sum(bring_over(database))
+        if brought_over:
+            changed.append(f"{brought_over} roll-ups of an earlier version")
     if form == "json":
         tell_json({"changed": changed})
     else:

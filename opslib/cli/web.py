@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     "--socket", "path", type=click.Path(path_type=Path), help="A Unix socket instead, for a server in front."
 )
 @with_settings
-@click.pass_context
-def command(context: click.Context, settings: Settings, host: str, port: int, path: Path | None) -> None:
+def command(settings: Settings, host: str, port: int, path: Path | None) -> None:
     """Serve the page: Now, History, Topics, Operations, and JSON under /api.
 
     It reads MongoDB and writes nothing there. Who may open it is in users.sqlite below the setting web.state;
@@ -40,9 +39,6 @@ def command(context: click.Context, settings: Settings, host: str, port: int, pa
     the nginx that the role web installs: by itself it listens on loopback, on a Unix socket, or on the
     socket that systemd hands over.
     """
-    context.obj = settings
-    if context.invoked_subcommand is not None:
-        return
     from opslib.cli._journal import log_to_journal
     from opslib.web import serve
 
@@ -72,7 +68,7 @@ def user() -> None:
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.option("--random", "chosen", is_flag=True, help="Make a random password, and print it.")
-@click.pass_obj
+@with_settings
 def add(settings: Settings, name: str, password_stdin: bool, chosen: bool) -> None:
     """Make a user. Their password is asked for."""
     password = _password(password_stdin, chosen)
@@ -87,7 +83,7 @@ def add(settings: Settings, name: str, password_stdin: bool, chosen: bool) -> No
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.option("--random", "chosen", is_flag=True, help="Make a random password, and print it.")
-@click.pass_obj
+@with_settings
 def password(settings: Settings, name: str, password_stdin: bool, chosen: bool) -> None:
     """Give a user another password.
 
@@ -103,7 +99,7 @@ def password(settings: Settings, name: str, password_stdin: bool, chosen: bool) 
 
 @user.command(epilog=examples("opslib web user disable ana"))
 @click.argument("name")
-@click.pass_obj
+@with_settings
 def disable(settings: Settings, name: str) -> None:
     """Let a user in no more; their sessions end at once."""
     with _users(settings) as users:
@@ -113,7 +109,7 @@ def disable(settings: Settings, name: str) -> None:
 
 @user.command("list", epilog=examples("opslib web user list --format json"))
 @with_format
-@click.pass_obj
+@with_settings
 def list_users(settings: Settings, form: str) -> None:
     """List the users, and how many sessions each has open."""
     with _users(settings) as users:
@@ -149,6 +145,8 @@ def _password(from_stdin: bool, chosen: bool) -> str:
             return sys.stdin.buffer.readline().decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
             raise WrongInput("the password on standard input is not UTF-8") from error
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to type a password at: use --password-stdin or --random")
     typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return typed
 

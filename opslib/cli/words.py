@@ -10,6 +10,7 @@ import click
 from opslib.cli._database import database_of
 from opslib.cli._options import WrongInput, examples, with_settings
 from opslib.cli._progress import progress
+from opslib.message import decoded
 from opslib.words import VERSION, parts, words_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def show(text: str, lang: str | None) -> None:
             text = sys.stdin.buffer.read().decode("utf-8")
         except UnicodeDecodeError as error:
             raise WrongInput(f"standard input is not UTF-8 (byte {error.start})") from error
-    for entry in words_of({"text": text, "lang": lang}):
+    for entry in words_of({"text": decoded(text), "lang": lang}):
         click.echo("\t".join(parts(entry)))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bson.codec_options import CodecOptions
 
-from opslib.message import moment_of, retweeted_id, retweeted_name
+from opslib.message import BadMessage, check_whole, moment_of, retweeted_id, retweeted_name, whole_text
 from opslib.store.observations import within
 from opslib.store.spans import of_tweets
 from opslib.words import merge, words_of
@@ -61,7 +61,8 @@ def from_lines(lines: Iterable[bytes], name: str, lang: str | None = None) -> Co
         original = _original(tweet, tweet_id, f"{name} line {number}")
         if original not in texts:
             texts.add(original)
-            spellings.update(words_of({"lang": lang, **tweet}))
+            text, entities = whole_text(tweet)
+            spellings.update(words_of({"lang": lang, **tweet, "text": text, "entities": entities}))
         result.tweets += 1
         _widen(result, tweet.get("created_at"))
     result.words = merge(spellings)
@@ -91,6 +92,10 @@ def _tweet(raw: bytes, where: str) -> dict[str, Any]:
     for key, kind in (("text", str), ("lang", str), ("entities", dict)):
         if not isinstance(tweet.get(key), kind) and (key == "text" or tweet.get(key) is not None):
             raise BadInput(f"{where} has no {key} that is a {kind.__name__}")
+    try:
+        check_whole(tweet)
+    except BadMessage as error:
+        raise BadInput(f"{where}: {error}") from error
     return tweet
 
 

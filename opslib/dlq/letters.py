@@ -29,14 +29,14 @@ _SEND_SECONDS = 30
 _SILENT_SECONDS = 30
 _TARGETS = (message.TWEETS, message.TRENDS)  # a header cannot send a letter anywhere else
 
-Place = tuple[int, int]  # partition and offset in the dead-letter topic
+Location = tuple[int, int]  # partition and offset in the dead-letter topic
 
 
 @dataclass(frozen=True)
 class Letter:
     """One dead letter without its bytes: where it is, where it came from, and why it is there."""
 
-    place: Place
+    place: Location
     at: datetime
     reason: str
     topic: str
@@ -67,7 +67,7 @@ class Filter:
     topic: str | None = None
     since: datetime | None = None
     offset: int | None = None  # this one and those behind it
-    places: frozenset[Place] = field(default_factory=frozenset)
+    places: frozenset[Location] = field(default_factory=frozenset)
 
     def has(self, letter: Letter) -> bool:
         """Tell whether *letter* is one of them."""
@@ -80,12 +80,12 @@ class Filter:
         )
 
 
-def written(place: Place) -> str:
+def written(place: Location) -> str:
     """Return *place* as a person writes it: ``partition:offset``."""
     return f"{place[0]}:{place[1]}"
 
 
-def place_of(text: str) -> Place:
+def place_of(text: str) -> Location:
     """Return the place that *text* names, ``offset`` or ``partition:offset``; ``ValueError`` if none."""
     partition, _, offset = text.rpartition(":")
     for part in (partition or "0", offset):
@@ -99,7 +99,7 @@ def find(consumer: Any, wanted: Filter) -> list[Letter]:
 
     *consumer* is a ``KafkaConsumer`` without a group: looking leaves no trace.
     """
-    letters: dict[Place, Letter] = {}
+    letters: dict[Location, Letter] = {}
     marks: dict[str, datetime] = {}
     for record in _records(consumer):
         headers = _headers(record)

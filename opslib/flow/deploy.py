@@ -30,7 +30,7 @@ PATIENCE_SECONDS = 40
 
 
 @dataclass
-class Report:
+class Outcome:
     """What a deployment changed, or would change."""
 
     version: str
@@ -51,14 +51,14 @@ class How:
 
 def deploy(
     definition: Definition, parameters: Mapping[str, str], sensitive: set[str], history: History, how: How
-) -> Report:
+) -> Outcome:
     """Deploy *definition* with its *parameters*, of which those named in *sensitive* are secrets.
 
     A running flow is stopped first, so that nothing of the new version runs before all of it is valid.
     Raises :class:`FlowError`, and leaves what ran running, if NiFi does not know a processor type, a
     parameter has no value, somebody has changed the running flow by hand, or a component stays invalid.
     """
-    report = Report(definition.version, definition.digest)
+    report = Outcome(definition.version, definition.digest)
     report.changed += grant(nipyapi.canvas.get_root_pg_id(), dry_run=how.dry_run)
     if how.dry_run and report.changed:
         # Without its rights nothing else of the canvas can be asked.
@@ -149,7 +149,7 @@ def _verify(group_id: str, how: How) -> None:
         time.sleep(0.5)
 
 
-def rollback(name: str, version: str | None, history: History, how: How) -> Report:
+def rollback(name: str, version: str | None, history: History, how: How) -> Outcome:
     """Go back to the definition that was deployed before the running one, or to *version*.
 
     Parameters stay as they are, secrets among them.

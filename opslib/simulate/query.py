@@ -7,7 +7,6 @@ rather than name (``is:``, ``has:``, ``lang:``) cannot stand alone, nor can nega
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -15,6 +14,7 @@ import regex
 
 from opslib.hashtag import NUMBER_SIGNS, SIGNS
 from opslib.words.extract import LETTER
+from opslib.words.folding import composed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,7 @@ Matcher = Callable[[Indexed], bool]
 
 def normal(text: str) -> str:
     """Return *text* as it is compared."""
-    return unicodedata.normalize("NFC", text).casefold()
+    return composed(text).casefold()
 
 
 def tokens_of(text: str) -> str:

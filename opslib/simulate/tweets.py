@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import json
 import random
 from bisect import bisect_left, bisect_right
@@ -13,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, Protocol
 
-from opslib.message import id_at, moment_of, moment_of_id, stamp
+from opslib.message import decoded, id_at, moment_of, moment_of_id, stamp
 from opslib.simulate.query import Indexed, index, normal
 from opslib.words.extract import hashtags, links, mentions
 
@@ -76,7 +75,7 @@ def snowflake(moment: datetime, sequence: int = 0) -> int:
 def tweet(data: Json, author: Json, answered: str = "") -> Tweet:
     """Return the tweet with all its *data*, ready to be found."""
     created_at = moment_of(data["created_at"])
-    indexed = index(data, author["username"], html.unescape(data["text"]), answered)
+    indexed = index(data, author["username"], decoded(data["text"]), answered)
     return Tweet(int(data["id"]), created_at, data, author, indexed)
 
 

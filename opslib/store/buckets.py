@@ -81,6 +81,11 @@ def unpacked(words: Iterable[Document]) -> Counter[str]:
     return found
 
 
+def document_keys(document: Mapping[str, Any]) -> list[Key]:
+    """Return the keys of a document of ``word_counts``; one of before has one."""
+    return [(key["woeid"], key["topic"]) for key in document.get("keys", [document])]
+
+
 def counts_of(document: Mapping[str, Any]) -> Counts:
     """Return what a document of ``word_counts`` holds."""
     return Counts(document["tweets"], unpacked(document["words"]))

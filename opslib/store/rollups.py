@@ -24,8 +24,10 @@ read as its days. How many spellings that left out, it says.
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections import defaultdict
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -200,10 +202,23 @@ def _replace(database: Database[Document], unit: str, claim: Claim, began: datet
     for found in collection.find({"unit": unit, "at": {"$in": claim.ats}}):
         old[_content(found)].append((found["at"], found["_id"]))
     counted = documents(database, unit, claim.ats, MOST[unit], claim.renew)
-    new = _written(collection, _changed(counted, old), began)
+    with _without_garbage_collection():
+        new = _written(collection, _changed(counted, old), began)
     held = claim.held()
     _delete(collection, [one for at, one in new if at not in held])
     _delete(collection, [one for some in old.values() for at, one in some if at in held])
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Do not look for cycles, of which counting makes none: that takes a fifth of its time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 _Contents = dict[bytes, list[tuple[datetime, Any]]]  # beginnings of buckets, with the ids of documents
@@ -212,7 +227,7 @@ _Contents = dict[bytes, list[tuple[datetime, Any]]]  # beginnings of buckets, wi
 def _changed(counted: Iterable[Document], old: _Contents) -> Iterator[Document]:
     """Yield what is not among the *old* documents, and take from these what is."""
     for document in counted:
-        same = old.get(_content(document))
+        same = old.get(_content(document)) if old else None
         if same:
             same.pop()
         else:

@@ -44,7 +44,7 @@ _JUDGED = {"words": 0, "words_version": 0}
 # What says that a copy came, whatever else it brought.
 _NEWS = ("collected_at", "first_seen_at", "topics", "as_of")
 # What its words, and their place among those of a text, are taken from.
-_PLACED = COUNTED | {"retweet_of"}
+_PLACED = {*COUNTED, "retweet_of"}
 _UNWRITABLE = (BSONError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 Key = Any
 

@@ -47,7 +47,8 @@ def listen(path: Path | None, host: str, port: int) -> socket.socket:
         if host not in ("127.0.0.1", "::1", "localhost"):
             raise SettingsError(f"--host {host}: without TLS the page is served on loopback alone")
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    path.unlink(missing_ok=True)
+    if path.is_socket():  # of a page that was killed; anything else is somebody's file
+        path.unlink()
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(str(path))
     path.chmod(0o660)

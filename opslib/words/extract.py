@@ -5,6 +5,7 @@ What counts as one follows X's published conformance suite (twitter-text, ``extr
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,18 +29,21 @@ _ANY = r"\p{L}\p{N}\p{M}\p{So}"
 
 
 def _host(letters: str) -> str:
-    label = rf"[{letters}](?:[{letters}_-]*[{letters}])?"
-    last = rf"[{letters}](?:[{letters}-]*[{letters}])?"
-    return rf"(?:{label}\.)*{last}\.{_TLD}"
+    # What a label takes it never gives back: no part of a long name is looked at twice. No name has more than
+    # 127 labels, and to give back one of very many takes `regex` longer the more there are.
+    label = rf"[{letters}]++(?:[_-]++[{letters}]++)*+"
+    last = rf"[{letters}]++(?:-++[{letters}]++)*+"
+    return rf"(?:{label}\.){{0,125}}{last}\.{_TLD}"
 
 
 _IN_PATH = rf"{_LATIN}\u0400-\u04ff!*';:=+,.$/%#\[\]\u2013\u2014_~@&|-"
 _ENDS_PATH = rf"{_LATIN}\u0400-\u04ff=_#/+-"
-_PATH = rf"(?:/(?:[{_IN_PATH}]*\([{_IN_PATH}]+\))*(?:[{_IN_PATH}]*[{_ENDS_PATH}])?)?"
+_PATH = rf"(?:/(?:[{_IN_PATH}]*+\([{_IN_PATH}]++\))*+(?:[{_IN_PATH}]*[{_ENDS_PATH}])?)?"
 _QUERY = r"(?:\?[0-9A-Za-z!?*'@();:&=+$/%#\[\]_.,~|-]*[0-9A-Za-z_&=#/-])?"
 _TCO = r"t\.co/(?:[0-9A-Za-z]{1,40}(?![0-9A-Za-z])|(?=[0-9A-Za-z]{41})(*FAIL))"
+# A link begins where its name does: to begin at each of its letters anew would take the square of its length.
 _BARE = (
-    rf"(?<![A-Za-z0-9@\uff20$#\uff03\u202a-\u202e_./-])(?:{_TCO}|(?!t\.co/\w){_host(_LATIN)}{_PATH}{_QUERY})"
+    rf"(?<![{_LATIN}@\uff20$#\uff03\u202a-\u202e_./-])(?:{_TCO}|(?!t\.co/\w){_host(_LATIN)}{_PATH}{_QUERY})"
 )
 _WITH_SCHEME = (
     r"(?<![A-Za-z0-9@\uff20$#\uff03\u202a-\u202e])https?://"
@@ -92,5 +96,10 @@ def cashtags(text: str) -> list[Found]:
 
 def _outside_links(pattern: regex.Pattern[str], text: str) -> list[Found]:
     found = [Found(match.start(), match.end(), match.group(1)) for match in pattern.finditer(text)]
-    inside = links(text) if found and "." in text else []
-    return [part for part in found if not any(link.start <= part.start < link.end for link in inside)]
+    if not found or "." not in text:
+        return found
+    inside = links(text)
+    begins = [link.start for link in inside]
+    # Links do not overlap, so only the last that begins before a part can hold it.
+    places = [bisect_right(begins, part.start) - 1 for part in found]
+    return [part for part, place in zip(found, places) if place < 0 or part.start >= inside[place].end]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import services
+from bson import ObjectId
 from bson.int64 import Int64
 from conftest import end
 from recount import buckets, keys_of, moment_for, rolled_up
@@ -20,6 +21,7 @@ from opslib.message import tweet_document
 from opslib.sink import writer
 from opslib.store import counting, rollups
 from opslib.store.collections import ROLLUP_MARKS, initialise
+from opslib.store.marks import Claim
 from opslib.store.write import safely, write_tweets
 from opslib.words import VERSION
 
@@ -60,7 +62,10 @@ def recounted(database: Any) -> Buckets:
 
 
 def stored(database: Any) -> Buckets:
-    return rolled_up(safely(database["word_counts"]).find())
+    found = list(safely(database["word_counts"]).find())
+    buckets = rolled_up(found)
+    assert sum(len(one["keys"]) for one in found) == len(buckets), "none is there twice"
+    return buckets
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -259,6 +264,99 @@ def test_what_is_too_much_at_once_is_counted_by_and_by(lake: Lake, monkeypatch: 
     rollups.refresh(lake.database, settle=NO_WAIT)
     assert stored(lake.database) == recounted(lake.database)
     assert lake.database.rollup_marks.count_documents({}) == 0
+
+
+def test_what_comes_out_as_it_was_is_left_as_it_is(lake: Lake) -> None:
+    write(lake.database, document(1, 0, ["festa"], TOPICS[:1]), document(2, 1, ["gol"], TOPICS[:1]))
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    before = {found["_id"]: found for found in lake.database.word_counts.find()}
+    rollups.mark(safely(lake.database.rollup_marks), [NOON])
+    write(lake.database, document(3, 1, ["samba"], TOPICS[:1]))
+    assert rollups.refresh(lake.database, settle=NO_WAIT) == {"minute": 2, "hour": 1, "day": 1}
+    after = {found["_id"]: found for found in lake.database.word_counts.find()}
+    same = before.keys() & after.keys()
+    assert {(before[one]["unit"], before[one]["at"].minute) for one in same} == {("minute", 0)}
+    assert all(before[one] == after[one] for one in same)
+
+
+def test_workers_share_the_marks_and_take_over_those_of_one_that_was_killed(lake: Lake) -> None:
+    write(lake.database, *(document(n, n, ["festa"], TOPICS[:1]) for n in range(6)))
+    marks = safely(lake.database.rollup_marks)
+    ats = [NOON + dt.timedelta(minutes=n) for n in range(6)]
+    other = Claim(marks, "minute", ats[:4], rollups.now(lake.database))
+    assert other.ats == ats[:4]
+    assert rollups.refresh(lake.database, settle=NO_WAIT) == {"minute": 2, "hour": 0, "day": 0}
+    assert {bucket[1] for bucket in stored(lake.database)} == set(ats[4:])
+    # The other one is killed: its claim runs out.
+    over = {"claimed_until": rollups.now(lake.database) - dt.timedelta(seconds=1)}
+    marks.update_many({"claimed_until": {"$exists": True}}, {"$set": over})
+    assert rollups.refresh(lake.database, settle=NO_WAIT)["minute"] == 4
+    assert stored(lake.database) == recounted(lake.database)
+    assert rollups.refresh(lake.database, settle=NO_WAIT)["minute"] == 4, "what was taken over, once more"
+    assert lake.database.rollup_marks.count_documents({}) == 0
+    assert stored(lake.database) == recounted(lake.database)
+
+
+def test_what_another_worker_has_counted_meanwhile_is_not_counted_again(lake: Lake) -> None:
+    marks = safely(lake.database.rollup_marks)
+    since = rollups.now(lake.database)
+    rollups.mark(marks, [NOON])
+    first = Claim(marks, "minute", [NOON], since)
+    assert first.ats == [NOON]
+    assert Claim(marks, "minute", [NOON], since).ats == [], "it is at work"
+    first.end(since + dt.timedelta(seconds=1), since - DAY)
+    assert Claim(marks, "minute", [NOON], since).ats == [], "it was counted after this pass began"
+    assert Claim(marks, "minute", [NOON], since + dt.timedelta(seconds=2)).ats == [NOON]
+
+
+def test_a_mark_that_was_touched_while_it_was_counted_stays(lake: Lake) -> None:
+    marks = safely(lake.database.rollup_marks)
+    began = rollups.now(lake.database)
+    rollups.mark(marks, [NOON], "hour")
+    claim = Claim(marks, "hour", [NOON], began)
+    rollups.mark(marks, [NOON], "hour")
+    claim.end(began)
+    assert marks.count_documents({"claimed_by": {"$exists": False}}) == 1
+    Claim(marks, "hour", [NOON], rollups.now(lake.database)).end(began)
+    assert marks.count_documents({}) == 0
+
+
+def test_a_worker_that_slept_until_another_took_over_leaves_nothing_behind(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(lake.database, document(1, 0, ["festa"], TOPICS[:1]))
+    marks, counted = safely(lake.database.rollup_marks), counting.documents
+
+    def slow(*arguments: Any) -> Any:
+        yield from list(counted(*arguments))
+        # Its claim has run out, and the other worker sees a tweet that it has not.
+        monkeypatch.setattr(rollups, "documents", counted)
+        marks.update_many({}, {"$set": {"claimed_until": NOON}})
+        write(lake.database, document(2, 0, ["gol"], TOPICS[:1]))
+        rollups.refresh(lake.database, settle=NO_WAIT)
+
+    monkeypatch.setattr(rollups, "documents", slow)
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    assert {bucket for bucket in stored(lake.database) if bucket[0] == "minute"} == {
+        bucket for bucket in recounted(lake.database) if bucket[0] == "minute"
+    }
+    assert rollups.counts(lake.database, NOON, NOON + dt.timedelta(minutes=1)).words == {"festa": 1, "gol": 1}
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    assert stored(lake.database) == recounted(lake.database)
+
+
+def test_of_two_documents_of_a_bucket_the_newer_one_is_read(lake: Lake) -> None:
+    write(lake.database, document(1, 0, ["festa"], TOPICS[:1]))
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    for found in list(lake.database.word_counts.find()):
+        half_way = {"computed_at": found["computed_at"] - DAY, "tweets": 99, "words": [{"n": 99, "w": "gol"}]}
+        lake.database.word_counts.insert_one({**found, "_id": ObjectId(), **half_way})
+    for span in (dt.timedelta(minutes=1), dt.timedelta(hours=1), DAY):
+        found = rollups.counts(lake.database, NOON - NOON.hour * dt.timedelta(hours=1), NOON + span)
+        assert (found.tweets, found.words) == (1, {"festa": 1})
+    rollups.mark(safely(lake.database.rollup_marks), [NOON])
+    rollups.refresh(lake.database, settle=NO_WAIT)
+    assert stored(lake.database) == recounted(lake.database), "and the next count takes the older one away"
 
 
 def test_hours_and_days_are_counted_once_they_are_over(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,12 +130,19 @@ def test_hosts_of_the_lake_reach_the_ports_of_its_groups_and_no_others(said: dic
     assert "ip saddr { 192.0.2.1, 192.0.2.2 } tcp dport { 9093 } accept" in broker
     assert "ip saddr { 0.0.0.0/0 } tcp dport { 22 } accept" in broker
     # NiFi does not run there, so its UI is not let in either.
-    assert sum("dport" in rule for rule in broker) == 3
+    assert sum("tcp dport" in rule for rule in broker) == 3
+
+
+def test_answers_to_a_host_s_own_dhcp_come_in(said: dict[str, str]) -> None:
+    assert [rule for rule in rules(said["broker"]) if "udp" in rule] == [
+        "udp sport 67 udp dport 68 accept",
+        "ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept",
+    ]
 
 
 def test_named_networks_reach_what_they_were_named_for(said: dict[str, str]) -> None:
     ui = rules(said["ui"])
-    assert [rule for rule in ui if "dport" in rule] == [
+    assert [rule for rule in ui if "dport" in rule and "sport" not in rule] == [
         "ip saddr { 198.51.100.0/24 } tcp dport { 2222 } accept",
         "ip saddr { 203.0.113.0/24 } tcp dport { 8443 } accept",
         "ip6 saddr { 2001:db8::/32 } tcp dport { 8443 } accept",

@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,52 @@ def preflight(tmp_path: Path, **variables: Any) -> str:
         },
     )
     return "" if run.returncode == 0 else run.stdout + run.stderr
+
+
+def waited(process: str, answers_at: int) -> str:
+    """Return what the health check ends with for a service *process*, asked until the time *answers_at*."""
+    check = (
+        "exec(open('roles/service/files/until.py').read())\n"
+        "asked = iter(range(1, 10_000))\n"
+        f"until('it', lambda: (next(asked) >= {answers_at}, 'no'), 2, 'silent')"
+    )
+    service = subprocess.Popen([sys.executable, "-c", process])
+    # Somebody has to take note of its end, as systemd does.
+    threading.Thread(target=service.wait, daemon=True).start()
+    try:
+        run = subprocess.run(
+            [sys.executable, "-c", check],
+            cwd=ROOT,
+            env={"MAINPID": str(service.pid)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    finally:
+        service.kill()
+    return run.stderr.strip() if run.returncode else "good"
+
+
+def test_a_start_that_is_at_work_gets_the_time_it_takes() -> None:
+    assert waited("while True: pass", answers_at=20) == "good"
+
+
+def test_a_start_that_does_nothing_is_given_up() -> None:
+    assert waited("import time; time.sleep(600)", answers_at=10_000) == "silent: no"
+
+
+def test_a_start_that_has_ended_is_told_at_once() -> None:
+    assert "has ended" in waited("import time; time.sleep(1)", answers_at=10_000)
+
+
+@pytest.mark.parametrize("shown", [1967, 3919, 7937, 16_015, 32_096, 64_300, 128_700])
+def test_a_kernel_that_keeps_a_little_more_memory_changes_no_heap(shown: int) -> None:
+    groups = ["zookeeper", "kafka", "mongodb", "nifi"]
+    shares = service.service_memory_mb(shown, groups)
+    for other in range(shown - 10, shown + 11):
+        assert service.service_memory_mb(other, groups) == shares
+    assert sum(shares.values()) < max(shown / 2, 1200)
 
 
 @pytest.fixture

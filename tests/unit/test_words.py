@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from opslib.cloud.report import names_in
+from opslib.message import decoded
 from opslib.words import JOINT, count, fold, merge, parts, words_of
 from opslib.words.extract import Found, hashtags, links, mentions
 from opslib.words.languages import expressions
@@ -16,8 +17,8 @@ REAL_TWEETS = Path(__file__).resolve().parents[3] / "shared/data/tweets"
 
 
 def words(text: str, lang: str = "pt") -> list[str]:
-    """Return the single words, as they are spelt."""
-    return spelt(words_of({"text": text, "lang": lang}))
+    """Return the single words of a text as X sends it, as they are spelt."""
+    return spelt(words_of({"text": decoded(text), "lang": lang}))
 
 
 def spelt(entries: list[str]) -> list[str]:
@@ -25,7 +26,7 @@ def spelt(entries: list[str]) -> list[str]:
 
 
 def counted(*texts: str, lang: str = "pt") -> dict[str, int]:
-    return count(words_of({"text": text, "lang": lang}) for text in texts)
+    return count(words_of({"text": decoded(text), "lang": lang}) for text in texts)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 # Of a host's memory, this share is handed out as heaps and caches. The rest is for what a heap does not
 # show (metaspace, threads, connections), for the page cache that Kafka and MongoDB live on, and for Debian.
-HANDED_OUT = 0.42
+HANDED_OUT = 0.4
 
 # service: (weight among those that share the host, least MB it runs with, most MB it can use well)
 SHARES: dict[str, tuple[int, int, int]] = {
@@ -18,21 +18,141 @@ SHARES: dict[str, tuple[int, int, int]] = {
 }
 
 
-def service_group_addresses(groups: dict[str, list[str]], hostvars: Any) -> dict[str, list[str]]:
+def service_addresses(
+    hostvars: Any, hosts: list[str], looked_up: dict[str, dict[str, list[str]]]
+) -> dict[str, str]:
+    """Return for each of *hosts* the address by which the others, and it itself, reach it.
+
+    *looked_up* has for each host that could be asked what names mean there: ``{host: {name: [addresses]}}``.
+    ``trendlake_address`` is taken as it is; else ``ansible_host`` if it is an IPv4 address that the host
+    has, or a name that every host, itself included, takes for such an address; else the address of the
+    host's default route, or the only one it has.
+    """
+    return {host: _address(host, hostvars[host], looked_up) for host in hosts}
+
+
+def service_group_addresses(groups: dict[str, list[str]], addresses: dict[str, str]) -> dict[str, list[str]]:
     """Return for each group the addresses of its hosts, in inventory order."""
+    return {
+        group: [addresses[host] for host in hosts if host in addresses] for group, hosts in groups.items()
+    }
 
-    def address(host: str) -> str:
-        known = hostvars[host]
-        return str(known.get("trendlake_address") or known.get("ansible_host") or host)
 
-    return {group: [address(host) for host in hosts] for group, hosts in groups.items()}
+def service_names(known: Any) -> list[str]:
+    """Return the names, not addresses, by which a host may be reached, from its variables."""
+    given = (known.get(key) for key in ("trendlake_address", "ansible_host", "inventory_hostname"))
+    names = {str(name) for name in given if name}
+    return sorted(name for name in names if not _is_address(name))
+
+
+def _is_address(text: str) -> bool:
+    return ":" in text or re.fullmatch(r"[0-9.]+", text) is not None
+
+
+def _address(host: str, known: Any, looked_up: dict[str, dict[str, list[str]]]) -> str:
+    named = known.get("trendlake_address")
+    if named:
+        return str(named)
+    reached = str(known.get("ansible_host") or host)
+    own = _own_addresses(known)
+    if not own:
+        return reached  # nobody could ask it
+    if reached in own or _means_one_of(reached, own, looked_up):
+        return reached
+    facts = known.get("ansible_facts") or {}
+    route: str = (facts.get("default_ipv4") or {}).get("address") or own[0]
+    return route
+
+
+def _own_addresses(known: Any) -> list[str]:
+    """Return the IPv4 addresses of a host by which another one may reach it."""
+    facts = known.get("ansible_facts") or {}
+    return [str(one) for one in facts.get("all_ipv4_addresses") or () if not str(one).startswith("127.")]
+
+
+def _means_one_of(name: str, own: list[str], looked_up: dict[str, dict[str, list[str]]]) -> bool:
+    found = [names.get(name) or [] for names in looked_up.values()]
+    return bool(found) and all(some and set(some) <= set(own) for some in found)
+
+
+def service_bind_address(address: str, known: Any, names: dict[str, list[str]]) -> str:
+    """Return the host's own address to listen on: the one that *address* is there, else the default route's.
+
+    Behind address translation a host does not have the address that the others use.
+    """
+    own = _own_addresses(known)
+    for one in (address, *names.get(address, ())):
+        if one in own:
+            return one
+    facts = known.get("ansible_facts") or {}
+    route: str = (facts.get("default_ipv4") or {}).get("address") or next(iter(own), "0.0.0.0")  # noqa: S104
+    return route
+
+
+def service_sources(
+    addresses: dict[str, str], hostvars: Any, looked_up: dict[str, dict[str, list[str]]]
+) -> list[str]:
+    """Return the IPv4 addresses that connections of the lake's hosts come from, for their packet filters."""
+    found = set()
+    for host, address in addresses.items():
+        found |= {one for names in looked_up.values() for one in names.get(address, ())}
+        found |= {address} if _is_address(address) else set()
+        found.add(service_bind_address(address, hostvars[host], looked_up.get(host, {})))
+    return sorted(one for one in found if not one.startswith(("127.", "0.")))
+
+
+def service_unreachable_names(
+    addresses: dict[str, str], hostvars: Any, looked_up: dict[str, dict[str, list[str]]]
+) -> list[str]:
+    """Return a sentence for each address of *addresses* that cannot work, as seen from each host."""
+    wrong = []
+    for host, address in addresses.items():
+        own = _own_addresses(hostvars[host])
+        said = f"{host}: trendlake_address is {address}"
+        if _is_address(address):
+            if address.startswith("127."):
+                wrong.append(f"{said}, which each host takes for itself")
+            continue
+        for viewer, names in looked_up.items():
+            found = names.get(address) or []
+            if not found:
+                wrong.append(f"{said}, which {viewer} has no IPv4 address for")
+            elif any(one.startswith("127.") for one in found):
+                wrong.append(f"{said}, which {viewer} takes for {', '.join(found)}: its /etc/hosts says so")
+            elif viewer == host and not set(found) & set(own):
+                wrong.append(f"{said}, which is {', '.join(found)} there, and it has {', '.join(own)} only")
+    return wrong
+
+
+def service_looked_up(results: list[dict[str, Any]]) -> dict[str, dict[str, list[str]]]:
+    """Return ``{host: {name: [IPv4 addresses]}}`` of the looped look-ups of ``addresses.yml``."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for result in results:
+        if result.get("unreachable") or "stdout_lines" not in result:
+            continue
+        names: dict[str, list[str]] = {}
+        for line in result["stdout_lines"]:
+            name, *addresses = line.split()
+            names[name] = sorted(set(addresses))
+        found[result["item"]] = names
+    return found
+
+
+def _nominal_mb(total_mb: int) -> int:
+    """Return the size that a host of *total_mb* was sold with: a kernel keeps some of it for itself.
+
+    Rounded up to a quarter of the power of two below, so that a kernel that keeps 10 MB more or less changes
+    no heap: what a host shows is 1 to 6 % below such a size, never close above one.
+    """
+    step = max(64, 2 ** (max(total_mb, 1).bit_length() - 1) // 4)
+    return -(-total_mb // step) * step
 
 
 def service_memory_mb(total_mb: int, group_names: list[str]) -> dict[str, int]:
     """Return for each service its heap or cache in MB on a host of *total_mb* that is in *group_names*."""
     weights = sum(weight for name, (weight, _, _) in SHARES.items() if name in group_names) or 1
     return {
-        name: max(least, min(most, int(total_mb * HANDED_OUT * weight / weights)))
+        name: max(least, min(most, int(_nominal_mb(total_mb) * HANDED_OUT * weight / weights)))
         for name, (weight, least, most) in SHARES.items()
     }
 
@@ -56,7 +176,13 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
         return {
+            "service_addresses": service_addresses,
             "service_group_addresses": service_group_addresses,
+            "service_bind_address": service_bind_address,
+            "service_sources": service_sources,
+            "service_names": service_names,
+            "service_unreachable_names": service_unreachable_names,
+            "service_looked_up": service_looked_up,
             "service_memory_mb": service_memory_mb,
             "service_foreign_listeners": service_foreign_listeners,
         }
