@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 SEED = 1
-_TALL = (390, 640)  # as wide as a phone
+_TALL = (390, 760)  # as wide as a phone
 _TRIES = 3
 _LATE = timedelta(days=1)  # for so long tweets may come late
 
