@@ -136,7 +136,10 @@ def parsed(arguments: list[str]) -> None:
         if context is not None and any(a == "--check" for a in arguments):
             return  # eager, of a file that is not here
         context = command.make_context(name, list(arguments), parent=context)
-        rest = [*getattr(context, "_protected_args", []), *context.args]
+        kept = (
+            "_protected_args" if hasattr(context, "_protected_args") else "protected_args"
+        )  # before click 8.2
+        rest = [*getattr(context, kept), *context.args]
         if not (isinstance(command, click.Group) and rest):
             return
         name, found, arguments = command.resolve_command(context, rest)
