@@ -16,7 +16,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pymongo import ASCENDING, DESCENDING
 
-from opslib.store.collections import CLOUDS, OPS_STATS, TRENDING, TRENDS
+from opslib.store.collections import (
+    CLOUDS,
+    OPS_STATS,
+    ROLLUP_MARKS,
+    TRENDING,
+    TRENDS,
+    TWEETS,
+    WORD_COUNTS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -211,6 +219,24 @@ class Lake:
         # A bound, because without one a time series is read to its beginning.
         span = {"$gte": at - timedelta(days=1), "$lte": at}
         return self._newest(OPS_STATS.name, {"meta.kind": kind, "at": span}, "at", {"_id": 0, "meta": 0})
+
+    def newest_tweet(self, at: datetime) -> datetime | None:
+        """Return when the newest tweet that was there *at* a moment was collected."""
+        found = self._newest(TWEETS.name, {"collected_at": {"$lte": at}}, "collected_at", {"collected_at": 1})
+        return found["collected_at"] if found else None
+
+    def newest_counted(self, since: datetime, at: datetime) -> datetime | None:
+        """Return the newest minute from *since* until *at* whose words were counted."""
+        chosen = {"unit": "minute", "at": {"$gte": since, "$lte": at}}
+        found = self._newest(WORD_COUNTS.name, chosen, "at", {"at": 1})
+        return found["at"] if found else None
+
+    def uncounted_since(self) -> datetime | None:
+        """Return since when the minute has waited to be counted that has waited longest."""
+        found = self._newest(
+            ROLLUP_MARKS.name, {"_id.unit": "minute"}, "touched_at", {"touched_at": 1}, ASCENDING
+        )
+        return found["touched_at"] if found else None
 
     # ---- what they share
 

@@ -103,7 +103,7 @@ STRINGS: dict[str, tuple[str, str]] = {
         "{n} palavra não coube|{n} palavras não couberam",
     ),
     "cloud.permalink": ("Permanent link", "Link permanente"),
-    "cloud.svg": ("SVG", "SVG (em inglês)"),
+    "cloud.svg": ("SVG", "SVG"),
     "cloud.png": ("PNG", "PNG (em inglês)"),
     "cloud.words": ("Words and the texts that hold them", "Palavras e os textos que as contêm"),
     "cloud.topic_volumes": ("Topics and their tweets on X", "Assuntos e seus tuítes no X"),

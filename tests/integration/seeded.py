@@ -38,7 +38,7 @@ HOSTILE = (
 )
 _TWEETS_A_SECOND = 0.03
 _SIZE = (800, 450)
-_TALL = (390, 640)
+_TALL = (390, 760)
 
 
 def now() -> datetime:

@@ -326,12 +326,19 @@ def test_a_picture_runs_and_fetches_nothing_in_the_page_or_by_itself(
     tab: Tab, page: Page, alone: bool
 ) -> None:
     cloud = page.database.clouds.find_one({"kind": "words"}, sort=[("until", -1)])
-    harmful = cloud["svg"].replace(
-        b"<g ",
-        b"<script>document.documentElement.id='owned'; top.document.title='owned'</script>"
-        b"<image href='https://x.invalid/i.png' onerror=\"document.documentElement.id='owned'\"/>"
-        b"<style>@import url(https://x.invalid/s.css); g { filter: url(https://x.invalid/b#f) }</style>"
-        b"<a href='https://x.invalid/' target='_top'><text x='600' y='40' id='away'>away</text></a><g ",
+    harmful = (
+        cloud["svg"]
+        .replace(
+            b"<g ",
+            b"<script>document.documentElement.id='owned'; top.document.title='owned'</script>"
+            b"<image href='https://x.invalid/i.png' onerror=\"document.documentElement.id='owned'\"/>"
+            b"<style>@import url(https://x.invalid/s.css); g { filter: url(https://x.invalid/b#f) }</style>"
+            b"<g ",
+        )
+        .replace(
+            b"</g>",
+            b"<a href='https://x.invalid/' target='_top'><text x='600' y='40' id='away'>away</text></a></g>",
+        )
     )
     page.database.clouds.update_one({"_id": cloud["_id"]}, {"$set": {"svg": harmful, "rendered_at": now()}})
     tab, asked = tab.context.new_page(), []  # one in which what the policy stops is no failure

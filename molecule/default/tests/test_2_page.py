@@ -21,6 +21,7 @@ def test_it_asks_who_one_is(lake):
     assert "Server" not in answer.headers or answer.headers["Server"] == "nginx"
     form = requests.get(f"https://{lake.address}/login", verify=lake.ca, timeout=10)
     assert 'name="password"' in form.text
+    assert "The tweets here are made up" in form.text  # the local X API feeds it
 
 
 def test_a_user_logs_in_and_is_shut_out_again(host, lake):
