@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 SEED = 1
 _TALL = (390, 760)  # as wide as a phone
+_TALL_WORDS = 80  # more have room there, and are too many to be looked through
 _TRIES = 3
 _LATE = timedelta(days=1)  # for so long tweets may come late
 
@@ -222,7 +223,11 @@ def document(
         "left_out": [*picture.layout.left_out, *picture.layout.unwritable],
         "svg": Binary(picture.svg()),
         "svg_dark": Binary(picture.svg(DARK)),
-        "svg_tall": Binary(picture_of(report, look.max_words, *_TALL, SEED, smallest=LEGIBLE).svg()),
+        "svg_tall": Binary(
+            picture_of(
+                report, min(look.max_words or _TALL_WORDS, _TALL_WORDS), *_TALL, SEED, smallest=LEGIBLE
+            ).svg()
+        ),
         "png": Binary(picture.png()),
         "seed": SEED,
         "version": VERSION,
