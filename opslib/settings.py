@@ -187,11 +187,14 @@ class Stats(_Section):
 
 
 class Store(_Section):
-    """How long MongoDB keeps what it holds; tweets and word counts without a number for ever."""
+    """How long MongoDB keeps what it holds; tweets and word counts without a number for ever.
+
+    Clouds take the most room for what they tell, and can be drawn again as long as there are tweets.
+    """
 
     tweets_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
     word_counts_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
-    clouds_days: Optional[float] = Field(default=None, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
+    clouds_days: float = Field(default=90, gt=0, le=20_000)
     trending_days: Optional[float] = Field(default=7, gt=0, le=20_000)  # noqa: UP045 - read on Python 3.9
 
     ops_stats_days: float = Field(default=90, gt=0, le=20_000)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from opslib.cli._database import database_of
+from opslib.cli._look import images, look_of, with_look
 from opslib.cli._options import (
     INPUT,
     OUTPUT,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from opslib.cloud.layout import Layout
+    from opslib.cloud.look import Look
     from opslib.settings import Settings
 
 
@@ -54,6 +56,7 @@ class _Call:
         "opslib cloud --input tweets.ndjson --lang pt --output cloud.png --output cloud.svg",
         "opslib cloud --topic '#Carnaval' --place Brazil --hours 2h --output carnaval.png",
         "opslib cloud --hours 7d --max-words 0 --format json",
+        "opslib cloud --lang pt --shape heart.png --colors-from flag.png --output heart.svg",
     )
 )
 @click.option(
@@ -90,6 +93,7 @@ class _Call:
 @click.option("--width", type=click.IntRange(200, 8000), help="Width in pixels.")
 @click.option("--height", type=click.IntRange(200, 8000), help="Height in pixels.")
 @click.option("--dark", is_flag=True, help="For dark surroundings.")
+@with_look
 @with_format
 @with_settings
 def command(settings: Settings, **options: Any) -> None:
@@ -99,6 +103,7 @@ def command(settings: Settings, **options: Any) -> None:
     Words that find no room are named on standard error, never dropped silently.
     """
     look = settings.cloud
+    images_given = look_of(options["shape"], options["colours"])
     hours: float | None = options["hours"] and options["hours"].hours
     width, height = options["width"] or look.width, options["height"] or look.height
     names = ("source", "topics", "place", "lang", "title")
@@ -110,7 +115,7 @@ def command(settings: Settings, **options: Any) -> None:
     chosen = dict(list(counted.words.items())[: most or None])
     if not chosen:
         raise click.ClickException(f"there is nothing to draw: {counted.tweets} tweets, no words")
-    layout = _drawn(counted, chosen, wanted, options, (width, height))
+    layout = _drawn(counted, chosen, wanted, options, (width, height), images_given)
     drawn = layout.counts if layout else chosen
     if options["counts"]:
         write_file(options["counts"], (json.dumps(drawn, ensure_ascii=False, indent=1) + "\n").encode())
@@ -123,6 +128,7 @@ def _drawn(
     wanted: _Call,
     options: dict[str, Any],
     size: tuple[int, int],
+    look: Look | None,
 ) -> Layout | None:
     """Draw the pictures; without any there is nothing to lay out, and all words count as drawn."""
     if not options["outputs"]:
@@ -132,7 +138,10 @@ def _drawn(
     from opslib.cloud.theme import DARK, LIGHT
 
     theme = DARK if options["dark"] else LIGHT
-    layout = place(chosen, *words_size(*size), options["seed"], names_in(chosen, wanted.topics))
+    with images():
+        layout = place(
+            chosen, *words_size(*size), options["seed"], names_in(chosen, wanted.topics), look=look
+        )
     head = Head(_title(wanted), _caption(counted, len(layout.placed)))
     for path in options["outputs"]:
         if path.suffix.lower() == ".svg":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from opslib.cli._database import database_of
+from opslib.cli._look import images, look_of, with_look
 from opslib.cli._options import (
     COUNT,
     FOLDER,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from pymongo.database import Database
 
+    from opslib.cloud.look import Look
     from opslib.cloud.report import Report
     from opslib.settings import Settings
     from opslib.store.reads import Kind
@@ -86,6 +88,7 @@ def _database(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
     help="Write .png, .svg or .html; can be repeated.",
 )  # fmt: skip
 @click.option("--dark", is_flag=True, help="Pictures for dark surroundings; a page has both.")
+@with_look
 @click.option(
     "--max-words", type=click.IntRange(0, 2**31 - 1), help="Draw so many words at most; 0 draws all."
 )
@@ -104,14 +107,19 @@ def command(settings: Settings, **options: Any) -> None:
     Over a span the topics are those of all its snapshots, the tweets all that were collected for the place.
     Without --output the table of the words is printed.
     """
+    if options["cloud_id"] and (options["shape"] or options["colours"]):
+        raise click.UsageError("--shape and --colors-from draw anew, and --show shows what was drawn")
+    look = look_of(options["shape"], options["colours"])
     with _database(settings) as database:
         if options["cloud_id"]:
             _show(database, options)
         else:
-            _draw(database, settings, options)
+            _draw(database, settings, options, look)
 
 
-def _draw(database: Database[dict[str, Any]], settings: Settings, options: dict[str, Any]) -> None:
+def _draw(
+    database: Database[dict[str, Any]], settings: Settings, options: dict[str, Any], images_given: Look | None
+) -> None:
     from opslib.cloud.page import html
     from opslib.cloud.picture import picture_of
     from opslib.cloud.theme import DARK, LIGHT
@@ -123,7 +131,8 @@ def _draw(database: Database[dict[str, Any]], settings: Settings, options: dict[
     if not options["outputs"]:
         _tell(_facts(report), dict(list(report.words.items())[: most or None]), [], options["form"])
         return
-    picture = picture_of(report, most, *size, options["seed"])
+    with images():
+        picture = picture_of(report, most, *size, options["seed"], look=images_given)
     theme = DARK if options["dark"] else LIGHT
     left_out = [*picture.layout.left_out, *picture.layout.unwritable]
     for path in options["outputs"]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from opslib.cloud.fonts import box, faces, families, length, picture, runs
 from opslib.cloud.theme import LIGHT
@@ -76,12 +76,31 @@ def png(layout: Layout, head: Head, width: int, height: int, theme: Theme = LIGH
         left, top, _, _ = box(text, size)
         drawn = picture(text, size, colour)
         image.paste(drawn, (frame.edge + left, y + top), drawn)
+    _stroke(image, layout, frame, width, theme)
     for item in layout.placed:
         drawn = picture(item.word, item.size, theme.colour(item.tone), upright=item.upright)
         image.paste(drawn, (frame.edge + item.x, frame.top + item.y), drawn)
+    if not any(str(item.tone).startswith("#") for item in layout.placed):
+        # A third of the bytes: palettes and emoji have few enough colours for that.
+        image = image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
+
+
+def _stroke_width(width: int) -> int:
+    return max(2, round(width / 500))
+
+
+def _stroke(image: Image.Image, layout: Layout, frame: _Frame, width: int, theme: Theme) -> None:
+    """Draw the outline of a shape, twice as large and then scaled, so that it is smooth."""
+    if not layout.outline:
+        return
+    large = Image.new("L", (2 * image.width, 2 * image.height))
+    for line in layout.outline:
+        points = [(2 * (x + frame.edge), 2 * (y + frame.top)) for x, y in line]
+        ImageDraw.Draw(large).line(points, fill=255, width=2 * _stroke_width(width), joint="curve")
+    image.paste(theme.own, (0, 0), large.resize(image.size, Image.Resampling.BOX))
 
 
 def svg(layout: Layout, head: Head, width: int, height: int, theme: Theme = LIGHT) -> str:
@@ -107,6 +126,11 @@ def svg(layout: Layout, head: Head, width: int, height: int, theme: Theme = LIGH
             f'font-family="{_family(text)}">{escape(text)}</text>'
         )
     lines.append(f'<g transform="translate({frame.edge} {frame.top})">')
+    lines += [
+        f'<path d="M{"L".join(f"{x:g} {y:g}" for x, y in line)}" fill="none" stroke="{theme.own}" '
+        f'stroke-width="{_stroke_width(width)}"/>'
+        for line in layout.outline
+    ]
     lines += [_word(item, head.unit, theme) for item in layout.placed]
     lines += ["</g>", "</svg>", ""]
     return "\n".join(lines)

@@ -24,11 +24,11 @@ from opslib.store.reads import KINDS, Lake
 from opslib.store.rollups import SETTLE, now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pymongo.database import Database
 
-    from opslib.cloud.layout import Spot
+    from opslib.cloud.layout import Layout, Spot
     from opslib.cloud.report import Report
     from opslib.settings import Settings
     from opslib.store.buckets import Minute
@@ -159,9 +159,7 @@ def _rendered(database: Database[Document], settings: Settings, moment: Moment) 
     for _ in range(_TRIES):
         began = now(database)
         reports = at_moment(database, moment.place, moment.snapshot, moment.until, settings.report.hours)
-        documents = [
-            document(report, settings, began, spots_near(database, report)) for report in reports.values()
-        ]
+        documents = [document(report, settings, began, near(database, report)) for report in reports.values()]
         for one in documents:
             database["clouds"].replace_one({"_id": one["_id"]}, one, upsert=True)
         # What was forgotten since may have been counted, before the clouds that hold it were looked for.
@@ -171,33 +169,39 @@ def _rendered(database: Database[Document], settings: Settings, moment: Moment) 
     return []
 
 
-def spots_near(database: Database[Document], report: Report) -> dict[str, Spot]:
-    """Return where the words stand in the kept cloud of that place and kind that is nearest in time."""
-    from opslib.cloud.layout import Spot
-
+def near(database: Database[Document], report: Report) -> Document:
+    """Return where words stand in the kept cloud of that place and kind that is nearest in time, if any."""
     alike = {"woeid": report.place.woeid, "kind": report.kind, "version": VERSION}
     found = []
     for operator, order in (("$lt", -1), ("$gt", 1)):
-        near = {**alike, "until": {operator: report.until}}
-        found += (
-            database["clouds"].find(near, {"until": 1, "words": 1, "spots": 1}).sort("until", order).limit(1)
-        )
-    if not found:
-        return {}
-    nearest = min(found, key=lambda cloud: abs(cloud["until"] - report.until))
-    words = (word["word"] for word in nearest["words"])
-    return {word: Spot(x, y, bool(upright)) for word, (x, y, upright) in zip(words, nearest["spots"])}
+        wanted = {**alike, "until": {operator: report.until}}
+        fields = {"until": 1, "spots": 1, "spots_tall": 1}
+        found += database["clouds"].find(wanted, fields).sort("until", order).limit(1)
+    return min(found, key=lambda cloud: abs(cloud["until"] - report.until), default={})
+
+
+def _spots(entries: Iterable[list[Any]]) -> dict[str, Spot]:
+    from opslib.cloud.layout import Spot
+
+    return {word: Spot(x, y, upright) for word, x, y, upright in entries}
+
+
+def _entries(layout: Layout) -> list[list[Any]]:
+    return [[word, spot.x, spot.y, spot.upright] for word, spot in layout.spots.items()]
 
 
 def document(
-    report: Report, settings: Settings, rendered_at: datetime, before: Mapping[str, Spot] | None = None
+    report: Report, settings: Settings, rendered_at: datetime, before: Mapping[str, Any] | None = None
 ) -> Document:
-    """Return a report with its pictures as it is kept; words stay where they stood *before*."""
+    """Return a report with its pictures as it is kept; words stay where they are in the document *before*."""
     from opslib.cloud.picture import LEGIBLE, picture_of
     from opslib.cloud.theme import DARK
 
     look = settings.cloud
-    picture = picture_of(report, look.max_words, look.width, look.height, SEED, before=before)
+    spots, spots_tall = (_spots((before or {}).get(name, ())) for name in ("spots", "spots_tall"))
+    picture = picture_of(report, look.max_words, look.width, look.height, SEED, before=spots)
+    most = min(look.max_words or _TALL_WORDS, _TALL_WORDS)
+    tall = picture_of(report, most, *_TALL, SEED, smallest=LEGIBLE, before=spots_tall)
     own = report.own
     drawn = picture.layout.counts
     return {
@@ -218,16 +222,13 @@ def document(
             {"word": word, "tweets": number, **({"own": True} if word in own else {})}
             for word, number in drawn.items()
         ],
-        "spots": [[spot.x, spot.y, spot.upright] for spot in picture.layout.spots.values()],  # of each word
+        "spots": _entries(picture.layout),
+        "spots_tall": _entries(tall.layout),
         "distinct": len(report.words),
         "left_out": [*picture.layout.left_out, *picture.layout.unwritable],
         "svg": Binary(picture.svg()),
         "svg_dark": Binary(picture.svg(DARK)),
-        "svg_tall": Binary(
-            picture_of(
-                report, min(look.max_words or _TALL_WORDS, _TALL_WORDS), *_TALL, SEED, smallest=LEGIBLE
-            ).svg()
-        ),
+        "svg_tall": Binary(tall.svg()),
         "png": Binary(picture.png()),
         "seed": SEED,
         "version": VERSION,

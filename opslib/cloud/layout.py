@@ -15,11 +15,12 @@ from opslib.cloud.theme import tone
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from opslib.cloud.look import Look
     from opslib.cloud.sizes import Sizes
 
 # Sizes of letters as parts of the picture's width: easily read, and still read.
-_READABLE = 10 / 1600
-_SMALLEST = 5 / 1600
+READABLE = 10 / 1600
+SMALLEST = 5 / 1600
 _TINY = 4  # pixels
 # The parts of the picture that the words' boxes shall take, one tried after the other until each word has
 # nearly the size that its number asks for. In the last of them what finds no place is made smaller.
@@ -61,6 +62,7 @@ class Layout:
     placed: tuple[Placed, ...]
     left_out: tuple[str, ...]
     unwritable: tuple[str, ...] = ()  # those that no font can show, as a message names them
+    outline: tuple[tuple[tuple[float, float], ...], ...] = ()  # the lines around the shape that they fill
 
     @property
     def counts(self) -> dict[str, int]:
@@ -122,17 +124,23 @@ def place(
     *,
     smallest: int | None = None,
     before: Mapping[str, Spot] | None = None,
+    look: Look | None = None,
 ) -> Layout:
     """Place *counts*, given the most frequent first; the same call gives the same layout.
 
     *own* are those of them that the topics themselves are made of. If they do not all fit at sizes that are
     easy to read, they are drawn smaller, but not below *smallest* pixels if that is given. Words that stood
-    somewhere *before*, in the picture of a moment ago, stay there as far as they can.
+    somewhere *before*, in the picture of a moment ago, stay there as far as they can. With a *look* wordcloud
+    places or colours them (:mod:`opslib.cloud.shape`), and neither of these two counts.
     """
     unwritable = tuple(shown(word) for word in counts if not writable(word))
     counts = {word: tweets for word, tweets in counts.items() if writable(word)}
     if not counts:
         return Layout(width, height, (), (), unwritable)
+    if look is not None:
+        from opslib.cloud.shape import place_in  # wordcloud takes a second to be imported
+
+        return replace(place_in(look, counts, width, height, seed, own), unwritable=unwritable)
     # In the order of the words, whatever that of the picture before was.
     spots = {word: spot for word, spot in (before or {}).items() if word in counts}
     best = _best(_Task(counts, width, height, seed, own, spots), smallest)
@@ -164,8 +172,8 @@ def legible(counts: Mapping[str, int], width: int, height: int, smallest: int) -
 
 def _best(task: _Task, smallest: int | None) -> Layout:
     """Return the first attempt that has all words, or the one that has most."""
-    readable = smallest or max(_TINY, round(task.width * _READABLE))
-    tiny = smallest or max(_TINY, round(task.width * _SMALLEST))
+    readable = smallest or max(_TINY, round(task.width * READABLE))
+    tiny = smallest or max(_TINY, round(task.width * SMALLEST))
     ways = [(part, readable, True) for part in _FILLED]
     ways += [(_FILLED[-1], least, False) for least in (readable, tiny)]
     attempts = []

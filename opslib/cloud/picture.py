@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from opslib.cloud.layout import Layout, Spot
+    from opslib.cloud.look import Look
     from opslib.cloud.report import Report
     from opslib.cloud.theme import Theme
 
@@ -48,19 +49,22 @@ def picture_of(
     *,
     smallest: int | None = None,
     before: Mapping[str, Spot] | None = None,
+    look: Look | None = None,
 ) -> Picture:
     """Lay out the *words* most frequent of a report, all with 0, in so many pixels.
 
     With *smallest*, fewer of them if need be, so that none has letters of less pixels: for a phone, as in
     ``picture_of(report, 200, 390, 640, seed, smallest=LEGIBLE)``. Words stay where they stood *before*,
-    which is ``layout.spots`` of another picture of that shape.
+    which is ``layout.spots`` of another picture of that shape. A *look* is for
+    :func:`opslib.cloud.layout.place`.
     """
     chosen = dict(list(report.words.items())[: words or None])
     room = words_size(width, height)
     if smallest:
         chosen = legible(chosen, *room, smallest)
     own = report.own
-    layout = place(chosen, *room, seed, own & chosen.keys(), smallest=smallest, before=before)
+    own_chosen = own & chosen.keys()
+    layout = place(chosen, *room, seed, own_chosen, smallest=smallest, before=before, look=look)
     return Picture(layout, Head(_title(report), _caption(report, layout, own)), width, height)
 
 

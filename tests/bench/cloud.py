@@ -1,9 +1,18 @@
 """From the command to the picture, in one run with a peer. Not part of the test runs.
 
     .venv/bin/python tests/bench/cloud.py file FILE LANG      FILE has a tweet a line
+    .venv/bin/python tests/bench/cloud.py layouts FOLDER [--output FOLDER]
+    .venv/bin/python tests/bench/cloud.py places FOLDER
     .venv/bin/python tests/bench/cloud.py lake FOLDER [--count 1000000]
 
 `file`: `opslib cloud --input` against wordcloud on the same tweets.
+
+`layouts`: the 200 words of each language's tweets laid out by opslib, by wordcloud as `--colors-from` has it
+do that, and by wordcloud alone with its own font. How many words are drawn, the part of the picture that
+letters cover, the smallest letters, and seconds of processor time; with `--output` the pictures.
+
+`places`: which part of the words of two successive clouds stands within its own width of where it stood, for
+1,200 tweets that move on by a few or by many, with the cloud before as a hint and without.
 
 `lake`: a month of tweets in a real MongoDB, with their roll-ups and a snapshot of 50 topics each quarter of
 an hour; then `opslib report` for its last hour, its last day, and all of it. Beside it: how long the question
@@ -90,6 +99,108 @@ def from_file(wanted: argparse.Namespace) -> None:
         for kind in ("png", "svg"):
             seconds = best([*ours, "--output", str(Path(folder, f"cloud.{kind}"))])
             say(f"opslib cloud {kind}   {seconds:6.2f} s  {seconds / peer:5.2f} of wordcloud's")
+
+
+LAYOUT_SIZE = (1528, 740)  # what a picture of 1600 x 900 has for its words
+WINDOW = 1200
+
+
+def words_in(lines: list[str], lang: str) -> dict[str, int]:
+    """Return the 200 most frequent words of some tweets."""
+    from opslib.words import count, words_of
+
+    counts = count(words_of({"text": line, "lang": lang}) for line in lines)
+    return dict(list(counts.items())[:200])
+
+
+def covered(layout: Any) -> float:
+    """Return the part of a layout that letters cover."""
+    from opslib.cloud.fonts import picture
+
+    ink = 0
+    for item in layout.placed:
+        letters = picture(item.word, item.size, "black", upright=item.upright).getchannel("A")
+        ink += sum(letters.histogram()[128:])
+    return ink / (layout.width * layout.height)
+
+
+def alone(counts: dict[str, int], path: Path | None) -> str:
+    """Return the figures of wordcloud as it comes."""
+    from wordcloud import WordCloud
+
+    began = time.process_time()
+    width, height = LAYOUT_SIZE
+    cloud = WordCloud(width=width, height=height, random_state=1, background_color="white")
+    cloud.generate_from_frequencies(counts)
+    seconds = time.process_time() - began
+    image = cloud.to_image()
+    if path:
+        image.save(path)
+    ink = sum(image.convert("L").point(lambda value: 255 if value < 200 else 0).histogram()[1:])
+    smallest = min(size for _, size, *_ in cloud.layout_)
+    share = ink / (width * height)
+    return f"{len(cloud.layout_):4} words  ink {share:.3f}  least letters {smallest:3}  {seconds:5.1f} s"
+
+
+def layouts(wanted: argparse.Namespace) -> None:
+    """Print the figures of the three."""
+    from opslib.cloud.draw import Head, png
+    from opslib.cloud.layout import place
+    from opslib.cloud.look import Look
+
+    for path in sorted(wanted.folder.glob("??.txt")):
+        counts = words_in(path.read_text(encoding="utf-8").splitlines(), path.stem)
+        for name, look in (("opslib", None), ("wordcloud", Look())):
+            began = time.process_time()
+            layout = place(counts, *LAYOUT_SIZE, 1, look=look)
+            seconds = time.process_time() - began
+            least = min(item.size for item in layout.placed)
+            say(
+                f"{path.stem} {name:16} {len(layout.placed):4} words  ink {covered(layout):.3f}"
+                f"  least letters {least:3}  {seconds:5.1f} s"
+            )
+            if wanted.output:
+                image = png(layout, Head(name, path.stem), 1600, 900)
+                (wanted.output / f"layout-{path.stem}-{name}.png").write_bytes(image)
+        shown = wanted.output and wanted.output / f"layout-{path.stem}-alone.png"
+        say(f"{path.stem} wordcloud alone  {alone(counts, shown)}")
+
+
+def stayed(before: Any, after: Any) -> float:
+    """Return which part of the words of both stands within its own width of where it stood."""
+    from opslib.cloud.fonts import box
+
+    kept = common = 0
+    for item in after.placed:
+        old, new = before.spots.get(item.word), after.spots[item.word]
+        if old is None:
+            continue
+        common += 1
+        left, _, right, _ = box(item.word, item.size)
+        across, along = (old.x - new.x) * after.width, (old.y - new.y) * after.height
+        kept += (across**2 + along**2) ** 0.5 <= right - left
+    return kept / common
+
+
+def places(wanted: argparse.Namespace) -> None:
+    """Print how many words keep their places."""
+    from opslib.cloud.layout import place
+
+    for path in sorted(wanted.folder.glob("??.txt")):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for step in (4, 200):
+            clouds = [words_in(lines[step * n : step * n + WINDOW], path.stem) for n in range(4)]
+            shares = {}
+            for hinted in (True, False):
+                before, found = place(clouds[0], *LAYOUT_SIZE, 1), []
+                for counts in clouds[1:]:
+                    after = place(counts, *LAYOUT_SIZE, 1, before=before.spots if hinted else None)
+                    found.append(stayed(before, after))
+                    before = after
+                shares[hinted] = sum(found) / len(found)
+            say(
+                f"{path.stem} {step:4} tweets on  {shares[True]:.2f} stay, without a hint {shares[False]:.2f}"
+            )
 
 
 def tweets(folder: Path, count: int) -> Iterator[dict[str, Any]]:
@@ -225,6 +336,13 @@ def main() -> None:
     one.add_argument("file", type=Path)
     one.add_argument("lang")
     one.set_defaults(run=from_file)
+    laid = kinds.add_parser("layouts")
+    laid.add_argument("folder", type=Path)
+    laid.add_argument("--output", type=Path)
+    laid.set_defaults(run=layouts)
+    kept = kinds.add_parser("places")
+    kept.add_argument("folder", type=Path)
+    kept.set_defaults(run=places)
     lake = kinds.add_parser("lake")
     lake.add_argument("folder", type=Path)
     lake.add_argument("--count", type=int, default=1_000_000)

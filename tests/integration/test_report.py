@@ -238,3 +238,20 @@ def test_what_cannot_be_rendered_holds_up_no_other_place(told: Lake, monkeypatch
         list(kept.update(told.database, settings))
     assert told.database.clouds.count_documents({"woeid": BRAZIL}) == 2, "those of the other moment"
     assert told.database.clouds.count_documents({"woeid": RIO}) == 2
+
+
+def test_words_stand_where_the_kept_cloud_before_has_them(told: Lake) -> None:
+    assert told.opslib("report", "keep").returncode == 0
+    before = told.database.clouds.find_one({"_id": kept.key(BRAZIL, NOW - 50 * MINUTE, "words")})
+    assert [spot[0] for spot in before["spots"]] == [word["word"] for word in before["words"]]
+    # As if it had been laid out so; the one of an hour before stays as it is and counts for nothing.
+    moved = [["festa", 0.2, 0.2, False], ["chuva", 0.8, 0.8, False]]
+    told.database.clouds.update_one({"_id": before["_id"]}, {"$set": {"spots": moved, "spots_tall": moved}})
+    told.database.trends.insert_one(snapshot(40, ("#Carnaval", 9000), ("Chuva", 7000)))
+    assert told.opslib("report", "keep").stdout == "2 clouds were rendered\n"
+    after = told.database.clouds.find_one({"_id": kept.key(BRAZIL, NOW - 30 * MINUTE, "words")})
+    for name in ("spots", "spots_tall"):
+        spots = {word: place for word, *place in after[name]}
+        for word, x, y, _ in moved:
+            assert spots[word][0] == pytest.approx(x, abs=0.05), name
+            assert spots[word][1] == pytest.approx(y, abs=0.05), name
