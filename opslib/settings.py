@@ -170,7 +170,7 @@ class Speed(_Section):
     state_directory: Path = Path("/var/lib/opslib/speed")
     every_seconds: float = Field(default=10, ge=0.1, le=600)  # between two looks at what is due
     lateness_seconds: int = Field(default=900, ge=0, le=86_400)
-    minimum_authors: int = Field(default=5, ge=1)
+    minimum_authors: int = Field(default=5, ge=1, le=1_000_000)
     baseline_minutes: int = Field(default=60, ge=1, le=1440)
     half_life: float = Field(default=0.25, gt=0, le=10)  # in lengths of the window
     metrics_port: MetricsPort = None
@@ -215,18 +215,22 @@ class Cloud(_Section):
 
     width: int = Field(default=1600, ge=200, le=8000)
     height: int = Field(default=900, ge=200, le=8000)
-    max_words: int = Field(default=200, ge=0)
-    hours: float = Field(default=24, gt=0)
+    max_words: int = Field(default=200, ge=0, le=1_000_000)
+    hours: float = Field(default=24, gt=0, le=20_000 * 24)
 
 
 class Report(_Section):
     """The clouds of what was trending, which are rendered by the clock and kept."""
 
     hours: float = Field(default=6, gt=0, le=31 * 24)  # how far back the tweets of a moment's topics go
-    wait_minutes: float = Field(default=10, gt=0)  # what collecting takes after a snapshot of trends
+    wait_minutes: float = Field(
+        default=10, gt=0, le=24 * 60
+    )  # what collecting takes after a snapshot of trends
     # How far back clouds are rendered that are missing, after an outage or because a tweet was forgotten.
-    catch_up_hours: float = Field(default=7 * 24, gt=0)
-    at_once: int = Field(default=20, ge=1)  # moments a place and run at most, so that no place waits for long
+    catch_up_hours: float = Field(default=7 * 24, gt=0, le=20_000 * 24)
+    at_once: int = Field(
+        default=20, ge=1, le=100_000
+    )  # moments a place and run at most, so that no place waits for long
     timezone: str = "UTC"  # of places that timezones does not name
     timezones: dict[int, str] = Field(default={})  # WOEID to name, such as America/Sao_Paulo
 
@@ -243,9 +247,9 @@ class Schedule(_Section):
     """What is promised to come how often, for the doctor; nothing is promised without a number."""
 
     places: dict[int, str] = {}  # whose trends are collected, by WOEID
-    trends_minutes: Optional[float] = Field(default=None, gt=0)  # noqa: UP045 - read on Python 3.9
-    rollup_seconds: Optional[float] = Field(default=None, gt=0)  # noqa: UP045 - read on Python 3.9
-    report_seconds: Optional[float] = Field(default=None, gt=0)  # noqa: UP045 - read on Python 3.9
+    trends_minutes: Optional[float] = Field(default=None, gt=0, le=1e8)  # noqa: UP045 - read on Python 3.9
+    rollup_seconds: Optional[float] = Field(default=None, gt=0, le=1e9)  # noqa: UP045 - read on Python 3.9
+    report_seconds: Optional[float] = Field(default=None, gt=0, le=1e9)  # noqa: UP045 - read on Python 3.9
 
 
 def _zone(name: str) -> ZoneInfo:
@@ -268,7 +272,7 @@ class X(_Section):
     """How to reach the X API, or the local one that stands in for it, and where its cost is counted."""
 
     base_url: str = Field(default="https://api.x.com", pattern="^https?://")
-    timeout: float = Field(default=30, gt=0)
+    timeout: float = Field(default=30, gt=0, le=3600)
     budget_file: Path = Path("/var/lib/nifi/x-budget.sqlite")
 
     @property
@@ -280,8 +284,8 @@ class X(_Section):
 class Recheck(_Section):
     """The recheck of stored tweets against X, and what it may spend on it."""
 
-    usd_day: float = Field(default=0.5, ge=0)  # a post returned costs 0.005 USD
-    usd_month: Optional[float] = Field(default=None, ge=0)  # noqa: UP045 - read on Python 3.9
+    usd_day: float = Field(default=0.5, ge=0, le=1e9)  # a post returned costs 0.005 USD
+    usd_month: Optional[float] = Field(default=None, ge=0, le=1e9)  # noqa: UP045 - read on Python 3.9
     budget_file: Path = Path("/var/lib/opslib/recheck/budget.sqlite")
     # With more of a page gone than this, it is X that is ill and not the posts.
     most_gone: float = Field(default=0.5, gt=0, le=1)

@@ -249,12 +249,10 @@ def moment_for(tweet: dict[str, Any], woeid: int | None, name: str | None) -> dt
 
 
 def rolled_up(word_counts: Iterable[dict[str, Any]]) -> Buckets:
-    """Return the buckets that documents of ``word_counts`` are."""
+    """Return the buckets that documents of ``word_counts`` are; of two for one, the newer one is right."""
     found: Buckets = {}
-    for one in word_counts:
+    for one in sorted(word_counts, key=lambda one: one["computed_at"]):
         words = {word: entry["n"] for entry in one["words"] for word in entry["w"].split("\n")}
         for key in one["keys"]:
-            bucket = (one["unit"], one["at"], key["woeid"], key["topic"])
-            assert bucket not in found, f"{bucket} is there twice"
-            found[bucket] = (one["tweets"], words)
+            found[one["unit"], one["at"], key["woeid"], key["topic"]] = (one["tweets"], words)
     return found

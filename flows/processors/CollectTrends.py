@@ -44,7 +44,7 @@ class CollectTrends(FlowFileSource):
         self._client = self._turns = None
 
     def getPropertyDescriptors(self):
-        return [*nifi.PROPERTIES, self.PLACES, self.MAX_TRENDS, nifi.INTERVAL]
+        return [*nifi.PROPERTIES, self.PLACES, self.MAX_TRENDS, nifi.ROUND]
 
     def onScheduled(self, context):
         self._client = nifi.client_of(context)
@@ -53,7 +53,7 @@ class CollectTrends(FlowFileSource):
             nifi.budget_of(context),
             places_in(carry.value_of(context, self.PLACES)),
             int(carry.value_of(context, self.MAX_TRENDS)),
-            nifi.interval_of(context),
+            nifi.interval_of(context, nifi.ROUND),
         )
 
     def onStopped(self, context):

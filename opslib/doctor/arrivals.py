@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pymongo.errors import PyMongoError
 
@@ -23,12 +23,10 @@ from opslib.x.budget import Budget
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pymongo.database import Database
-
     from opslib.doctor.findings import Findings
     from opslib.settings import Settings
 
-    Check = Callable[[Database[dict[str, Any]], Settings, Findings, datetime], None]
+    Check = Callable[[Lake, Settings, Findings, datetime], None]
 
 # One turn may fail and is made up for; then something is wrong. What a turn takes comes on top.
 _TURNS = 2
@@ -46,17 +44,18 @@ _UNPROMISED = "nothing is promised: [schedule] has no {}"
 
 def check_trends(settings: Settings, report: Findings) -> None:
     """Report how old the newest trends of each place are."""
-    if settings.schedule.trends_minutes is None:
-        report.skipped(_UNPROMISED.format("trends_minutes"))
+    if settings.schedule.trends_minutes is None or not settings.schedule.places:
+        report.skipped(_UNPROMISED.format("places and trends_minutes"))
         return
     _asked(settings, report, _trends)
 
 
-def _trends(database: Database[dict[str, Any]], settings: Settings, report: Findings, now: datetime) -> None:
-    promised, lake = _promised(settings), Lake(database)
+def _trends(lake: Lake, settings: Settings, report: Findings, now: datetime) -> None:
+    promised = _promised(settings)
     for woeid, name in settings.schedule.places.items():
-        newest = (lake.snapshot(woeid, now) or {}).get("collected_at")
-        _judge(f"trends of {name}", newest, now, promised, report, _COLLECTING)
+        snapshot = lake.snapshot(woeid, now)
+        at = snapshot["collected_at"] if snapshot else None
+        _judge(f"trends of {name}", at, now, promised, report, _COLLECTING)
 
 
 def check_tweets(settings: Settings, report: Findings) -> None:
@@ -67,10 +66,10 @@ def check_tweets(settings: Settings, report: Findings) -> None:
     _asked(settings, report, _tweets)
 
 
-def _tweets(database: Database[dict[str, Any]], settings: Settings, report: Findings, now: datetime) -> None:
+def _tweets(lake: Lake, settings: Settings, report: Findings, now: datetime) -> None:
     promised = _promised(settings) + timedelta(minutes=settings.report.wait_minutes)
     advice = f"see the checks trends, sink and budget; {_COLLECTING}"
-    _judge("tweet", Lake(database).tweet_at(now), now, promised, report, advice)
+    _judge("tweet", lake.newest_tweet(now), now, promised, report, advice)
 
 
 def check_rollups(settings: Settings, report: Findings) -> None:
@@ -81,10 +80,10 @@ def check_rollups(settings: Settings, report: Findings) -> None:
     _asked(settings, report, _rollups)
 
 
-def _rollups(database: Database[dict[str, Any]], settings: Settings, report: Findings, now: datetime) -> None:
+def _rollups(lake: Lake, settings: Settings, report: Findings, now: datetime) -> None:
     promised = timedelta(seconds=settings.schedule.rollup_seconds or 0) + SETTLE + _TO_COUNT
-    waits = Lake(database).uncounted_since()
-    counted = Lake(database).counted_at(now - timedelta(days=1))
+    waits = lake.uncounted_since()
+    counted = lake.newest_counted(now - timedelta(days=1), now)
     text = f"the newest minute counted is {_at(counted)}" if counted else "no minute of this day is counted"
     if waits is not None and now - waits > promised:
         report.failed(
@@ -97,23 +96,23 @@ def _rollups(database: Database[dict[str, Any]], settings: Settings, report: Fin
 
 def check_clouds(settings: Settings, report: Findings) -> None:
     """Report the newest cloud of each place, and whether a newer snapshot should have one by now."""
-    if settings.schedule.report_seconds is None:
-        report.skipped(_UNPROMISED.format("report_seconds"))
+    if settings.schedule.report_seconds is None or not settings.schedule.places:
+        report.skipped(_UNPROMISED.format("places and report_seconds"))
         return
     _asked(settings, report, _clouds)
 
 
-def _clouds(database: Database[dict[str, Any]], settings: Settings, report: Findings, now: datetime) -> None:
-    lake = Lake(database)
+def _clouds(lake: Lake, settings: Settings, report: Findings, now: datetime) -> None:
     takes = timedelta(minutes=settings.report.wait_minutes, seconds=settings.schedule.report_seconds or 0)
     for woeid, name in settings.schedule.places.items():
-        snapshot = lake.snapshot(woeid, now - takes - 2 * SETTLE - _TO_DRAW)
+        due = lake.snapshot(woeid, now - takes - 2 * SETTLE - _TO_DRAW)
         cloud = lake.newest_cloud(woeid, "words", now)
-        due, drawn = (snapshot or {}).get("collected_at"), (cloud or {}).get("until")
-        text = f"the newest cloud of {name} is of {_at(drawn)}" if drawn else f"{name} has no cloud yet"
-        if due is not None and (drawn is None or drawn < due):
+        text = (
+            f"the newest cloud of {name} is of {_at(cloud['until'])}" if cloud else f"{name} has no cloud yet"
+        )
+        if due and (cloud is None or cloud["until"] < due["collected_at"]):
             report.failed(
-                f"{text}, and the trends of {_at(due)} have none",
+                f"{text}, and the trends of {_at(due['collected_at'])} have none",
                 "systemctl status opslib-report.timer; journalctl -u opslib-report -e",
             )
         else:
@@ -132,12 +131,10 @@ def check_budget(settings: Settings, report: Findings) -> None:
     _asked(settings, report, _told_budget)
 
 
-def _told_budget(
-    database: Database[dict[str, Any]], _settings: Settings, report: Findings, now: datetime
-) -> None:
-    told = Lake(database).newest_stats("budget", now)
+def _told_budget(lake: Lake, _settings: Settings, report: Findings, now: datetime) -> None:
+    told = lake.newest_stats("budget", now)
     if told is None:
-        report.skipped("no message has told what collecting costs within a day")
+        report.skipped("no message of the last day has told what collecting costs")
     elif told["at"].date() < now.date():
         report.ok(f"not used up as far as is known: it was told {_at(told['at'])} last")
     else:
@@ -161,7 +158,7 @@ def _left(when: str, left: Mapping[str, float | None], report: Findings) -> None
 def _asked(settings: Settings, report: Findings, check: Check) -> None:
     try:
         with connected(settings) as client:
-            check(client[settings.mongodb.database], settings, report, datetime.now(timezone.utc))
+            check(Lake(client[settings.mongodb.database]), settings, report, datetime.now(timezone.utc))
     except PyMongoError as error:
         report.failed(f"not known: {wrong_settings(error) or said(error)}", "see the check mongodb")
 

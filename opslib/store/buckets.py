@@ -81,7 +81,7 @@ def unpacked(words: Iterable[Document]) -> Counter[str]:
     return found
 
 
-def keys_of(document: Mapping[str, Any]) -> list[Key]:
+def document_keys(document: Mapping[str, Any]) -> list[Key]:
     """Return the keys of a document of ``word_counts``; one of before has one."""
     return [(key["woeid"], key["topic"]) for key in document.get("keys", [document])]
 

@@ -12,9 +12,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from opslib.store import observations
-from opslib.store.buckets import LENGTHS, Counts, counts_of, floor, keys_of, packed
+from opslib.store.buckets import LENGTHS, Counts, counts_of, document_keys, floor, packed
 from opslib.store.collections import TWEETS, WORD_COUNTS
-from opslib.store.observations import Key, moments_of
+from opslib.store.observations import Key, keys_of, moments_of
 from opslib.store.texts import FIELDS, Firsts, firsts, text_of
 
 if TYPE_CHECKING:
@@ -89,9 +89,8 @@ class _Minutes:
         self._tweets = tweets
         self._ats = ats
         self._wanted = set(ats)
-        # A page of tweets was collected at one moment and for one topic.
-        self._floors: dict[datetime, datetime] = {}
-        self._places: dict[Any, list[tuple[datetime, Keys]]] = {}
+        self._floors: dict[datetime, datetime] = {}  # a page of tweets was collected at one moment
+        self._keys: dict[tuple[int | None, str], Keys] = {}
         self._firsts: Firsts = {}
         self._shared: set[int] = set()  # texts that are retweeted
 
@@ -132,27 +131,24 @@ class _Minutes:
 
     def _placed(self, tweet: Document) -> list[tuple[datetime, Keys]]:
         """Return in which of the minutes a tweet stands, and for which keys."""
-        alike = tuple(
-            (topic["name"], topic.get("woeid"), self._minute(topic["first_at"])) for topic in tweet["topics"]
-        )
-        if not alike:
-            return self._find_places(tweet)
-        places = self._places.get(alike)
-        if places is None:
-            places = self._places[alike] = self._find_places(tweet)
-        return places
+        topics = tweet["topics"]
+        if len(topics) == 1:  # as most have
+            (topic,) = topics
+            alike = topic.get("woeid"), topic["name"]
+            at, keys = self._minute(topic["first_at"]), self._keys.get(alike)
+            if keys is None:
+                keys = self._keys[alike] = frozenset(keys_of(topic))
+            return [(at, keys)] if at in self._wanted else []
+        by_minute: dict[datetime, set[Key]] = defaultdict(set)
+        for key, moment in moments_of(tweet).items():
+            by_minute[self._minute(moment)].add(key)
+        return [(at, frozenset(some)) for at, some in by_minute.items() if at in self._wanted]
 
     def _minute(self, moment: datetime) -> datetime:
         minute = self._floors.get(moment)
         if minute is None:
             minute = self._floors[moment] = floor(moment, "minute")
         return minute
-
-    def _find_places(self, tweet: Document) -> list[tuple[datetime, Keys]]:
-        keys: dict[datetime, set[Key]] = defaultdict(set)
-        for key, moment in moments_of(tweet).items():
-            keys[floor(moment, "minute")].add(key)
-        return [(at, frozenset(some)) for at, some in keys.items() if at in self._wanted]
 
 
 def observed_in(ats: Sequence[datetime]) -> Document:
@@ -174,15 +170,16 @@ def _sums(
     newest: dict[tuple[datetime, Key], Document] = {}
     fields = {"words": 0, "left_out": 0}
     for found in counts.find({"unit": below, "at": {"$in": parts}}, fields):
-        for key in keys_of(found):
+        for key in document_keys(found):
             place = (found["at"], key)
             # Somebody may be replacing it.
             if place not in newest or newest[place]["computed_at"] < found["computed_at"]:
                 newest[place] = found
     tweets = {found["_id"]: found["tweets"] for found in newest.values()}
+    bucket_of = {part: floor(part, unit) for part in parts}
     keys_in: dict[datetime, dict[Any, set[Key]]] = defaultdict(lambda: defaultdict(set))
     for (at, key), found in newest.items():
-        keys_in[floor(at, unit)][found["_id"]].add(key)
+        keys_in[bucket_of[at]][found["_id"]].add(key)
     groups = [
         (at, keys, among)
         for at, some in sorted(keys_in.items())

@@ -220,23 +220,23 @@ class Lake:
         span = {"$gte": at - timedelta(days=1), "$lte": at}
         return self._newest(OPS_STATS.name, {"meta.kind": kind, "at": span}, "at", {"_id": 0, "meta": 0})
 
-    def tweet_at(self, at: datetime) -> datetime | None:
-        """Return when the newest tweet was collected that there was *at* a moment."""
-        newest = self._newest(
-            TWEETS.name, {"collected_at": {"$lte": at}}, "collected_at", {"collected_at": 1}
-        )
-        return newest["collected_at"] if newest else None
+    def newest_tweet(self, at: datetime) -> datetime | None:
+        """Return when the newest tweet that was there *at* a moment was collected."""
+        found = self._newest(TWEETS.name, {"collected_at": {"$lte": at}}, "collected_at", {"collected_at": 1})
+        return found["collected_at"] if found else None
 
-    def counted_at(self, since: datetime) -> datetime | None:
-        """Return the newest minute whose words were counted, of those *since* a moment."""
-        newest = self._newest(WORD_COUNTS.name, {"at": {"$gte": since}, "unit": "minute"}, "at", {"at": 1})
-        return newest["at"] if newest else None
+    def newest_counted(self, since: datetime, at: datetime) -> datetime | None:
+        """Return the newest minute from *since* until *at* whose words were counted."""
+        chosen = {"unit": "minute", "at": {"$gte": since, "$lte": at}}
+        found = self._newest(WORD_COUNTS.name, chosen, "at", {"at": 1})
+        return found["at"] if found else None
 
     def uncounted_since(self) -> datetime | None:
-        """Return since when the minute that has waited longest to be counted has done so."""
-        marks, fields = {"_id.unit": "minute"}, {"touched_at": 1}
-        first = self._newest(ROLLUP_MARKS.name, marks, "touched_at", fields, ASCENDING)
-        return first["touched_at"] if first else None
+        """Return since when the minute has waited to be counted that has waited longest."""
+        found = self._newest(
+            ROLLUP_MARKS.name, {"_id.unit": "minute"}, "touched_at", {"touched_at": 1}, ASCENDING
+        )
+        return found["touched_at"] if found else None
 
     # ---- what they share
 

@@ -227,7 +227,7 @@ _Contents = dict[bytes, list[tuple[datetime, Any]]]  # beginnings of buckets, wi
 def _changed(counted: Iterable[Document], old: _Contents) -> Iterator[Document]:
     """Yield what is not among the *old* documents, and take from these what is."""
     for document in counted:
-        same = old.get(_content(document))
+        same = old.get(_content(document)) if old else None
         if same:
             same.pop()
         else:

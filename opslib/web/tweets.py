@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 _X = "https://x.com"
 _USERNAME = re.compile(r"\w{1,20}", re.ASCII)
 _SAFE_LINK = re.compile(r"https?://[^\s]+", re.IGNORECASE)
-# Looking for links in a longer text than any tweet has takes long, and finds nothing that anybody wrote.
-_LONGEST = 30_000
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,6 @@ def parts(text: str, entities: Mapping[str, Any] | None) -> list[Part]:
     X's entities say where links lead and what they are to read; their places are those of the text before its
     HTML entities were decoded, so the places are found anew.
     """
-    if len(text) > _LONGEST:
-        return [Part(text)]
     addresses = {url["url"]: url for url in (entities or {}).get("urls") or () if _is_address(url)}
     found = [(link, _link(link, addresses)) for link in links(text)]
     for tags, href in (

@@ -29,10 +29,11 @@ _ANY = r"\p{L}\p{N}\p{M}\p{So}"
 
 
 def _host(letters: str) -> str:
-    # What a label takes it never gives back: no part of a long name is looked at twice.
+    # What a label takes it never gives back: no part of a long name is looked at twice. No name has more than
+    # 127 labels, and to give back one of very many takes `regex` longer the more there are.
     label = rf"[{letters}]++(?:[_-]++[{letters}]++)*+"
     last = rf"[{letters}]++(?:-++[{letters}]++)*+"
-    return rf"(?:{label}\.)*{last}\.{_TLD}"
+    return rf"(?:{label}\.){{0,125}}{last}\.{_TLD}"
 
 
 _IN_PATH = rf"{_LATIN}\u0400-\u04ff!*';:=+,.$/%#\[\]\u2013\u2014_~@&|-"

@@ -54,12 +54,15 @@ class Backoff:
     ) -> None:
         self._clock = clock
         self._delays = delays
-        self._until = clock()
+        self._since = self._until = clock()
         self._delay = timedelta()
 
     def seconds(self) -> float:
         """Return the seconds until X may be asked again; 0 if it may be now."""
-        return max(0.0, (self._until - self._clock()).total_seconds())
+        now = self._clock()
+        if now < self._since - _CLOCKS_DIFFER:
+            return 0.0  # the clock was set back: what it said is worth nothing
+        return max(0.0, (self._until - now).total_seconds())
 
     def succeeded(self, spent_until: int | None = None) -> None:
         """Note that X has answered: the next delay is the first one again.
@@ -68,18 +71,21 @@ class Backoff:
         """
         self._delay = timedelta()
         if spent_until is not None:
-            self._until = self._window_end(spent_until) or self._until
+            self._close(self._window_end(spent_until) or self._until)
 
     def failed(self, error: XError) -> str:
         """Leave X alone for as long as *error* calls for, and return it as a line for people."""
         told = error.reset_at if isinstance(error, RateLimited) else None
         until = None if told is None else self._window_end(told)
         if until is not None:
-            self._until = until
+            self._close(until)
             return f"{error}; X is asked again at {until:%H:%M:%S} UTC"
         self._delay = self._delays[type(error)].after(self._delay)
-        self._until = self._clock() + self._delay
+        self._close(self._clock() + self._delay)
         return f"{error}; X is asked again in {self._delay.total_seconds():g} s"
+
+    def _close(self, until: datetime) -> None:
+        self._since, self._until = self._clock(), until
 
     def _window_end(self, epoch: int) -> datetime | None:
         """Return when the window that X says ends at *epoch* is over, at most a whole one from now.

@@ -121,6 +121,13 @@ INTERVAL = PropertyDescriptor(
     default_value="30 min",
     validators=[StandardValidators.TIME_PERIOD_VALIDATOR],
 )
+# The trends' own: a flow from before it was there has none, and goes by its schedule.
+ROUND = PropertyDescriptor(
+    name=INTERVAL.name,
+    description="How often each place is asked for its trends. Empty: as often as this is scheduled.",
+    required=False,
+    validators=[StandardValidators.TIME_PERIOD_VALIDATOR],
+)
 COLLECTING = [MODE, PAGES, RESULTS, AUTHORS, REFERENCED, RETWEETS, INTERVAL]
 
 
@@ -140,9 +147,12 @@ def mode_of(context: Any) -> str:
     return value_of(context, MODE)
 
 
-def interval_of(context: Any) -> timedelta:
+def interval_of(context: Any, descriptor: Any = INTERVAL) -> timedelta:
     """Return how often a snapshot of trends comes; no more often than each second."""
-    return timedelta(seconds=max(1, context.getProperty(INTERVAL).asTimePeriod(TimeUnit.SECONDS)))
+    told = (
+        context.getProperty(descriptor).asTimePeriod(TimeUnit.SECONDS) if value_of(context, descriptor) else 0
+    )
+    return timedelta(seconds=max(1, told))
 
 
 def policy_of(context: Any) -> CollectionPolicy:

@@ -154,6 +154,24 @@ def test_a_change_by_hand_is_shown_and_not_overwritten_unasked(
     assert processor("Collect trends", json.loads(saved.read_text()))["penaltyDuration"] == "7 sec"
 
 
+def test_a_flow_from_before_a_processor_had_a_new_property_runs_and_is_not_taken_for_changed(
+    collector: Collector, x: X, first: Path, tmp_path: Path
+) -> None:
+    definition = json.loads(version(tmp_path, "2").read_text())
+    old = processor("Collect trends", definition)
+    del old["properties"]["Snapshot Interval"]
+    old["schedulingPeriod"] = "#{trends_interval}"
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(definition))
+    done = collector.flow("deploy", str(path), "--parameters", str(first))
+    assert done.returncode == 0, done.stderr
+    assert collector.flow("diff").stdout == ""
+    trends = x.ledger()["charged"]["trends"]
+    services.wait_until("trends are collected", lambda: x.ledger()["charged"]["trends"] > trends)
+    newer = collector.flow("deploy", str(version(tmp_path, "3")), "--parameters", str(first))
+    assert newer.returncode == 0, newer.stderr
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

@@ -238,15 +238,32 @@ def test_mongodb_and_kafka_away_for_a_while(speed: SpeedLayer) -> None:
     assert process.poll() is None, speed.log_file().read_text()
 
 
-def test_who_is_forgotten_leaves_the_windows(speed: SpeedLayer) -> None:
+def retweets(first: int, tweet: int, author: str) -> list[dict[str, Any]]:
+    """Return messages that retweet *tweet*, or *author* who is @velho, a minute before the end."""
+    at = NOON + dt.timedelta(seconds=1740)
+    named = {"mentions": [{"start": 3, "end": 9, "id": author, "username": "velho"}]}
+    some: list[dict[str, Any]] = [
+        {"text": "RT @a: pedaço", "referenced_tweets": [{"type": "retweeted", "id": str(tweet)}]},
+        {"text": "RT @velho: caso", "entities": named},
+    ]
+    made = []
+    for n in range(40):
+        data = {"id": str(FIRST_ID + first + n), "author_id": str(1000 + n), "created_at": message.stamp(at)}
+        made.append(message.tweet_message({**data, **some[n % 2]}, None, "Rio", 1, "Rio", at))
+    return made
+
+
+def test_who_is_forgotten_leaves_the_windows_with_what_retweets_them(speed: SpeedLayer) -> None:
+    gone, author, long_ago = FIRST_ID + 500, "17", FIRST_ID - 1
+    before = dt.datetime.now(dt.timezone.utc) - dt.timedelta(days=400)
+    speed.lake.database.forgotten.insert_one({"_id": long_ago, "at": before, "reason": "deleted"})
     speed.start()
-    speed.lake.send(*tweets(600, seed=3))
-    speed.assert_equals_recount()
+    speed.lake.send(*tweets(600, seed=3), *retweets(2000, gone, author), *retweets(3000, long_ago, "none"))
+    speed.assert_equals_recount(frozenset({long_ago}))
     now = dt.datetime.now(dt.timezone.utc)
-    gone, author = FIRST_ID + 500, "17"
     speed.lake.database.forgotten.insert_one({"_id": gone, "at": now, "reason": "asked"})
     speed.lake.database.forgotten_authors.insert_one({"_id": author, "at": now, "reason": "asked"})
-    speed.assert_equals_recount(frozenset({gone, author}))
+    speed.assert_equals_recount(frozenset({gone, author, long_ago}))
 
     speed.lake.log_in("opslib-doctor")
     done = speed.lake.opslib("doctor", "--only", "speed", **speed.environment())

@@ -42,3 +42,37 @@ def test_people_who_write_the_same_are_as_many_as_they_are() -> None:
 def test_references_that_are_none_are_told_with_their_line(references: Any) -> None:
     with pytest.raises(BadInput, match="line 1 has referenced_tweets that are none"):
         counted({"id": "1", "text": "festa", "referenced_tweets": references})
+
+
+@pytest.mark.parametrize("name", ["note_tweet", "note_post"])
+def test_long_posts_are_counted_whole(name: str) -> None:
+    note = {
+        "text": "festa &amp; carnaval na praia de #Copacabana",
+        "entities": {"hashtags": [{"tag": "Copacabana"}]},
+    }
+    long = {"text": "festa &amp; carna", "entities": {"urls": []}, name: note}
+    retweet = {
+        "id": "2",
+        "text": "RT @ana: festa &amp; car…",
+        "referenced_tweets": [{"type": "retweeted", "id": "1"}],
+    }
+    for tweet in ({"id": "1", **long}, {**retweet, "referenced": [{"id": "1", **long}]}):
+        assert counted(tweet).words == {"#Copacabana": 1, "festa": 1, "carnaval": 1, "praia": 1}
+
+
+def test_html_of_a_file_is_decoded_once() -> None:
+    assert counted({"id": "1", "text": "BTC&amp;ETH AT&amp;amp;T"}).words == {"AT": 1, "BTC": 1, "ETH": 1}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"note_tweet": "x"}, "note_tweet is a str"),
+        ({"note_post": {"text": 1}}, "note_post.text is a int"),
+        ({"referenced": [{"id": "1"}]}, "referenced.text is missing"),
+        ({"referenced": [{"id": "1", "text": "x", "note_tweet": []}]}, "referenced.note_tweet is a list"),
+    ],
+)
+def test_notes_that_are_none_are_told_with_their_line(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadInput, match=f"line 1: {said}"):
+        counted({"id": "1", "text": "festa", **wrong})

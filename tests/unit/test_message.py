@@ -105,6 +105,27 @@ def test_texts_that_x_cut_short_are_taken_in_full() -> None:
     assert tweet_document(tweet_message(note, None, "x", 1, "x", NOW))["text"] == "all of it"
 
 
+@pytest.mark.parametrize("name", ["note_tweet", "note_post"])
+def test_a_retweet_of_a_long_post_has_the_whole_of_it(name: str) -> None:
+    tags = {"hashtags": [{"tag": "fim"}]}
+    original = {
+        "id": "5",
+        "text": "all of it, not a cut charac",
+        "entities": {"urls": []},
+        name: {"text": "all of it &amp; not a cut character #fim", "entities": tags},
+    }
+    retweet = {
+        "id": "9",
+        "text": "RT @ana: all of it, not a cut…",
+        "referenced_tweets": [{"type": "retweeted", "id": "5"}],
+    }
+    document = tweet_document(tweet_message(retweet, {"tweets": [original]}, "x", 1, "x", NOW))
+    assert document["text"] == "RT @ana: all of it & not a cut character #fim"
+    assert document["entities"] == tags
+    alone = tweet_document(tweet_message(original, None, "x", 1, "x", NOW))
+    assert (alone["text"], alone["entities"]) == ("all of it & not a cut character #fim", tags)
+
+
 def test_a_snapshot_goes_through_kafka_into_its_document() -> None:
     trends = [{"trend_name": "#A", "tweet_count": 12}, {"trend_name": "b"}]
     message = trends_message(23424768, "Brasil", trends, NOW)
@@ -149,6 +170,8 @@ def test_a_snapshot_goes_through_kafka_into_its_document() -> None:
         ({"collected_for": [{"name": 1}]}, "collected_for.name is a int"),
         ({"collected_for": [{"name": "x", "woeid": True}]}, "collected_for.woeid is a bool"),
         ({"note_tweet": {"text": 1}}, "note_tweet.text is a int"),
+        ({"note_post": {"text": 1}}, "note_post.text is a int"),
+        ({"referenced": [{"id": "5", "text": "x", "note_tweet": 1}]}, "referenced.note_tweet is a int"),
         ({"text": "\ud83d"}, "lone surrogate"),
         ({"entities": {"a\udc00": 1}}, "a key contains half a character"),
         ({"entities": {"a\0": 1}}, "a key contains NUL"),

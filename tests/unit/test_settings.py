@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 import click
 import pytest
@@ -59,6 +59,76 @@ def test_a_wrong_setting_is_one_line_that_names_it(tmp_path: Path, text: str, me
     with pytest.raises(SettingsError, match=message) as caught:
         load(written(tmp_path, text))
     assert "\n" not in caught.value.message
+
+
+def numbers() -> list[tuple[str, str]]:
+    """Return each setting that is a number."""
+    return [
+        (section, name)
+        for section, field in Settings.model_fields.items()
+        for name, inner in (field.annotation or type(None)).model_fields.items()  # type: ignore[union-attr]
+        if inner.annotation in (int, float, Optional[int], Optional[float])
+    ]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e308", "9" * 30, "-1", "-1e-300"])
+def test_every_number_has_bounds(tmp_path: Path, value: str) -> None:
+    assert len(numbers()) > 30
+    for section, name in numbers():
+        with pytest.raises(SettingsError, match=rf"{section}\.{name}") as caught:
+            load(written(tmp_path, f"[{section}]\n{name} = {value}\n"))
+        assert "\n" not in caught.value.message
+
+
+NASTY = [
+    *(
+        '""',
+        '" "',
+        '"\\u0000"',
+        '"a\\nb"',
+        "[]",
+        "[1]",
+        '["", "\\u0000"]',
+        "{}",
+        "{1 = 2}",
+        "true",
+        "2026-03-01",
+    ),
+    *(
+        "0001-01-01T00:00:00Z",
+        "06:45:00",
+        "1",
+        "-1",
+        "1.5",
+        '"mongodb://"',
+        '"https://["',
+        '"mongodb://[::1/?x"',
+    ),
+    *(
+        '"mongodb://h/?tls=maybe"',
+        '"mongodb://a:99999999/"',
+        '"https://a:b/"',
+        '"../.."',
+        '"9e9"',
+        '"UTC\\n"',
+    ),
+]
+
+
+def test_any_value_of_any_setting_is_one_or_is_told_in_one_line(tmp_path: Path) -> None:
+    def told(section: str, name: str, value: str) -> bool:
+        try:
+            load(written(tmp_path, f"[{section}]\n{name} = {value}\n"))
+        except SettingsError as wrong:
+            return f"{section}.{name}" in wrong.message or pytest.fail(f"{value}: {wrong.message}")
+        return False
+
+    fields = [
+        (section, name)
+        for section, field in Settings.model_fields.items()
+        for name in field.annotation.model_fields  # type: ignore[union-attr]
+    ]
+    assert sum(told(*field, value) for field in fields for value in NASTY) > 500
 
 
 def test_a_variable_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,6 +104,14 @@ def test_a_reset_further_ahead_than_a_window_is_bounded_by_one(backoff: Backoff,
     assert backoff.seconds() == 15 * 60 + 1
 
 
+def test_a_clock_that_was_set_back_keeps_nothing_closed(backoff: Backoff, clock: Clock) -> None:
+    backoff.failed(Refused(401, "token"))
+    clock.now -= timedelta(days=1)
+    assert backoff.seconds() == 0
+    backoff.failed(Refused(401, "token"))
+    assert backoff.seconds() == 120
+
+
 def test_an_answer_whose_window_is_over_closes_nothing(backoff: Backoff) -> None:
     backoff.succeeded(int(NOW.timestamp()) - 1)
     assert backoff.seconds() == 0

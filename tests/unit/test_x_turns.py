@@ -212,6 +212,15 @@ def test_a_used_up_budget_is_said_once_an_interval_and_asked_again_when_there_is
     assert len(lake.x.asked_at(1)) + len(lake.x.asked_at(23424768)) + len(lake.x.asked_at(455825)) == 4
 
 
+def test_a_clock_that_is_set_back_stops_no_collecting(lake: Lake) -> None:
+    lake.wake()
+    lake.clock.now -= timedelta(days=1)
+    lake.wake(2 * HOUR - WAKE)
+    day = 24 * 3600
+    assert [at + day for at, _ in lake.came[1:]] == [0, 3600]
+    assert all(names == list(PLACES.values()) for _, names in lake.came)
+
+
 def test_where_x_does_not_answer_a_turn_ends_before_all_places_were_tried(tmp_path: Path) -> None:
     lake = Lake(tmp_path, slow=timedelta(seconds=20))
     places = {n: str(n) for n in range(1, 7)}

@@ -34,11 +34,13 @@ class _Call:
     """A call that is made again and again: when it is due, and how long it is to be left alone."""
 
     due: datetime
+    every: timedelta
     backoff: Backoff
     failed_at: datetime | None = None
 
     def is_due(self, now: datetime) -> bool:
-        return self.due <= now and not self.backoff.seconds()
+        # It is due further ahead than that only where the clock was set back.
+        return not now < self.due <= now + self.every and not self.backoff.seconds()
 
 
 class TrendsTurns:
@@ -60,13 +62,10 @@ class TrendsTurns:
         self._interval = interval
         self._clock = clock
         self._began = clock()
-        self._usage = self._call()
-        self._places = {woeid: self._call() for woeid in places}
+        self._usage = _Call(self._began, _RECONCILE, Backoff(clock))
+        self._places = {woeid: _Call(self._began, interval, Backoff(clock)) for woeid in places}
         # X counts calls for trends whatever the place.
         self._window = Backoff(clock)
-
-    def _call(self) -> _Call:
-        return _Call(self._began, Backoff(self._clock))
 
     def turn(self) -> Turn:
         """Ask for what is due, and return the snapshots that came."""
