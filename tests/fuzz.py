@@ -258,7 +258,7 @@ class _Running:
     call: Call
     folder: Path
     since: float
-    told: bool = False
+    told: int = 0
     late: bool = False
 
 
@@ -302,7 +302,7 @@ def _hurry(running: Mapping[int, _Running]) -> None:
     for pid, one in running.items():
         age = now - one.since
         if one.call.serves and age > _SERVE_SECONDS * (1 + 10 * one.told):
-            one.told = True  # once more if it was on its way to where it listens to signals
+            one.told += 1  # once more if it was on its way to where it listens to signals
             os.kill(pid, signal.SIGTERM)
         if age > _END_SECONDS:
             one.late = True

@@ -8,12 +8,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from opslib.cli._database import database_of
 from opslib.cli._forgetting import carry_out, who
 from opslib.cli._options import INPUT, WrongInput, examples, tell_json, with_format, with_settings
+from opslib.cli._progress import progress
 from opslib.forgetting.take import Asked, Forgetting, Request, Taken
 
 if TYPE_CHECKING:
@@ -101,11 +100,8 @@ def command(
                 _show(found, form, dry_run=True)
                 return
             click.confirm(f"{_said(found)}. Take them out for good?", abort=True, err=True)
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("taken out", total=None)
-            taken = carry_out(
-                database, wanted, asked, lambda part: progress.advance(task, part.tweets + part.retweets)
-            )
+        with progress("taken out") as done:
+            taken = carry_out(database, wanted, asked, lambda part: done(part.tweets + part.retweets))
     _show(taken, form, dry_run=False)
 
 

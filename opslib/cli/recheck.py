@@ -11,6 +11,7 @@ import click
 from opslib.cli._database import database_of
 from opslib.cli._forgetting import carry_out
 from opslib.cli._options import COUNT, examples, tell_json, with_format, with_settings
+from opslib.cli._progress import progress
 from opslib.forgetting.take import Asked, Request, Taken
 from opslib.settings import secret
 
@@ -42,10 +43,11 @@ def command(settings: Settings, most: int, dry_run: bool, form: str) -> None:
     budget = Budget(wishes.budget_file, Limits(usd_day=wishes.usd_day, usd_month=wishes.usd_month))
     asked = Asked("opslib recheck", "X does not have it any more, or not for everybody")
     total, taken, gone, stopped = Page(), Taken(), Counter[str](), ""
-    with database_of(settings, "opslib-forget") as database:
+    with database_of(settings, "opslib-forget") as database, progress("tweets looked at", most) as done:
         recheck = Recheck(database, client, budget, Backoff(), time.sleep)
         try:
             for page in recheck.pages(most, wishes.most_gone, dry_run=dry_run):
+                done(len(page.asked))
                 total.asked += page.asked
                 total.there += page.there
                 gone.update(page.gone.values())

@@ -10,6 +10,7 @@ import click
 
 from opslib.cli._database import database_of
 from opslib.cli._options import examples, tell_json, with_format, with_settings
+from opslib.cli._progress import progress
 from opslib.cli._times import SpanType
 from opslib.run.signals import on_signal
 from opslib.settings import Settings, SettingsError
@@ -37,7 +38,11 @@ def init(settings: Settings, form: str) -> None:
     """
     with database_of(settings, "opslib-store") as database:
         changed = initialise(database, settings.store.keep_days())
-        brought_over = sum(bring_over(database))
+        brought_over = 0
+        with progress("roll-ups of an earlier version") as done:
+            for number in bring_over(database):
+                brought_over += number
+                done(number)
         if brought_over:
             changed.append(f"{brought_over} roll-ups of an earlier version")
     if form == "json":
@@ -56,7 +61,7 @@ def init(settings: Settings, form: str) -> None:
 def rollup(settings: Settings, every: Span | None) -> None:
     """Count the words of the minutes, hours and days that have changed, into word_counts.
 
-    What the sink has written is counted within one pause. Running it twice at once does no harm.
+    What the sink has written is counted within one pause. Several that run at once share the work.
     """
     kept = settings.store
     days = [number for number in (kept.tweets_days, kept.word_counts_days) if number is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import click
 
 from opslib.cli import _simulate
 from opslib.cli._options import examples, tell_json, with_format, with_settings
-from opslib.settings import secret
+from opslib.settings import SettingsError, secret
 
 if TYPE_CHECKING:
     from opslib.settings import Settings
@@ -42,8 +43,13 @@ def check(form: str, woeid: int, settings: Settings) -> None:
     """
     from opslib.x.check import calls, summary
 
-    findings = calls(settings.x, secret("x_token"), woeid)
-    found = summary(settings.x, findings)
+    try:
+        findings = calls(settings.x, secret("x_token"), woeid)
+        found = summary(settings.x, findings)
+    except (OSError, sqlite3.Error) as error:
+        raise SettingsError(
+            f"the budget file {settings.x.budget_file} (x.budget_file) cannot be used: {error}"
+        ) from error
     if form == "json":
         tell_json(found)
     else:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 SEED = 1
 _TALL = (390, 760)  # as wide as a phone
+_TALL_WORDS = 80  # more have room there, and are too many to be looked through
 _TRIES = 3
 _LATE = timedelta(days=1)  # for so long tweets may come late
 
@@ -199,7 +200,8 @@ def document(
     look = settings.cloud
     spots, spots_tall = (_spots((before or {}).get(name, ())) for name in ("spots", "spots_tall"))
     picture = picture_of(report, look.max_words, look.width, look.height, SEED, before=spots)
-    tall = picture_of(report, look.max_words, *_TALL, SEED, smallest=LEGIBLE, before=spots_tall)
+    most = min(look.max_words or _TALL_WORDS, _TALL_WORDS)
+    tall = picture_of(report, most, *_TALL, SEED, smallest=LEGIBLE, before=spots_tall)
     own = report.own
     drawn = picture.layout.counts
     return {

@@ -142,9 +142,6 @@ def _normal(value: Any, name: str = "") -> Any:
             kept.pop("comments", None)
         if "propertyDescriptors" in kept:
             kept["propertyDescriptors"] = {}
-            # One that is not set is as one that a processor of another time does not have.
-            properties = kept.get("properties") or {}
-            kept["properties"] = {key: item for key, item in properties.items() if item is not None}
         if kept.get("componentType") == "PROCESS_GROUP":
             kept.setdefault("externalControllerServiceReferences", {})
         return kept

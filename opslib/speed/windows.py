@@ -37,10 +37,9 @@ _FAR = 2**30
 _SPAN = 4  # item, first step, step behind the last, +1 or -1
 _USE = 3  # name, pane, +1 or -1
 Panes = Union[int, list[int]]
-Place = Optional[int]  # a WOEID, or None for no place
-_Key = tuple[
-    Place, str, str
-]  # place, kind and what an item is counted as; what every sighting names has no kind
+Woeid = Optional[int]  # of a place, or None for no place
+# Place, kind, and what an item is counted as; what every sighting names has no kind.
+_Key = tuple[Woeid, str, str]
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Trend:
 class Window:
     """One window of a place: the best of each kind, the highest score first."""
 
-    place: Place
+    place: Woeid
     minutes: int
     ends: int  # in steps
     tweets: int
@@ -73,7 +72,7 @@ class _Item:
 
     __slots__ = ("authors", "kind", "names", "number", "place")
 
-    def __init__(self, number: int, place: Place, kind: str) -> None:
+    def __init__(self, number: int, place: Woeid, kind: str) -> None:
         self.number = number
         self.place = place
         self.kind = kind
@@ -88,7 +87,7 @@ class Windows:
         self._rules = rules
         self._items: dict[_Key, _Item] = {}
         self._by_number: list[_Item] = []
-        self._everything: dict[Place, _Item] = {}  # the item of a place that every sighting there names
+        self._everything: dict[Woeid, _Item] = {}  # the item of a place that every sighting there names
         self._names = 0
         self._hot: set[int] = set()
         self._spans = {minutes: array("i") for minutes in MINUTES}
@@ -101,7 +100,7 @@ class Windows:
         return len(self._items) - len(self._everything)
 
     @property
-    def places(self) -> list[Place]:
+    def places(self) -> list[Woeid]:
         """Return the places of the sightings."""
         return list(self._everything)
 
@@ -147,7 +146,7 @@ class Windows:
                 if start < end:
                     spans.extend((item.number, start, end, sign))
 
-    def between(self, minutes: int, first: int, last: int, since: Mapping[Place, int]) -> Iterator[Window]:
+    def between(self, minutes: int, first: int, last: int, since: Mapping[Woeid, int]) -> Iterator[Window]:
         """Yield the windows of that length that end with the steps *first* to *last*, place by place.
 
         *since* has the pane of the first sighting ever at each place; see :func:`opslib.speed.score.scores`.
@@ -180,7 +179,7 @@ class Windows:
 
     def _best(
         self, items: list[_Item], authors: Numbers, score: NDArray[np.float64]
-    ) -> dict[Place, list[list[int]]]:
+    ) -> dict[Woeid, list[list[int]]]:
         """Return by place, for each window, the rows that it may show."""
         places, kinds = [item.place for item in items], np.array([item.kind for item in items])
         found = {}

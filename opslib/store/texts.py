@@ -45,12 +45,14 @@ def displaced(tweets: Collection[Document], written: Some[Document]) -> set[date
     if not new:
         return set()
     later = {"$gt": min(at for at, _ in new.values())}
-    retweets = {"retweet_of": {"$in": list({text for text, _ in new})}}
-    retweeted = {"_id": {"$in": list({one["retweet_of"] for one in written if "retweet_of" in one})}}
+    same_text: list[Document] = [{"retweet_of": {"$in": list({text for text, _ in new})}}]
+    retweeted = {one["retweet_of"] for one in written if "retweet_of" in one}
+    if retweeted:
+        same_text.append({"_id": {"$in": list(retweeted)}})
     there: Firsts = {}
-    for observed in (observations.for_topics(later), observations.for_nothing(later)):
-        for same_text in (retweets, retweeted):
-            _add(there, tweets.find({**same_text, **observed}, FIELDS))
+    for some in same_text:
+        for observed in (observations.for_topics(later), observations.for_nothing(later)):
+            _add(there, tweets.find({**some, **observed}, FIELDS))
     return {first[0] for key, first in there.items() if key in new and new[key] < first}
 
 

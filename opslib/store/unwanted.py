@@ -90,10 +90,9 @@ class Notes:
     def unwanted(self, tweets: Mapping[Key, Document]) -> set[Key]:
         """Return the keys of those of *tweets* that have to be left out of everything.
 
-        Whoever writes tweets asks about each batch, so that nothing is remembered wrongly. For 1,000 tweets,
-        with 20,000 that are noted, that took 11 ms where writing them took 123 ms (pymongo, with words). A
-        set in memory would be quicker, and wrong once a note takes a majority longer than whatever overlap
-        two looks have.
+        Whoever writes tweets asks about each batch, so that nothing is remembered wrongly. With 20,000 tweets
+        and as many authors noted that takes a tenth of the time that writing the batch takes. A set in memory
+        would be quicker, and wrong once a note takes a majority longer than whatever overlap two looks have.
         """
         origins = {key: origin(tweet) for key, tweet in tweets.items()}
         policy = self._about(origins.values())

@@ -10,13 +10,12 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import AwareDatetime, BaseModel, Field
 from starlette.responses import Response
 
-from opslib.store.reads import Document
+from opslib.store.reads import Document, Kind
 from opslib.web import said
 from opslib.web.asked import lake_of, now_of
 from opslib.web.render import cloud_address, tag_of, unless_known
 
 _INT64 = 2**63
-Kind = Literal["words", "topics"]
 Woeid = Query(default=None, ge=0, lt=_INT64, description="Where on Earth, as X numbers places.")
 # Further back no tweet is, further on MongoDB's dates are not the trouble but Python's are.
 _EARLIEST = datetime(2006, 1, 1, tzinfo=timezone.utc)

@@ -243,7 +243,7 @@ STRINGS: dict[str, tuple[str, str]] = {
         "Messages that could not be stored",
         "Mensagens que não puderam ser guardadas",
     ),
-    "operations.languages": ("Languages", "Idiomas"),
+    "operations.languages": ("Languages of the tweets collected", "Idiomas dos tuítes coletados"),
     "operations.budget": ("Budget of today", "Orçamento de hoje"),
     "operations.usd": ("spent", "gasto"),
     "operations.resources": ("posts and trends read", "posts e tendências lidos"),

@@ -126,6 +126,7 @@ def covered(layout: Any) -> float:
 
 def alone(counts: dict[str, int], path: Path | None) -> str:
     """Return the figures of wordcloud as it comes."""
+    from PIL import ImageChops
     from wordcloud import WordCloud
 
     began = time.process_time()
@@ -136,7 +137,8 @@ def alone(counts: dict[str, int], path: Path | None) -> str:
     image = cloud.to_image()
     if path:
         image.save(path)
-    ink = sum(image.convert("L").point(lambda value: 255 if value < 200 else 0).histogram()[1:])
+    red, green, blue = image.split()
+    ink = sum(ImageChops.darker(ImageChops.darker(red, green), blue).histogram()[:128])
     smallest = min(size for _, size, *_ in cloud.layout_)
     share = ink / (width * height)
     return f"{len(cloud.layout_):4} words  ink {share:.3f}  least letters {smallest:3}  {seconds:5.1f} s"
@@ -189,7 +191,7 @@ def places(wanted: argparse.Namespace) -> None:
     for path in sorted(wanted.folder.glob("??.txt")):
         lines = path.read_text(encoding="utf-8").splitlines()
         for step in (4, 200):
-            clouds = [words_in(lines[step * n : step * n + WINDOW], path.stem) for n in range(4)]
+            clouds = [words_in(lines[step * n : step * n + WINDOW], path.stem) for n in range(3)]
             shares = {}
             for hinted in (True, False):
                 before, found = place(clouds[0], *LAYOUT_SIZE, 1), []

@@ -88,7 +88,7 @@ def bench(page: Page, clients: int, seconds: float) -> None:
         "the newest cloud, first time": (picture, ""),
         "the newest cloud, kept by the browser": (picture, f"If-None-Match: {tag}\r\n"),
         "its JSON": (f"/api/clouds/newest?woeid={BRAZIL}", ""),
-        "what is rising, as JSON": ("/api/trending", ""),
+        "what is rising, as JSON": (f"/api/trending?woeid={BRAZIL}", ""),
         "the page Now": (f"/?place={BRAZIL}", ""),
     }
     sys.stdout.write(

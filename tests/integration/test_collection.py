@@ -36,7 +36,8 @@ FAULTS = {
         "stall": 0.02,
     },
     "stall_seconds": 1,
-    "reset_seconds": 1,
+    # Told in whole seconds: a time that is past when it is read would be waited out for a minute.
+    "reset_seconds": 3,
 }
 
 

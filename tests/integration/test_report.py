@@ -161,6 +161,16 @@ def test_what_came_late_or_was_forgotten_is_rendered_anew(told: Lake) -> None:
     assert told.opslib("report", "keep").stdout == "2 clouds were rendered\n"
     assert counted()["atrasada"] == 1
 
+    # Known for another topic of the place before, and late for this one.
+    write(told.database, tweet(31, 56, "nada disso trovoada", "Chuva"))
+    rollups.refresh(told.database, settle=NO_WAIT)
+    assert told.opslib("report", "keep").stdout == "2 clouds were rendered\n"
+    assert counted()["trovoada"] == 1
+    # Late for a topic that was not trending then.
+    write(told.database, tweet(41, 56, "outra coisa", "Xadrez"))
+    rollups.refresh(told.database, settle=NO_WAIT)
+    assert told.opslib("report", "keep").stdout == "0 clouds were rendered\n"
+
     gone = told.database.tweets.find_one_and_delete({"text": "chuva atrasada"})
     covering = {"since": {"$lte": gone["collected_at"]}, "until": {"$gte": gone["collected_at"]}}
     assert told.database.clouds.delete_many(covering).deleted_count == 4  # Brazil's and Rio's of that time

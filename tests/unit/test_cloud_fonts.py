@@ -10,10 +10,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from fontTools.ttLib import TTFont
+from PIL import Image
 
 from opslib.cloud import fonts
 from opslib.cloud.draw import Head, png, svg, words_size
 from opslib.cloud.layout import place
+from opslib.cloud.theme import LIGHT
 from opslib.words import count, words_of
 
 REAL_TWEETS = Path(__file__).resolve().parents[3] / "shared/data/tweets"
@@ -110,3 +112,22 @@ def test_a_title_is_one_line_whatever_was_typed(title: str) -> None:
     read = ET.fromstring(svg(layout, head, *SIZE).encode())  # noqa: S314 - it is our own
     assert not set("".join(read.itertext())) & set("\x07\udcff\r")
     assert "\n" not in head.title + head.caption
+
+
+@pytest.mark.skipif(not fonts._CJK.is_file(), reason="Debian's fonts-noto-cjk is not installed")
+def test_chinese_japanese_and_korean_are_drawn() -> None:
+    words = ["#嵐・相葉", "방탄소년단", "東京", "ありがとう", "카타르 월드컵", "gol"]
+    picture = drawn(dict.fromkeys(words, 1))
+    assert missing(picture) == set()
+    texts = [text.text for text in ET.fromstring(picture).iter(f"{SVG}text")]  # noqa: S314
+    assert texts[2:] == words
+
+
+def test_a_png_has_a_palette_with_the_colours_of_its_theme() -> None:
+    layout = place({"gol": 9, "#Bahia": 5, "chuva": 4, "festa": 3, "praia": 2}, *words_size(*SIZE), seed=1)
+    image = Image.open(io.BytesIO(png(layout, Head("Nuvem", "1"), *SIZE)))
+    assert image.mode == "P"
+    found = {
+        f"#{red:02x}{green:02x}{blue:02x}" for _, (red, green, blue) in image.convert("RGB").getcolors(256)
+    }
+    assert {LIGHT.background, *(LIGHT.colour(item.tone) for item in layout.placed)} <= found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shlex
 import shutil
 import subprocess
@@ -136,7 +137,10 @@ def parsed(arguments: list[str]) -> None:
         if context is not None and any(a == "--check" for a in arguments):
             return  # eager, of a file that is not here
         context = command.make_context(name, list(arguments), parent=context)
-        rest = [*getattr(context, "_protected_args", []), *context.args]
+        kept = (
+            "_protected_args" if hasattr(context, "_protected_args") else "protected_args"
+        )  # before click 8.2
+        rest = [*getattr(context, kept), *context.args]
         if not (isinstance(command, click.Group) and rest):
             return
         name, found, arguments = command.resolve_command(context, rest)
@@ -221,3 +225,21 @@ def test_results_that_nobody_can_take_are_told_in_one_line(tmp_path: Path) -> No
         )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr == "Error: No space left on device\n"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_long_work_shows_how_far_it_is_at_a_terminal_alone(tmp_path: Path, terminal: bool) -> None:
+    tweets = tmp_path / "tweets.ndjson"
+    tweets.write_text("".join(f'{{"id": "{n}", "text": "festa {n}"}}\n' for n in range(300)))
+    above, below = pty.openpty() if terminal else os.pipe()
+    done = subprocess.run(
+        [sys.executable, "-m", "opslib", "cloud", "--input", str(tweets), "--format", "json"],
+        stdout=subprocess.PIPE, stderr=below, cwd=tmp_path, check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"},
+    )  # fmt: skip
+    os.write(below, b"end")
+    os.close(below)
+    shown = os.read(above, 1_000_000)
+    os.close(above)
+    assert {"word": "festa", "tweets": 300} in json.loads(done.stdout)["words"]
+    assert (b"tweets read" in shown) is terminal

@@ -181,3 +181,9 @@ def test_modules_with_an_underscore_are_no_commands() -> None:
     assert isinstance(main, click.Group)
     assert not [name for name in main.list_commands(click.Context(main)) if name.startswith("_")]
     assert CliRunner().invoke(main, ["_options"]).exit_code == 2
+
+
+def test_tweets_and_counts_are_kept_for_ever_and_pictures_are_not(tmp_path: Path) -> None:
+    kept = load(written(tmp_path, "")).store.keep_days()
+    assert kept == {"tweets": None, "word_counts": None, "clouds": 90, "trending": 7, "ops_stats": 90}
+    assert load(written(tmp_path, "[store]\nclouds_days = 20000\n")).store.keep_days()["clouds"] == 20_000

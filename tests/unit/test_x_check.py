@@ -84,6 +84,14 @@ def test_a_check_does_not_exceed_the_budget(run, tmp_path: Path) -> None:  # typ
     assert budget.spent_today().resources == 1
 
 
+def test_a_budget_file_that_is_none_is_one_line(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "budget.sqlite").write_bytes(b"no budget" * 1000)
+    done = run("good", "x", "check")
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert "budget.sqlite (x.budget_file) cannot be used: file is not a database" in done.stderr
+
+
 def test_a_wrong_token_is_said_to_be_refused(run) -> None:  # type: ignore[no-untyped-def]
     done = run("wrong", "x", "check")
     assert done.exit_code == 1

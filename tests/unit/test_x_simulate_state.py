@@ -141,7 +141,7 @@ def test_a_restart_keeps_everything(tmp_path: Path, source: str) -> None:
 
 def run(*arguments: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "opslib", "x", "simulate", "--port", "0", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     return done.returncode, done.stderr
 
 
