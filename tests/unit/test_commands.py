@@ -243,3 +243,41 @@ def test_long_work_shows_how_far_it_is_at_a_terminal_alone(tmp_path: Path, termi
     os.close(above)
     assert {"word": "festa", "tweets": 300} in json.loads(done.stdout)["words"]
     assert (b"tweets read" in shown) is terminal
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "report --at 0001-01-01",
+        "report --since 99999999999d",
+        "report --hours nan",
+        "cloud --hours 1e308",
+        "cloud --input missing",
+        "cloud --input folder.png",
+        "cloud --input latin-1",
+        "cloud --input word --output missing/cloud.png",
+        "cloud --input word --output cloud.gif",
+        "dlq list --since 0001-01-01",
+        "dlq show 99999999999999999999",
+        "forget --why x --from latin-1",
+        "forget --why x --from folder.png",
+        "flow export --output missing/flow.json",
+        "settings --check folder.png",
+        "settings --check latin-1",
+        "stats --last 99999999999d",
+        "store rollup --every nan",
+        "x simulate --rate nan",
+        "x simulate --span inf",
+        "x simulate --tweets latin-1",
+        "x simulate --state folder.png",
+        "report keep --folder word",
+    ],
+)
+def test_known_ways_to_be_wrong_end_with_two(
+    files: fuzz.Files, call: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(files.folder)
+    done = CliRunner().invoke(main, shlex.split(call), env=environment(tmp_path))
+    assert done.exit_code == 2, done.output
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
