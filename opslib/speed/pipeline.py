@@ -17,6 +17,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import click
+from confluent_kafka import KafkaException
 from quixstreams import Application, message_context
 from quixstreams.kafka import ConnectionConfig
 from quixstreams.kafka.exceptions import KafkaProducerDeliveryError
@@ -199,7 +200,7 @@ class Pipeline:
         while not self._stop.is_set():
             try:
                 self._send_ticks()
-            except KafkaProducerDeliveryError as error:  # noqa: PERF203 - once in seconds
+            except (KafkaException, KafkaProducerDeliveryError) as error:  # noqa: PERF203 - once in seconds
                 # The next one wakes it as well; but a producer that lost a message takes no other.
                 _LOG.warning("a tick was not delivered: %s", said(error))
 
