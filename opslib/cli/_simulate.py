@@ -173,7 +173,7 @@ def _faults(path: Path | None, seed: int | None, now: dict[str, Any]) -> dict[st
     if path is not None:
         try:
             given = json.loads(path.read_bytes())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadFaults(f"{path} is not JSON: {error}") from error
     return {**given, "seed": seed} if seed is not None and isinstance(given, dict) else given
 

@@ -79,8 +79,11 @@ def command(settings: Settings, form: str, only: tuple[str, ...], certificate_wa
     logging.disable(logging.CRITICAL)
     checks = dict(CHECKS)
     checks["certificates"] = functools.partial(certificates.check, warning_days=certificate_warning_days.days)
-    findings = run(checks, only or CHECKS, settings, _TIMEOUT)
-    failed = _print_json(findings) if form == "json" else _print_text(findings)
+    try:
+        findings = run(checks, only or CHECKS, settings, _TIMEOUT)
+        failed = _print_json(findings) if form == "json" else _print_text(findings)
+    finally:
+        logging.disable(logging.NOTSET)
     sys.exit(1 if failed else 0)
 
 

@@ -46,4 +46,8 @@ def _not_cut_short(record: logging.LogRecord) -> bool:
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens; port 0 is one that is free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=2048)
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except TypeError as error:
+        # What Python says of a name that cannot be one.
+        raise OSError(f"{host!r} is no name of a host") from error
