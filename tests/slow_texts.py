@@ -44,6 +44,8 @@ REPEATED = (
 )  # fmt: skip
 # What stands before it.
 BEGINNINGS = ("", "http://", "x.com/", "x.com/(", "x.com?", "#", "#1", "@", "RT @a: ", "&#", "L", "L\u0301")
+# It looks to the end before it begins: it is asked about whole words, never where in one it matches.
+ONLY_WHOLE = ("opslib.words.spelling._AS_WRITTEN",)
 # This one can be imported by NiFi alone.
 INSIDE_NIFI = ("opslib.x.nifi",)
 

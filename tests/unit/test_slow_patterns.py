@@ -10,7 +10,7 @@ from typing import Callable
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from slow_texts import LETTERS, REPEATED, patterns, text
+from slow_texts import LETTERS, ONLY_WHOLE, REPEATED, patterns, text
 
 from opslib.message import whole_text
 from opslib.simulate.query import tokens_of
@@ -68,7 +68,8 @@ def test_each_pattern_comes_to_the_end_of_a_long_text(name: str) -> None:
         "&L",
     ):
         subject = text(repeated, "a", LENGTH, end="!")
-        assert sum(1 for _ in pattern.finditer(subject)) <= LENGTH + 2
+        if name not in ONLY_WHOLE:
+            assert sum(1 for _ in pattern.finditer(subject)) <= LENGTH + 2
         pattern.fullmatch(subject)
 
 
