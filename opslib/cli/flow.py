@@ -75,7 +75,8 @@ def command() -> None:
     Speaks to NiFi as the holder of the credentials nifi_cert and nifi_key.
     """
     # nipyapi tells what it does, and asks urllib3 to.
-    logging.getLogger().setLevel(logging.ERROR)
+    for client in ("nipyapi", "urllib3"):
+        logging.getLogger(client).setLevel(logging.ERROR)
 
 
 @command.command(

@@ -20,7 +20,7 @@ from opslib.words.extract import cashtags, hashtags, links, mentions
 
 # The length of X's longest posts. 30,000 characters took a link pattern 116 seconds once; the longest text
 # here would have taken it an hour and a half.
-LENGTH = 25_000
+LENGTH = 10_000
 LONGEST = 200_000
 READERS: dict[str, Callable[[str], object]] = {
     "links": links,
