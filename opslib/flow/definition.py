@@ -161,7 +161,9 @@ def _meaning(value: Any) -> Any:
     if isinstance(value, list):
         return [_meaning(item) for item in value]
     if isinstance(value, dict):
-        return {key: _meaning(item) for key, item in value.items() if key not in _OF_THE_CANVAS}
+        # A property without a value is as one that is not there: a newer processor brings new ones.
+        known = ((key, item) for key, item in value.items() if key not in _OF_THE_CANVAS)
+        return {key: _meaning(item) for key, item in known if item is not None}
     return value
 
 

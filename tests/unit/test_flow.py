@@ -117,6 +117,17 @@ def test_digest_is_of_the_contents_and_not_of_their_layout(tmp_path: Path) -> No
     assert Definition.read(compact).digest != Definition.read(FLOW).digest
 
 
+def test_a_property_that_a_newer_processor_brings_is_no_change_by_hand(tmp_path: Path) -> None:
+    flow = json.loads(FLOW.read_text())
+    flow["flowContents"]["processors"][0]["properties"]["A New One"] = None
+    newer = tmp_path / "newer.json"
+    newer.write_text(json.dumps(flow))
+    assert Definition.read(newer).digest == Definition.read(FLOW).digest
+    flow["flowContents"]["processors"][0]["properties"]["A New One"] = "5 s"
+    newer.write_text(json.dumps(flow))
+    assert Definition.read(newer).digest != Definition.read(FLOW).digest
+
+
 def test_version_and_digest_are_read_back_from_the_group_that_they_were_written_on() -> None:
     flow = Definition.read(FLOW)
     assert mark_of(flow.comments) == (flow.version, flow.digest)
