@@ -44,6 +44,7 @@ def missing(picture: str) -> set[str]:
     return lost
 
 
+@pytest.mark.slow
 @needs_noto
 @pytest.mark.skipif(not REAL_TWEETS.is_dir(), reason="the shared real tweets are not beside this checkout")
 @pytest.mark.parametrize("lang", ["pt", "es", "en", "fr", "hi", "ar"])

@@ -103,6 +103,7 @@ def test_no_word_stands_inside_another_and_none_is_larger_than_one_in_more(
         assert 0 <= item.y <= high - rows
 
 
+@pytest.mark.slow
 @needs_tweets
 @needs_noto
 @pytest.mark.parametrize("lang", ["pt", "es", "en", "fr", "hi", "ar"])
@@ -131,6 +132,7 @@ def test_one_long_word_leaves_the_others_readable() -> None:
     assert few[0].size >= few[1].size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", range(8, 60, 6))
 def test_whatever_its_length_a_word_leaves_most_of_the_picture_to_the_others(length: int) -> None:
     counts = {"m" * length: 900, **{f"palavra{number}": 40 for number in range(150)}}
@@ -153,6 +155,7 @@ def stayed(before: Layout, after: Layout) -> float:
     return kept / common
 
 
+@pytest.mark.slow
 @needs_tweets
 @needs_noto
 @pytest.mark.parametrize(("lang", "step", "least"), [("pt", 4, 0.95), ("ar", 4, 0.9), ("ar", 200, 0.7)])

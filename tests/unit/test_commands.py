@@ -67,6 +67,7 @@ def environment(tmp_path: Path, **extra: str) -> dict[str, str]:
     return {**kept, **AWAY, **{name: str(path) for name, path in state.items()}, **extra}
 
 
+@pytest.mark.slow
 def test_wrong_input_is_one_line_and_never_a_traceback(tmp_path: Path, files: fuzz.Files) -> None:
     todo = list(fuzz.calls(main, files, most=int(os.environ.get("TRENDLAKE_FUZZ", "3"))))
     outcomes = fuzz.run(todo, environment(tmp_path), files, SHORT)

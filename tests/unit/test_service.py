@@ -83,6 +83,7 @@ def waited(process: str, answers_at: int) -> str:
     return run.stderr.strip() if run.returncode else "good"
 
 
+@pytest.mark.slow
 def test_a_start_that_is_at_work_gets_the_time_it_takes() -> None:
     assert waited("while True: pass", answers_at=20) == "good"
 

@@ -252,6 +252,7 @@ def count(lines: list[str], lang: str) -> dict[str, int]:
     return dict(shown)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL_TWEETS.is_dir(), reason="the shared real tweets are not beside this checkout")
 @pytest.mark.parametrize("lang", ["pt", "es", "en", "fr", "hi", "ar"])
 def test_real_tweets_are_counted_as_the_page_says(lang: str) -> None:
@@ -270,6 +271,7 @@ def test_real_tweets_are_counted_as_the_page_says(lang: str) -> None:
     assert differing == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", ["en", "es", "fr", "hi", "pt"])
 def test_the_tables_say_what_simplemma_says(lang: str) -> None:
     known = sorted(DefaultDictionaryFactory().get_dictionary(lang))

@@ -113,6 +113,7 @@ class Process:
         return errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["file", "generator", "added"])
 def test_a_restart_keeps_everything(tmp_path: Path, source: str) -> None:
     texts = tmp_path / "texts.txt"

@@ -341,6 +341,7 @@ def test_a_line_that_cannot_be_read_is_counted_and_its_tweet_searched_for(
         lake.turn_until(lambda: lake.has(*ids))
 
 
+@pytest.mark.slow
 def test_faults_of_every_kind_lose_nothing(
     x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
