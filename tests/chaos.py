@@ -330,10 +330,15 @@ def windows_differ(machine: Machine, producer: Producer, until: dt.datetime) -> 
     Returns how many were compared, and those that differ in tweets, authors or what they say about a hashtag.
     """
     tweets = [
-        (found["created_at"], found["author"]["id"], set(re.findall(r"#\w+", found["text"].lower())))
+        (
+            found["created_at"],
+            found["author"]["id"],
+            set(re.findall(r"#\w+", found["text"].lower())),
+            {topic["woeid"] for topic in found["topics"]} or {None},
+        )
         for found in machine.database.tweets.find(
             {"created_at": {"$gte": producer.began - dt.timedelta(minutes=5)}},
-            {"created_at": 1, "author.id": 1, "text": 1},
+            {"created_at": 1, "author.id": 1, "text": 1, "topics.woeid": 1},
         )
         if found.get("author")
     ]
@@ -342,12 +347,16 @@ def windows_differ(machine: Machine, producer: Producer, until: dt.datetime) -> 
         {"minutes": {"$in": [1, 5]}, "ends_at": {"$gt": producer.began, "$lte": until}}
     ):
         begins = window["ends_at"] - dt.timedelta(minutes=window["minutes"])
-        inside = [tweet for tweet in tweets if begins <= tweet[0] < window["ends_at"]]
-        wanted: dict[str, Any] = {"tweets": len(inside), "authors": len({author for _, author, _ in inside})}
+        inside = [
+            (author, tags)
+            for created_at, author, tags, places in tweets
+            if begins <= created_at < window["ends_at"] and window["woeid"] in places
+        ]
+        wanted: dict[str, Any] = {"tweets": len(inside), "authors": len({author for author, _ in inside})}
         found: dict[str, Any] = {name: window[name] for name in wanted}
         for item in window["items"]:
             if item["kind"] == "hashtag" and item["name"].lower() in _HASHTAGS:
-                those = [author for _, author, tags in inside if item["name"].lower() in tags]
+                those = [author for author, tags in inside if item["name"].lower() in tags]
                 wanted[item["name"]] = (len(those), len(set(those)))
                 found[item["name"]] = (item["tweets"], item["authors"])
         compared += 1
