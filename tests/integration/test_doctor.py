@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import logging
 import ssl
 import threading
 import time
@@ -37,7 +36,6 @@ def doctor(lake: Lake, *only: str, **extra: str) -> tuple[int, dict[str, list[di
     """Return the exit code and the findings by check."""
     arguments = ["--format", "json", *(f"--only={name}" for name in only)]
     done = CliRunner().invoke(command, arguments, env=lake.environment(**extra))
-    logging.disable(logging.NOTSET)
     findings: dict[str, list[dict[str, str]]] = {}
     for finding in json.loads(done.stdout)["findings"]:
         findings.setdefault(finding["check"], []).append(finding)

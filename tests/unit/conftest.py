@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import time_machine
+from clocks import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,3 +22,8 @@ def _moment() -> Iterator[None]:
         return
     with time_machine.travel(moment, tick=True):
         yield
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()

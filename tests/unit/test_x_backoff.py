@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 import pytest
+from clocks import NOON as NOW
+from clocks import Clock
 
 from opslib.x.backoff import CALLS, STREAM, Backoff
 from opslib.x.client import RateLimited, Refused, Unavailable, XError
-
-NOW = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -9,26 +9,12 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
+from clocks import NOON, Clock
 
 from opslib.x.budget import UNLIMITED, Budget, Exhausted, Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
