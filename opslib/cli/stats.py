@@ -87,7 +87,7 @@ def _recorded(settings: Settings, spans: Mapping[str, timedelta]) -> tuple[dict[
             database = stack.enter_context(database_of(settings, "opslib-stats"))
         except SettingsError as error:
             return None, error.message
-        return report(database, spans, datetime.now(timezone.utc)), ""
+        return report(database, spans, datetime.now(timezone.utc), settings.stats.group_id), ""
 
 
 def _exact_budget(settings: Settings) -> tuple[dict[str, Any] | None, str]:

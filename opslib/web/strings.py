@@ -104,7 +104,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     ),
     "cloud.permalink": ("Permanent link", "Link permanente"),
     "cloud.svg": ("SVG", "SVG"),
-    "cloud.png": ("PNG", "PNG (em inglês)"),
+    "cloud.png": ("PNG", "PNG"),
     "cloud.words": ("Words and the texts that hold them", "Palavras e os textos que as contêm"),
     "cloud.topic_volumes": ("Topics and their tweets on X", "Assuntos e seus tuítes no X"),
     "cloud.about": ("Trending then", "Em destaque então"),
