@@ -9,7 +9,7 @@ from datetime import timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from kafka import KafkaConsumer, KafkaProducer  # type: ignore[import-untyped]
+from kafka import KafkaProducer  # type: ignore[import-untyped]
 from kafka.errors import AuthorizationError, KafkaConfigurationError, KafkaError  # type: ignore[import-untyped]
 
 from opslib import message
@@ -18,6 +18,7 @@ from opslib.cli._progress import progress
 from opslib.cli._times import MOMENT
 from opslib.dlq import letters
 from opslib.run.failures import said
+from opslib.run.reading import Reader
 from opslib.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def _kafka(settings: Settings) -> Iterator[tuple[Any, Callable[[], Any]]]:
     options = settings.kafka.client_options()
     try:
         opened.append(
-            KafkaConsumer(
+            Reader(
                 **options,
                 enable_auto_commit=False,
                 max_partition_fetch_bytes=8 * _MEGABYTE,

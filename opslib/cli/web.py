@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import pwd
 import secrets
 import sqlite3
 import sys
+import syslog
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -107,6 +110,37 @@ def disable(settings: Settings, name: str) -> None:
     click.echo(f"{name} cannot log in any more", err=True)
 
 
+@user.command(epilog=examples("opslib web user remove ana"))
+@click.argument("name")
+@with_settings
+def remove(settings: Settings, name: str) -> None:
+    """Forget a user; their sessions end at once.
+
+    What they did stays in `opslib web user log` for as long as that of others.
+    """
+    with _users(settings) as users:
+        users.remove(name)
+    click.echo(f"{name} is no user any more", err=True)
+
+
+@user.command(epilog=examples("opslib web user log", "opslib web user log ana --format json"))
+@click.argument("name", required=False)
+@with_format
+@with_settings
+def log(settings: Settings, name: str | None, form: str) -> None:
+    """Show who logged in from where, what was refused, and who changed users: of the last 90 days.
+
+    A name that is none of a user is not kept: it may be a password that was typed into the wrong field.
+    """
+    with _users(settings) as users:
+        found = users.events(name)
+    for event in found:
+        if form == "json":
+            tell_json({"at": _moment(event.at), "what": event.what, "name": event.name, "place": event.place})
+        else:
+            click.echo(f"{_moment(event.at)}  {event.what:16} {event.name or '-':20} {event.place}")
+
+
 @user.command("list", epilog=examples("opslib web user list --format json"))
 @with_format
 @with_settings
@@ -156,9 +190,11 @@ def _users(settings: Settings) -> Iterator[Users]:
     from opslib.web.serve import users_of
     from opslib.web.users import BadUser
 
+    by = _caller()
     with _state(settings):
         _as_owner(settings.web.state)
-        users = users_of(settings)
+        _log_to_syslog()
+        users = users_of(settings, by)
         try:
             yield users
         except BadUser as error:
@@ -177,6 +213,30 @@ def _state(settings: Settings) -> Iterator[None]:
     except OSError as error:
         where = error.filename or settings.web.state
         raise click.ClickException(f"{where}: {error.strerror}") from error
+
+
+def _caller() -> str:
+    """Return who calls, before sudo if it was asked."""
+    try:
+        account = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        account = f"uid {os.getuid()}"
+    return os.environ.get("SUDO_USER") or account
+
+
+class _Syslog(logging.Handler):
+    """Hands records to the host's syslog, which is the journal; without one they are gone."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        syslog.syslog(syslog.LOG_NOTICE, self.format(record))
+
+
+def _log_to_syslog() -> None:
+    """Let what is changed leave a line beside those of the service."""
+    syslog.openlog("opslib-web", 0, syslog.LOG_AUTH)
+    log = logging.getLogger("opslib.web.users")
+    log.setLevel(logging.INFO)
+    log.addHandler(_Syslog())
 
 
 def _as_owner(folder: Path) -> None:

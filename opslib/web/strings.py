@@ -38,6 +38,10 @@ STRINGS: dict[str, tuple[str, str]] = {
         "Too many attempts. Try again in {wait}.",
         "Tentativas demais. Tente de novo em {wait}.",
     ),
+    "login.busy": (
+        "Too many people are logging in at this moment. Try again.",
+        "Há gente demais entrando agora. Tente de novo.",
+    ),
     "login.help": (
         "Whoever runs this server makes users with",
         "Quem cuida deste servidor cria usuários com",
