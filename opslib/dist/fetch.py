@@ -192,7 +192,7 @@ def debian_package(artifact: str, folder: Path) -> Path:
     suite, package = artifact.split("/")
     for part in ("lists/partial", "archives/partial"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    mirror = _debian_mirror(security=suite.endswith("-security"))
+    mirror = debian_mirror(security=suite.endswith("-security"))
     sources = folder / "sources.list"
     sources.write_text(f"deb [trusted=yes check-valid-until=no] {mirror} {suite} main\n", encoding="utf-8")
     own = {
@@ -210,7 +210,7 @@ def debian_package(artifact: str, folder: Path) -> Path:
     return found
 
 
-def _debian_mirror(*, security: bool) -> str:
+def debian_mirror(*, security: bool) -> str:
     """Return the address of Debian's packages, or of its security updates, that this machine itself uses."""
     variable = "TRENDLAKE_DEBIAN_SECURITY_MIRROR" if security else "TRENDLAKE_DEBIAN_MIRROR"
     given = os.environ.get(variable)
