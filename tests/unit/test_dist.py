@@ -70,7 +70,8 @@ def test_of_a_package_of_debian_the_files_below_one_folder_are_taken(cache: Path
         (root / path).write_text(text)
     (root / "DEBIAN").mkdir()
     (root / "DEBIAN/control").write_text(
-        "Package: made\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@example.org>\nDescription: made\n"
+        "Package: made\nVersion: 1\nArchitecture: all\n"
+        "Maintainer: nobody <nobody@example.org>\nDescription: made\n"
     )
     package = cache / "made_1_all.deb"
     subprocess.run(["dpkg-deb", "--build", root, package], check=True, capture_output=True)
