@@ -22,9 +22,9 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Callable
 
-from opslib.message import moment_of, stamp
+from opslib.message import moment_of, searched_in, stamp
 from opslib.x.budget import UNLIMITED, utc_now
-from opslib.x.client import EXPAND_AUTHORS, EXPAND_REFERENCED
+from opslib.x.names import EXPAND_AUTHORS, EXPAND_REFERENCED
 from opslib.x.query import query_for
 from opslib.x.search import Progress, messages_of, resources_of, search_page
 
@@ -221,7 +221,7 @@ class Walker:
         topics: dict[str, list[dict[str, Any]]] = {}
         sizes: dict[str, int] = {}
         for snapshot in snapshots:
-            for trend in snapshot["trends"]:
+            for trend in searched_in(snapshot):
                 try:
                     query = query_for(trend["name"], retweets=self._policy.retweets)
                 except ValueError:
@@ -231,8 +231,7 @@ class Walker:
                 if topic not in known:
                     known.append(topic)
                 sizes[query] = max(sizes.get(query, 0), trend.get("tweet_count") or 0)
-        trends = sum(len(snapshot["trends"]) for snapshot in snapshots)
-        posts_a_round = allowance(self._budget, self._policy, trends, self._clock())
+        posts_a_round = allowance(self._budget, self._policy, len(snapshots), self._clock())
         most = self._policy.max_pages * self._policy.page_size
         posts = shares(list(sizes.values()), posts_a_round, most)
         return [
@@ -240,12 +239,15 @@ class Walker:
         ]
 
 
-def allowance(budget: Budget, policy: CollectionPolicy, trends: int, now: datetime) -> int:
-    """Return the posts that a round of *trends* may bring, so that the day's last one has as many."""
+def allowance(budget: Budget, policy: CollectionPolicy, places: int, now: datetime) -> int:
+    """Return the posts that a round of *places* may bring, so that the day's last one has as many.
+
+    Each place's trends cost a request a round.
+    """
     now = now.astimezone(timezone.utc)
     midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), timezone.utc)
     rounds = max(1, math.ceil((midnight - now) / policy.interval))
-    posts = budget.affordable(policy.resources_a_post(), keep={"trend": trends * (rounds - 1)})
+    posts = budget.affordable(policy.resources_a_post(), keep={"trend": places * (rounds - 1)})
     return posts if posts >= UNLIMITED else posts // rounds
 
 
