@@ -52,7 +52,11 @@ def document(
         "words": words,
         "words_version": VERSION,
         "topics": [
-            {"name": name, "first_at": at, **({"woeid": None, "kind": of} if of == "follow" else {"woeid": of})}
+            {
+                "name": name,
+                "first_at": at,
+                **({"woeid": None, "kind": of} if of == "follow" else {"woeid": of}),
+            }
             for name, of in topics
         ],
         "first_seen_at": at,

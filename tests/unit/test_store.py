@@ -64,7 +64,9 @@ def test_nothing_that_any_copy_had_is_missing_afterwards(copies: Any) -> None:
     assert outcome["collected_at"] == max(one["collected_at"] for one in copies)
     assert outcome["first_seen_at"] == min(one["first_seen_at"] for one in copies)
     for topic in outcome["topics"]:
-        came = [one["collected_at"] for one in copies for t in one["topics"] if one_topic(t) == one_topic(topic)]
+        came = [
+            one["collected_at"] for one in copies for t in one["topics"] if one_topic(t) == one_topic(topic)
+        ]
         assert topic["first_at"] == min(came)
 
 
