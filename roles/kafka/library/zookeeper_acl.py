@@ -15,8 +15,8 @@ description:
   - Looks at the access list of every node. Kafka gives its own nodes lists, but not the root, from which
     anybody with a certificate of the lake can delete what is below it, nor what others or earlier versions
     made.
-  - What others may read because Kafka says so stays readable. Two runs of ZooKeeper's tool if there is nothing
-    to change.
+  - What others may read because Kafka says so stays readable. Two runs of ZooKeeper's tool if there is
+    nothing to change.
 options:
   java: {type: path, required: true, description: The java program.}
   libs: {type: path, required: true, description: Folder with Kafka's jars.}
