@@ -99,6 +99,7 @@ def preflight_asked(settings: dict[str, Any], groups: list[str], seconds: int, n
     packages = [*PACKAGES["trendlake"], *settings["common_packages"]]
     packages += [one for group in groups for one in PACKAGES.get(group, ()) if group != "trendlake"]
     packages += ["nftables"] if settings["common_firewall"] else []
+    packages += ["unattended-upgrades"] if settings["common_security_updates"] else []
     return {
         "packages": sorted(set(packages)),
         "paths": sorted({"/var/lib", "/opt", "/tmp", *(path for path, _ in _disks(settings, groups))}),  # noqa: S108
