@@ -105,5 +105,5 @@ def hosts() -> Hosts:
         pytest.fail(
             "there are no machines: run `molecule create -s real` and `molecule prepare -s real` first"
         )
-    found = re.findall(r"^Host (\S+)\n\s+HostName (\S+)", (FOLDER / "ssh_config").read_text(), re.MULTILINE)
+    found = re.findall(r"^Host (\S+).*\n\s+HostName (\S+)", (FOLDER / "ssh_config").read_text(), re.MULTILINE)
     return Hosts(dict(found), FOLDER)
