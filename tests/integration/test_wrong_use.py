@@ -150,7 +150,7 @@ def kafka_s_own_tools(port: int, ca: Path, folder: Path) -> list[str]:
     properties = folder / "client.properties"
     properties.write_text(
         "security.protocol=SSL\nssl.truststore.type=PEM\n"
-        f"ssl.truststore.location={ca}\ndefault.api.timeout.ms=5000\n"
+        f"ssl.truststore.location={ca}\nrequest.timeout.ms=5000\ndefault.api.timeout.ms=5000\n"
     )
     tool = ["org.apache.kafka.tools.TopicCommand", "--bootstrap-server", f"127.0.0.1:{port}", "--list"]
     return java(services.distribution("kafka") / "libs", *tool, "--command-config", str(properties))

@@ -26,6 +26,7 @@ from kafka.errors import (
     GroupAuthorizationFailedError,
     TopicAuthorizationFailedError,
 )
+from kafka.structs import OffsetAndMetadata
 from kazoo.exceptions import NoAuthError
 from kazoo.security import OPEN_ACL_UNSAFE
 
@@ -52,6 +53,9 @@ def read(options: dict[str, Any], topic: str) -> None:
         consumer.assign([TopicPartition(topic, 0)])
         consumer.seek(TopicPartition(topic, 0), 0)
         next(consumer, None)
+        # Who may not even know of a topic is told when asking where it is, and the client only logs it.
+        if topic in consumer._client.cluster.unauthorized_topics:  # noqa: SLF001
+            raise TopicAuthorizationFailedError(topic)
 
 
 def write(options: dict[str, Any], topic: str) -> None:
@@ -61,9 +65,10 @@ def write(options: dict[str, Any], topic: str) -> None:
 
 
 def join(options: dict[str, Any], group: str) -> None:
-    consumer = KafkaConsumer(**options, group_id=group, consumer_timeout_ms=10_000)
+    consumer = KafkaConsumer(**options, group_id=group, enable_auto_commit=False)
     with contextlib.closing(consumer):
-        consumer.committed(TopicPartition("tweets.raw", 0))
+        # As a member does; some may see how far a group is.
+        consumer.commit({TopicPartition("tweets.raw", 0): OffsetAndMetadata(0, "", -1)})
 
 
 def administer(options: dict[str, Any], do: Callable[[Any], Any]) -> None:
@@ -72,14 +77,16 @@ def administer(options: dict[str, Any], do: Callable[[Any], Any]) -> None:
         do(admin)
 
 
-def everything_to(name: str) -> ACL:
-    return ACL(
+def give_everything(admin: KafkaAdminClient, name: str) -> None:
+    everything = ACL(
         principal=f"User:{name}",
         host="*",
         operation=ACLOperation.ALL,
         permission_type=ACLPermissionType.ALLOW,
         resource_pattern=ResourcePattern(ResourceType.TOPIC, "tweets.raw"),
     )
+    for error in admin.create_acls([everything])["failed"]:
+        raise error
 
 
 def on_kafka(options: dict[str, Any], name: str, what: str) -> None:
@@ -88,7 +95,7 @@ def on_kafka(options: dict[str, Any], name: str, what: str) -> None:
         topic = NewTopic(f"verify-{uuid.uuid4().hex}", num_partitions=1, replication_factor=1)
         administer(options, lambda admin: admin.create_topics([topic]))
     elif what == "change access lists":
-        administer(options, lambda admin: admin.create_acls([everything_to(name)]))
+        administer(options, lambda admin: give_everything(admin, name))
     elif verb == "delete":
         administer(options, lambda admin: admin.delete_topics([thing]))
     else:
