@@ -40,7 +40,7 @@ ZOOKEEPER = (
 
 # By account: what its role in MongoDB does not have.
 MONGODB: dict[str, tuple[str, ...]] = {
-    "opslib-store": ("write tweets", "delete word_counts", "drop tweets", "read local.oplog.rs"),
+    "opslib-store": ("write tweets", "delete word_counts", "drop tweets", "read audit"),
     "opslib-rollup": ("write tweets", "index audit", "delete tweets", "change clouds", "read local.oplog.rs"),
     "opslib-sink": ("delete tweets", "read word_counts", "index tweets", "write forgotten"),
     "opslib-speed": ("read tweets", "delete trending", "index trending", "write forgotten"),

@@ -158,7 +158,7 @@ def test_the_operator_s_key_lies_encrypted_and_one_that_lay_open_is_replaced(hos
     key = folder / "operator.key"
     assert b"ENCRYPTED PRIVATE KEY" in key.read_bytes()
     assert "changed=0" in host.play(OPERATOR)
-    key.write_bytes((host.tls / "key.pem").read_bytes())  # as up to 0.2
+    key.write_bytes((host.tls / "key.pem").read_bytes())  # as up to 0.1
     host.play(OPERATOR)
     opened = serialization.load_pem_private_key(key.read_bytes(), b"of the tests")
     certificate = x509.load_pem_x509_certificate((folder / "operator.pem").read_bytes())
