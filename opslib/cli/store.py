@@ -71,7 +71,7 @@ def rollup(settings: Settings, every: Span | None) -> None:
     on_signal(stop.set)
     while True:
         try:
-            with database_of(settings, "opslib-store") as database:
+            with database_of(settings, "opslib-rollup") as database:
                 done = rollups.refresh(database, keep=keep)
             counted = ", ".join(f"{number} {unit}s" for unit, number in done.items() if number)
             if counted or every is None:

@@ -23,14 +23,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Callable
 
-from opslib.message import id_at, moment_of, moment_of_id, stamp, tweet_message
+from opslib.message import id_at, moment_of, moment_of_id, searched_in, stamp, tweet_message
 from opslib.x.backoff import Backoff
 from opslib.x.budget import UNLIMITED, Exhausted, utc_now
 from opslib.x.client import Refused, XError
+from opslib.x.fair import MIN_RESULTS
 from opslib.x.query import query_for
 from opslib.x.rules import MAX_RULES, RuleBook, tag_of, topics_of
 from opslib.x.search import OLDEST_SINCE_ID, Progress, messages_of, resources_of, search_page
-from opslib.x.walk import MIN_RESULTS, allowance
+from opslib.x.walk import allowance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -108,10 +109,9 @@ class Follower:
         now = self._clock()
         places = json.loads(state.get(_PLACES, "{}"))
         snapshots = list(snapshots)
-        trends = sum(len(snapshot["trends"]) for snapshot in snapshots)
-        state[_SHARE] = str(allowance(self._budget, self._policy, trends, now))
+        state[_SHARE] = str(allowance(self._budget, self._policy, len(snapshots), now))
         for snapshot in snapshots:
-            names = [trend["name"] for trend in snapshot["trends"]]
+            names = [trend["name"] for trend in searched_in(snapshot)]
             places[str(snapshot["woeid"])] = {"at": stamp(now), "topics": names}
         state[_PLACES] = json.dumps(places, ensure_ascii=False)
         loop = json.loads(state.get(_LOOP, "null"))
