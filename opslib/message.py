@@ -7,7 +7,7 @@ is installed, as it is with the sink, it reads what it is sure to read alike.
 ``author`` (from the ``includes``, if they were asked for), ``referenced`` (tweets it retweets, quotes or
 answers), ``collected_for`` (``[{"name", "woeid", "query"}]``) and ``collected_at``. ``trends.raw`` has the
 WOEID as its key and ``{"woeid", "place", "collected_at", "searched", "trends"}``, where ``trends`` are
-``[{"name", "tweet_count", "rank"}]``: tweets are collected for the first ``searched`` ones, without it for all.
+``[{"name", "tweet_count", "rank"}]``: tweets are collected for the first ``searched`` of them, or for all.
 What a reader cannot use raises :class:`BadMessage` with a reason for people.
 """
 
