@@ -5,9 +5,11 @@ is installed, as it is with the sink, it reads what it is sure to read alike.
 
 ``tweets.raw`` has the tweet id as its key and, as its value, the tweet as X returned it under ``data`` with
 ``author`` (from the ``includes``, if they were asked for), ``referenced`` (tweets it retweets, quotes or
-answers), ``collected_for`` (``[{"name", "woeid", "query"}]``) and ``collected_at``. ``trends.raw`` has the
-WOEID as its key and ``{"woeid", "place", "collected_at", "searched", "trends"}``, where ``trends`` are
-``[{"name", "tweet_count", "rank"}]``: tweets are collected for the first ``searched`` of them, or for all.
+answers), ``collected_for`` (``[{"name", "woeid", "query"}]``) and ``collected_at``. A topic is a trend, or
+what somebody follows: then it has ``"kind": "follow"`` besides, no WOEID, and ``"looked_up": true`` where it
+was asked for long after it was written. ``trends.raw`` has the WOEID as its key and ``{"woeid", "place",
+"collected_at", "searched", "trends"}``, where ``trends`` are ``[{"name", "tweet_count", "rank"}]``: tweets
+are collected for the first ``searched`` ones, without it for all.
 What a reader cannot use raises :class:`BadMessage` with a reason for people.
 """
 
@@ -31,7 +33,11 @@ if TYPE_CHECKING:
 
 TWEETS = "tweets.raw"
 TRENDS = "trends.raw"
+FOLLOWS = "follows"
 DEAD_LETTERS = "tweets.dlq"
+
+# What a topic is; one without a kind is a trend.
+TREND, FOLLOW = "trend", "follow"
 
 # MongoDB takes 100 levels, and a document puts a message's parts one level deeper at most.
 MAX_DEPTH = 90
@@ -210,6 +216,10 @@ def _check_notes(tweet: Json, where: str = "") -> None:
 def _check_topic(topic: Json) -> None:
     _required(topic, "name", str, "collected_for.")
     _optional(topic, "woeid", int, "collected_for.")
+    if topic.get("kind") not in (None, TREND, FOLLOW):
+        raise BadMessage(f"collected_for.kind is {str(topic['kind'])[:40]!r}, neither {TREND} nor {FOLLOW}")
+    if type(topic.get("looked_up", False)) is not bool:
+        raise BadMessage(f"collected_for.looked_up is a {type(topic['looked_up']).__name__}, not a bool")
 
 
 def decode_trends(value: bytes | None) -> Json:
@@ -233,6 +243,7 @@ def tweet_document(message: Mapping[str, Any]) -> Json:
     created = message.get("created_at")
     text, entities = whole_text(message)
     original, author = retweeted_id(message), retweeted_author(message)
+    created_at = moment_of(created) if created else moment_of_id(int(message["id"]))
     return {
         "_id": int(message["id"]),
         **({"retweet_of": original} if original is not None else {}),
@@ -243,14 +254,27 @@ def tweet_document(message: Mapping[str, Any]) -> Json:
         "entities": entities,
         "public_metrics": message.get("public_metrics"),
         "referenced_tweets": message.get("referenced_tweets") or [],
-        "topics": [
-            {"name": topic["name"], "woeid": topic.get("woeid"), "first_at": collected_at}
-            for topic in message.get("collected_for") or ()
-        ],
-        "created_at": moment_of(created) if created else moment_of_id(int(message["id"])),
+        "topics": [_topic(topic, collected_at, created_at) for topic in message.get("collected_for") or ()],
+        "created_at": created_at,
         "first_seen_at": collected_at,
         "collected_at": collected_at,
     }
+
+
+def _topic(topic: Mapping[str, Any], collected_at: datetime, created_at: datetime | None) -> Json:
+    """Return a topic as a tweet is stored with it; what was looked up stands where it was written."""
+    looked_up = topic.get("looked_up") and created_at is not None
+    return {
+        **({"kind": FOLLOW} if topic.get("kind") == FOLLOW else {}),
+        "name": topic["name"],
+        "woeid": topic.get("woeid"),
+        "first_at": min(collected_at, created_at) if looked_up and created_at else collected_at,
+    }
+
+
+def kind_of(topic: Mapping[str, Any]) -> str | None:
+    """Return what a stored *topic* is: :data:`FOLLOW`, or ``None`` for a trend."""
+    return FOLLOW if topic.get("kind") == FOLLOW else None
 
 
 def _author(message: Mapping[str, Any]) -> Json | None:

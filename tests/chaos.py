@@ -73,7 +73,8 @@ class Machine:
 
     def __post_init__(self) -> None:
         known = (self.folder / "ssh_config").read_text()
-        ((self.name, self.address),) = re.findall(r"^Host (\S+)\n\s+HostName (\S+)", known, re.MULTILINE)[:1]
+        hosts = re.findall(r"^Host (\S+) \S+\n\s+HostName (\S+)", known, re.MULTILINE)
+        self.name, self.address = hosts[0]
         vault = VaultLib([("default", VaultSecret((self.folder / "vault-password").read_bytes().strip()))])
         self.secrets = yaml.safe_load(vault.decrypt((self.folder / "vault.yml").read_bytes()))
         operator = self.folder / "ca" / "operator"

@@ -22,11 +22,18 @@ def copy(minute: int, topics: tuple[str, ...] = ("a",), **fields: Any) -> dict[s
         "_id": 1,
         **({"retweet_of": original} if original else {}),
         "text": "um texto",
-        "topics": [{"name": name, "woeid": 1, "first_at": at} for name in topics],
+        "topics": [{**topic_of(name), "first_at": at} for name in topics],
         "first_seen_at": at,
         "collected_at": at,
         **fields,
     }
+
+
+def topic_of(letter: str) -> dict[str, Any]:
+    """Return the topic that a letter stands for: a trend, a capital what somebody follows by that name."""
+    if letter.isupper():
+        return {"kind": message.FOLLOW, "name": letter.lower(), "woeid": None}
+    return {"name": letter, "woeid": 1}
 
 
 def merged(copies: Any) -> dict[str, Any]:
@@ -57,7 +64,7 @@ COPIES = st.lists(
     st.builds(
         copy,
         st.integers(0, 3),  # some come at the same moment
-        st.lists(st.sampled_from("abc"), unique=True).map(tuple),
+        st.lists(st.sampled_from("abcAB"), unique=True).map(tuple),
         **FIELDS,
     ),
     min_size=1,

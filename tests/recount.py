@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 STEP = 10
-Key = tuple[Optional[int], Optional[str]]  # woeid, topic
+Key = tuple[Optional[int], Optional[str], Optional[str]]  # woeid, topic, "follow" if it is one
 Bucket = tuple[Any, ...]  # unit, beginning, woeid, topic
 Buckets = dict[Bucket, tuple[int, dict[str, int]]]  # with the number of tweets and those of each word
 
@@ -233,18 +233,21 @@ def buckets(tweets: Iterable[dict[str, Any]]) -> Buckets:
 
 def keys_of(tweet: dict[str, Any]) -> set[Key]:
     """Return the places and topics that a stored tweet is counted for; ``None`` is any."""
-    places = [(topic["woeid"], topic["name"]) for topic in tweet["topics"]]
-    return {(None, None)}.union(*({(w, n), (w, None), (None, n)} for w, n in places))
+    topics = [(topic["woeid"], topic["name"], topic.get("kind")) for topic in tweet["topics"]]
+    return {(None, None, None)}.union(*({(w, n, k), (w, None, None), (None, n, k)} for w, n, k in topics))
 
 
-def moment_for(tweet: dict[str, Any], woeid: int | None, name: str | None) -> dt.datetime:
-    """Return where a stored tweet stands for a place and a topic."""
+def moment_for(
+    tweet: dict[str, Any], woeid: int | None, name: str | None, kind: str | None = None
+) -> dt.datetime:
+    """Return where a stored tweet stands for a place and a topic of that kind."""
     if not tweet["topics"]:
         return tweet["first_seen_at"]
     return min(
         topic["first_at"]
         for topic in tweet["topics"]
-        if woeid in (None, topic["woeid"]) and name in (None, topic["name"])
+        if woeid in (None, topic["woeid"])
+        and (name is None or (name, kind) == (topic["name"], topic.get("kind")))
     )
 
 
@@ -254,5 +257,6 @@ def rolled_up(word_counts: Iterable[dict[str, Any]]) -> Buckets:
     for one in sorted(word_counts, key=lambda one: one["computed_at"]):
         words = {word: entry["n"] for entry in one["words"] for word in entry["w"].split("\n")}
         for key in one["keys"]:
-            found[one["unit"], one["at"], key["woeid"], key["topic"]] = (one["tweets"], words)
+            bucket = (one["unit"], one["at"], key["woeid"], key["topic"], key.get("kind"))
+            found[bucket] = (one["tweets"], words)
     return found

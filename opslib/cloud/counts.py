@@ -118,6 +118,7 @@ class Selection:
     hours: float
     topics: tuple[str, ...] = ()
     woeid: int | None = None
+    kind: str | None = None  # of the topics: ``follow``, or none for trends
     lang: str | None = None
 
     @property
@@ -129,7 +130,7 @@ class Selection:
         """Return it as a MongoDB query; it may find tweets that stand at another moment."""
         topic: dict[str, Any] = {}
         if self.topics:
-            topic["name"] = {"$in": self._names()}
+            topic |= {"name": {"$in": self._names()}, "kind": self.kind}
         if self.woeid is not None:
             topic["woeid"] = self.woeid
         match = within({"$gte": self.since, "$lte": self.until}, topic)
@@ -137,8 +138,8 @@ class Selection:
 
     def wants(self, key: Key) -> bool:
         """Say whether the tweets that stand for *key* are meant."""
-        woeid, name = key
-        if woeid != self.woeid:
+        woeid, name, kind = key
+        if woeid != self.woeid or kind != self.kind:
             return False
         if not self.topics:
             return name is None

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
+import subprocess
+import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from opslib.dist import DistError, cache, fetch, python
 from opslib.dist.lock import Lock, load, sha256
 from opslib.dist.sources import SOURCES
 from opslib.packing.tarball import Tarball
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NAMES = (*SOURCES, *python.NAMES)
 
@@ -56,12 +63,28 @@ def assemble(lock: Lock, target: Path) -> None:
             if entry.inside is None:
                 tarball.add(entry.place, file.read_bytes())
                 continue
-            with zipfile.ZipFile(file) as archive:
-                for member in archive.infolist():
-                    if member.is_dir() or not member.filename.startswith(entry.inside):
-                        continue
-                    name = entry.place + member.filename[len(entry.inside) :]
-                    tarball.add(name, archive.read(member), executable=_is_program(name))
+            for member, content in _unpacked_deb(file) if entry.is_debian else _unpacked_zip(file):
+                if member.startswith(entry.inside):
+                    name = entry.place + member[len(entry.inside) :]
+                    tarball.add(name, content, executable=_is_program(name))
+
+
+def _unpacked_zip(file: Path) -> Iterator[tuple[str, bytes]]:
+    with zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            if not member.is_dir():
+                yield member.filename, archive.read(member)
+
+
+def _unpacked_deb(file: Path) -> Iterator[tuple[str, bytes]]:
+    done = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(file)], capture_output=True, check=False)
+    if done.returncode != 0:
+        raise DistError(f"{file} is no package of Debian: {done.stderr.decode(errors='replace').strip()}")
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        for member in archive:
+            content = archive.extractfile(member) if member.isfile() else None
+            if content is not None:
+                yield member.name, content.read()
 
 
 def verify(name: str) -> list[str]:

@@ -1,7 +1,8 @@
-"""Get inputs with the ordinary clients, `mvn` and `pip`, so that each machine's mirrors and proxies count."""
+"""Get inputs with the ordinary clients `mvn`, `pip` and `apt-get`: each machine's mirrors and proxies count."""
 
 from __future__ import annotations
 
+import getpass
 import os
 import shutil
 import subprocess
@@ -63,12 +64,14 @@ def _check(entry: Input, path: Path) -> None:
 
 
 def _fetch(missing: Sequence[Input], scratch: Path) -> Iterator[tuple[Input, Path]]:
-    jars = {entry.artifact: entry for entry in missing if not entry.is_wheel}
+    jars = {entry.artifact: entry for entry in missing if not entry.is_wheel and not entry.is_debian}
     for coordinate, path in maven_files(list(jars), scratch / "maven"):
         yield jars[coordinate], path
     for entry in missing:
         if entry.is_wheel:
             yield entry, wheel(entry.artifact, entry.sha256, scratch / "wheels")
+        elif entry.is_debian:
+            yield entry, debian_package(entry.artifact, scratch / "debian")
 
 
 def maven_files(coordinates: Sequence[str], folder: Path) -> Iterator[tuple[str, Path]]:
@@ -100,15 +103,19 @@ def maven_files(coordinates: Sequence[str], folder: Path) -> Iterator[tuple[str,
         yield (asked if asked.count(":") > 2 else full), path
 
 
-def maven_tree(coordinates: Iterable[str], folder: Path) -> Iterator[tuple[str, Path]]:
-    """Fetch artifacts with all that they need at run time; yield coordinates and files, in order of names."""
-    dependencies = "".join(
-        "<dependency>" + _xml(dict(zip(("groupId", "artifactId", "version"), c.split(":")))) + "</dependency>"
-        for c in coordinates
-    )
+def maven_tree(
+    coordinates: Iterable[str], folder: Path, newer: Iterable[str] = ()
+) -> Iterator[tuple[str, Path]]:
+    """Fetch artifacts with all that they need at run time; yield coordinates and files, in order of names.
+
+    Of what they need, the versions in *newer* win over those asked for.
+    """
+    dependencies = "".join(_dependency(coordinate) for coordinate in coordinates)
     if not dependencies:
         return
+    managed = "".join(_dependency(coordinate) for coordinate in newer)
     _maven(
+        f"<dependencyManagement><dependencies>{managed}</dependencies></dependencyManagement>"
         f"<dependencies>{dependencies}</dependencies>",
         "copy-dependencies",
         folder,
@@ -120,6 +127,11 @@ def maven_tree(coordinates: Iterable[str], folder: Path) -> Iterator[tuple[str, 
         group = ".".join(path.parent.parent.parent.relative_to(folder).parts)
         classifier = path.stem[len(f"{artifact}-{version}-") :]
         yield ":".join([group, artifact, version, "jar", *([classifier] if classifier else [])]), path
+
+
+def _dependency(coordinate: str) -> str:
+    fields = zip(("groupId", "artifactId", "version", "type", "classifier"), coordinate.split(":"))
+    return "<dependency>" + _xml(dict(fields)) + "</dependency>"
 
 
 def _xml(fields: dict[str, str]) -> str:
@@ -180,12 +192,59 @@ def wheels(requirements: Path, python: str, folder: Path) -> None:
     )
 
 
-def _run(command: list[str], package: str) -> None:
+def debian_package(artifact: str, folder: Path) -> Path:
+    """Fetch a package of Debian by ``suite/name=version``, whatever suite this machine itself is of.
+
+    apt-get gets lists and a cache of its own for it, so that nothing of this machine's changes. The suite may
+    be past its end and its signatures with it: the lock's checksum is what the file is held against.
+    """
+    suite, package = artifact.split("/")
+    for part in ("lists/partial", "archives/partial"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    mirror = debian_mirror(security=suite.endswith("-security"))
+    sources = folder / "sources.list"
+    sources.write_text(f"deb [trusted=yes check-valid-until=no] {mirror} {suite} main\n", encoding="utf-8")
+    own = {
+        "Dir::Etc::SourceList": sources,
+        "Dir::Etc::SourceParts": "/dev/null",
+        "Dir::State::Lists": folder / "lists",
+        "Dir::Cache": folder,
+        "APT::Sandbox::User": getpass.getuser(),
+        "Acquire::Languages": "none",
+    }
+    apt = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in own.items())]
+    _run([*apt, "update"], "Debian")
+    _run([*apt, "download", f"{package.replace('=', ':amd64=')}"], "Debian", folder)
+    (found,) = folder.glob("*.deb")
+    return found
+
+
+def debian_mirror(*, security: bool) -> str:
+    """Return the address of Debian's packages, or of its security updates, that this machine itself uses."""
+    variable = "TRENDLAKE_DEBIAN_SECURITY_MIRROR" if security else "TRENDLAKE_DEBIAN_MIRROR"
+    given = os.environ.get(variable)
+    if given:
+        return given
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    except FileNotFoundError:
+        listed = []
+    for uri in listed:
+        if uri.rstrip("/").endswith("/debian-security" if security else "/debian"):
+            return uri
+    raise DistError(
+        f"no source of Debian's {'security updates' if security else 'packages'} was found on this machine: "
+        f"set {variable} to its address"
+    )
+
+
+def _run(command: list[str], package: str, folder: Path | None = None) -> None:
     """Run a client; network failures pass, so it is tried again before its own words are reported."""
     for attempt in range(_ATTEMPTS):
         try:
             done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd=folder
             )
         except FileNotFoundError as missing:
             raise DistError(f"{command[0]} is needed and not installed: {package} has it") from missing

@@ -21,7 +21,8 @@ LOCKS = Path(__file__).parent / "lock"
 class Input:
     """One file that goes into a tarball: whole to ``place``, or what stands below ``inside`` in it."""
 
-    artifact: str  # Maven coordinate group:artifact:version:type[:classifier], or PyPI name==version
+    # Maven coordinate group:artifact:version:type[:classifier], PyPI name==version, or Debian suite/name=version
+    artifact: str
     file: str
     sha256: str
     size: int
@@ -30,8 +31,21 @@ class Input:
 
     @property
     def is_wheel(self) -> bool:
-        """Whether PyPI has it; Maven otherwise."""
-        return "==" in self.artifact
+        """Whether PyPI has it."""
+        return _is_wheel(self.artifact)
+
+    @property
+    def is_debian(self) -> bool:
+        """Whether it is a package of Debian; what is no wheel either is Maven's."""
+        return _is_debian(self.artifact)
+
+
+def _is_wheel(artifact: str) -> bool:
+    return "==" in artifact
+
+
+def _is_debian(artifact: str) -> bool:
+    return "/" in artifact
 
 
 @dataclass(frozen=True)
@@ -69,17 +83,17 @@ def sha256(path: Path) -> str:
 
 
 def resolve(source: Source) -> Lock:
-    """Ask Maven and PyPI for the files of *source* and lock what they answer. A maintainer's step."""
+    """Ask Maven, PyPI and Debian for the files of *source* and lock what they answer. A maintainer's step."""
     from opslib.dist import fetch
 
     with tempfile.TemporaryDirectory(prefix="trendlake-lock-") as scratch:
         found: list[tuple[str, Path, str, str | None]] = []
-        for coordinate, path in fetch.maven_tree(source.jars, Path(scratch) / "tree"):
+        for coordinate, path in fetch.maven_tree(source.jars, Path(scratch) / "tree", source.newer):
             found.append((coordinate, path, f"{source.folder}/{path.name}", None))
         whole = dict.fromkeys(source.alone, f"{source.folder}/")
         parts = {member.artifact: member for member in source.members}
         for coordinate, path in fetch.maven_files(
-            [a for a in [*whole, *parts] if "==" not in a], Path(scratch) / "alone"
+            [a for a in [*whole, *parts] if not _is_wheel(a) and not _is_debian(a)], Path(scratch) / "alone"
         ):
             part = parts.get(coordinate) or parts.get(coordinate.rsplit(":", 1)[0])
             if part:
@@ -87,9 +101,13 @@ def resolve(source: Source) -> Lock:
             else:
                 found.append((coordinate, path, whole[coordinate] + path.name, None))
         for artifact in parts:
-            if "==" in artifact:
+            if _is_wheel(artifact):
                 path = fetch.wheel(artifact, None, Path(scratch) / "wheels")
-                found.append((artifact, path, parts[artifact].place, parts[artifact].inside))
+            elif _is_debian(artifact):
+                path = fetch.debian_package(artifact, Path(scratch) / "debian")
+            else:
+                continue
+            found.append((artifact, path, parts[artifact].place, parts[artifact].inside))
         inputs = [
             Input(artifact, path.name, sha256(path), path.stat().st_size, place, inside)
             for artifact, path, place, inside in found

@@ -17,8 +17,8 @@ from opslib.dist import DistError, cache, fetch
 from opslib.packing import CHECKOUT, nar
 from opslib.packing.tarball import EPOCH, Tarball
 
-# Debian 11's and Debian 12's, to the patch: some packages leave 3.9.0 and 3.9.1 out.
-PYTHONS = {"py39": "3.9.2", "py311": "3.11.2"}
+# Those of Debian 11, 12 and 13, to the patch: some packages leave 3.9.0 and 3.9.1 out.
+PYTHONS = {"py39": "3.9.2", "py311": "3.11.2", "py313": "3.13.5"}
 KINDS = {"opslib": "targets", "pymongo": "pymongo", "nar": "nar"}
 NAMES = tuple(f"{kind}-{tag}" for kind in KINDS for tag in PYTHONS)
 

@@ -10,7 +10,7 @@ the future.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from opslib import message
 from opslib.store.unwanted import Origin, origin
@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
 STEP = 10  # seconds by which windows advance; the panes that they are made of are as long
 
-Topic = tuple[str, Optional[int]]  # its name, and the WOEID of the place that it was collected for
+
+class Topic(NamedTuple):
+    """What a tweet was collected for: a trend of a place (WOEID), or what somebody follows."""
+
+    name: str
+    woeid: Optional[int] = None  # noqa: UP045 - read on Python 3.9
+    kind: Optional[str] = None  # noqa: UP045 - read on Python 3.9
 
 
 @dataclass
@@ -43,7 +49,7 @@ class Sighting:
     @property
     def places(self) -> list[int | None]:
         """Return the places whose windows it is in; ``None`` stands for no place."""
-        return list(dict.fromkeys(woeid for _, woeid in self.topics)) or [None]
+        return list(dict.fromkeys(topic.woeid for topic in self.topics)) or [None]
 
 
 def read(value: bytes | None, now: float) -> tuple[Sighting, float]:
@@ -65,10 +71,14 @@ def read(value: bytes | None, now: float) -> tuple[Sighting, float]:
         # Pairs are left out: the authors of an expression cannot be taken from those of its two words, as
         # the clouds take their tweets. Set expressions are words: they have no plain space.
         entries=[entry for entry in words_of(document) if " " not in entry],
-        topics=joined([], ((topic["name"], topic["woeid"]) for topic in document["topics"])),
+        topics=joined([], map(_topic, document["topics"])),
         retweet=retweet if any(retweet) else None,
     )
     return sighting, collected
+
+
+def _topic(topic: dict[str, Any]) -> Topic:
+    return Topic(topic["name"], topic["woeid"], message.kind_of(topic))
 
 
 def joined(known: list[Topic], more: Iterable[Topic]) -> list[Topic]:
@@ -78,4 +88,4 @@ def joined(known: list[Topic], more: Iterable[Topic]) -> list[Topic]:
 
 def topics_in(kept: Iterable[Any]) -> list[Topic]:
     """Return topics as JSON has kept them; of those kept before they had a place it is not known."""
-    return [(topic, None) if isinstance(topic, str) else (topic[0], topic[1]) for topic in kept]
+    return [Topic(topic) if isinstance(topic, str) else Topic(*topic) for topic in kept]

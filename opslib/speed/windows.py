@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.int32]
 
 BEST = 50  # items of each kind that a window shows
-KINDS = ("word", "hashtag", "topic")
+KINDS = ("word", "hashtag", "topic", "follow")
 _FAR = 2**30
 _SPAN = 4  # item, first step, step behind the last, +1 or -1
 _USE = 3  # name, pane, +1 or -1
@@ -226,8 +226,8 @@ def _keys(sighting: Sighting) -> Iterator[tuple[_Key, str]]:
         for entry in sighting.entries:
             spelling, key = parts(entry)
             yield (place, "hashtag" if spelling.startswith("#") else "word", key), spelling
-    for name, place in sighting.topics:
-        yield (place, "topic", name), name
+    for topic in sighting.topics:
+        yield (topic.woeid, topic.kind or "topic", topic.name), topic.name
 
 
 def _added(authors: dict[str, Panes], author: str, pane: int) -> tuple[int, int]:

@@ -94,8 +94,14 @@ def budget_in(record: Any) -> dict[str, Any] | None:
 
 
 def _sources(topics: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Return how a tweet was come by: the WOEID of each place whose topics it was searched for, or a rule."""
-    return {str(topic["woeid"]) if topic["woeid"] is not None else "rule" for topic in topics} or {"none"}
+    """Return how a tweet was come by: the WOEIDs of the places of its trends, and what is followed."""
+    return {_source(topic) for topic in topics} or {"none"}
+
+
+def _source(topic: Mapping[str, Any]) -> str:
+    if message.kind_of(topic) == message.FOLLOW:
+        return f"follow {topic['name']}"
+    return str(topic["woeid"]) if topic["woeid"] is not None else "rule"
 
 
 def _largest(counts: Counter[str]) -> dict[str, int]:

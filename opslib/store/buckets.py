@@ -16,13 +16,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opslib.store.collections import WORD_COUNTS
+from opslib.store.observations import Key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pymongo.database import Database
-
-    from opslib.store.observations import Key
 
     Document = dict[str, Any]
 
@@ -83,7 +82,7 @@ def unpacked(words: Iterable[Document]) -> Counter[str]:
 
 def document_keys(document: Mapping[str, Any]) -> list[Key]:
     """Return the keys of a document of ``word_counts``; one of before has one."""
-    return [(key["woeid"], key["topic"]) for key in document.get("keys", [document])]
+    return [Key(key["woeid"], key["topic"], key.get("kind")) for key in document.get("keys", [document])]
 
 
 def counts_of(document: Mapping[str, Any]) -> Counts:
@@ -101,9 +100,10 @@ def read(
 
     A bucket that no tweet of the key is in has none. Each bucket has one at most; their order is by chance.
     """
-    woeid, topic = key
+    # Without a kind it is one of a trend, or of anything.
+    wanted_key = {"$elemMatch": {**key.to_document(), "kind": key.kind}}
     some = [
-        {"unit": unit, "at": {"$in": ats}, "keys": {"$elemMatch": {"woeid": woeid, "topic": topic}}}
+        {"unit": unit, "at": {"$in": ats}, "keys": wanted_key}
         for unit, ats in ((unit, list(ats)) for unit, ats in chosen.items())
         if ats
     ]

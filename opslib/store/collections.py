@@ -20,6 +20,7 @@ _TEXT_OR_NULL = {"bsonType": ["string", "null"]}
 _DATE = {"bsonType": "date"}
 _BYTES = {"bsonType": "binData"}
 _OBJECT = {"bsonType": "object"}
+_KIND = {"enum": ["follow"]}  # of a topic; a trend has none
 
 
 def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -58,7 +59,9 @@ TWEETS = Collection(
             "_id": {"bsonType": "long"},
             "text": _TEXT,
             "words": _array(_TEXT),
-            "topics": _array(_object({"name": _TEXT, "first_at": _DATE}, {"woeid": _INTEGER_OR_NULL})),
+            "topics": _array(
+                _object({"name": _TEXT, "first_at": _DATE}, {"woeid": _INTEGER_OR_NULL, "kind": _KIND})
+            ),
             "first_seen_at": _DATE,
             "collected_at": _DATE,
         },
@@ -144,7 +147,7 @@ WORD_COUNTS = Collection(
         {
             "unit": {"enum": ["minute", "hour", "day"]},
             "at": _DATE,
-            "keys": _array(_object({"woeid": _INTEGER_OR_NULL, "topic": _TEXT_OR_NULL})),
+            "keys": _array(_object({"woeid": _INTEGER_OR_NULL, "topic": _TEXT_OR_NULL}, {"kind": _KIND})),
             "tweets": _INTEGER,
             "words": _array(_object({"w": _TEXT, "n": _INTEGER})),
             "computed_at": _DATE,
@@ -176,7 +179,7 @@ TRENDING = Collection(
             "items": _array(
                 _object(
                     {
-                        "kind": {"enum": ["word", "hashtag", "topic"]},
+                        "kind": {"enum": ["word", "hashtag", "topic", "follow"]},
                         "name": _TEXT,
                         "authors": _INTEGER,
                         "tweets": _INTEGER,

@@ -54,16 +54,16 @@ def documents(
         yield {
             "unit": unit,
             "at": at,
-            "keys": [{"woeid": woeid, "topic": topic} for woeid, topic in sorted(keys, key=_in_order)],
+            "keys": [key.to_document() for key in sorted(keys, key=_in_order)],
             "tweets": counts.tweets,
             "words": words,
             "left_out": len(counts.words) - kept,
         }
 
 
-def _in_order(key: Key) -> tuple[bool, int, bool, str]:
-    woeid, topic = key
-    return woeid is not None, woeid or 0, topic is not None, topic or ""
+def _in_order(key: Key) -> tuple[bool, int, bool, str, str]:
+    woeid, topic, kind = key
+    return woeid is not None, woeid or 0, topic is not None, topic or "", kind or ""
 
 
 _Counted = tuple["datetime", Iterable[Key], Counts]
@@ -90,7 +90,7 @@ class _Minutes:
         self._ats = ats
         self._wanted = set(ats)
         self._floors: dict[datetime, datetime] = {}  # a page of tweets was collected at one moment
-        self._keys: dict[tuple[int | None, str], Keys] = {}
+        self._keys: dict[tuple[int | None, str, str | None], Keys] = {}
         self._firsts: Firsts = {}
         self._shared: set[int] = set()  # texts that are retweeted
 
@@ -134,7 +134,7 @@ class _Minutes:
         topics = tweet["topics"]
         if len(topics) == 1:  # as most have
             (topic,) = topics
-            alike = topic.get("woeid"), topic["name"]
+            alike = topic.get("woeid"), topic["name"], topic.get("kind")
             at, keys = self._minute(topic["first_at"]), self._keys.get(alike)
             if keys is None:
                 keys = self._keys[alike] = frozenset(keys_of(topic))

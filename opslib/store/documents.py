@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bson.int64 import Int64
 
-from opslib.message import moment_of_id, retweeted_id
+from opslib.message import kind_of, moment_of_id, retweeted_id
 from opslib.words import VERSION, words_of
 
 if TYPE_CHECKING:
@@ -158,18 +158,22 @@ def _best(one: _Value, other: _Value) -> _Value:
 
 def _covers(known: list[Document], topics: list[Document]) -> bool:
     """Say whether all of *topics* were collected for before, and no later than *topics* say."""
-    first = {(topic["name"], topic.get("woeid")): topic["first_at"] for topic in known}
+    first = {_identity(topic): topic["first_at"] for topic in known}
     return all(
-        (at := first.get((topic["name"], topic.get("woeid")))) is not None and at <= topic["first_at"]
-        for topic in topics
+        (at := first.get(_identity(topic))) is not None and at <= topic["first_at"] for topic in topics
     )
+
+
+def _identity(topic: Document) -> tuple[str, str, str]:
+    """Return what tells a topic from others, such as can be put into an order."""
+    return topic["name"], str(topic.get("woeid")), kind_of(topic) or ""
 
 
 def _joined(*parts: list[Document]) -> list[Document]:
     """Return the topics of all, each once, since the first time it was collected for, in this order."""
     topics: dict[Any, Document] = {}
     for topic in (topic for part in parts for topic in part):
-        key = (topic["name"], topic.get("woeid"))
+        key = _identity(topic)
         if key not in topics or topic["first_at"] < topics[key]["first_at"]:
             topics[key] = topic
-    return sorted(topics.values(), key=lambda topic: (topic["first_at"], topic["name"], str(topic["woeid"])))
+    return sorted(topics.values(), key=lambda topic: (topic["first_at"], *_identity(topic)))

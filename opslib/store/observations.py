@@ -1,15 +1,18 @@
 """When a tweet was collected for what: time belongs to the observation, not to the tweet.
 
 A tweet is counted for a *key*, a place (WOEID) and the name of a topic, either of which can be ``None`` for
-any. For a topic of a place it stands at that topic's ``first_at``; for a place, the name of a topic or
-anything at the earliest ``first_at`` of its topics that match. One that was collected for no topic is counted
-for anything alone, at ``first_seen_at``. So another collection adds a later moment for another key, and
-changes none that there was; only a copy that was collected earlier and comes late does.
+any. A topic that somebody follows is another one than a trend of the same name, and has no place. For a topic
+of a place it stands at that topic's ``first_at``; for a place, the name of a topic or anything at the
+earliest ``first_at`` of its topics that match. One that was collected for no topic is counted for anything
+alone, at ``first_seen_at``. So another collection adds a later moment for another key, and changes none that
+there was; only a copy that was collected earlier and comes late does.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+
+from opslib.message import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +20,21 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
-Key = tuple[Optional[int], Optional[str]]  # a WOEID and the name of a topic
-ANYTHING: Key = (None, None)
+
+class Key(NamedTuple):
+    """What is counted: a WOEID, and the name and kind of a topic (``None``: a trend, or any)."""
+
+    woeid: Optional[int]  # noqa: UP045 - read on Python 3.9
+    topic: Optional[str]  # noqa: UP045 - read on Python 3.9
+    kind: Optional[str] = None  # noqa: UP045 - read on Python 3.9
+
+    def to_document(self) -> Document:
+        """Return it as MongoDB keeps it; a kind is told only where there is one."""
+        kind = {} if self.kind is None else {"kind": self.kind}
+        return {"woeid": self.woeid, "topic": self.topic, **kind}
+
+
+ANYTHING = Key(None, None)
 # What of a stored tweet says when it was collected for what.
 FIELDS = {"topics": 1, "first_seen_at": 1}
 
@@ -38,8 +54,8 @@ def moments_of(tweet: Mapping[str, Any]) -> dict[Key, datetime]:
 
 def keys_of(topic: Mapping[str, Any]) -> set[Key]:
     """Return the keys that a tweet collected for *topic* is counted for."""
-    woeid, name = topic.get("woeid"), topic["name"]
-    return {(woeid, name), (woeid, None), (None, name), ANYTHING}
+    woeid, name, kind = topic.get("woeid"), topic["name"], kind_of(topic)
+    return {Key(woeid, name, kind), Key(woeid, None), Key(None, name, kind), ANYTHING}
 
 
 def within(span: Mapping[str, datetime], topic: Mapping[str, Any] | None = None) -> Document:

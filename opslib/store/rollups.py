@@ -43,6 +43,7 @@ from opslib.store.buckets import LENGTHS, Counts, counts_of, floor, read
 from opslib.store.collections import ROLLUP_MARKS, TWEETS, WORD_COUNTS
 from opslib.store.counting import BELOW, documents, observed_in
 from opslib.store.marks import Claim, drop, mark, marked
+from opslib.store.observations import Key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -108,15 +109,16 @@ def counts(
     *,
     woeid: int | None = None,
     topic: str | None = None,
+    kind: str | None = None,
 ) -> Counts:
     """Return the words of the tweets collected from *since* to *until*, both widened to whole minutes.
 
-    Only those collected for the place *woeid* and for the topic of exactly the name *topic*, if given. A
-    month is read as its days; what is left at either end as hours and minutes. Words beyond the first
-    :data:`MOST` of a bucket are not in it.
+    Only those collected for the place *woeid* and for the topic of exactly the name *topic*, if given: that
+    of a trend, or of what is followed if *kind* says so. A month is read as its days; what is left at either
+    end as hours and minutes. Words beyond the first :data:`MOST` of a bucket are not in it.
     """
     total = Counts()
-    for found in read(database, buckets(since, until), (woeid, topic)):
+    for found in read(database, buckets(since, until), Key(woeid, topic, kind)):
         total.add(counts_of(found))
     return total
 

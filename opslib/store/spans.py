@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from opslib.message import kind_of
 from opslib.store.buckets import Counts
 from opslib.store.collections import TWEETS
 from opslib.store.observations import Key, moments_of
@@ -33,7 +34,8 @@ class Found:
     counts: Counts = field(default_factory=Counts)
     first: datetime | None = None  # when the oldest and the newest tweet were written, if known
     last: datetime | None = None
-    topics: set[str] = field(default_factory=set)  # the names of all that the tweets were collected for
+    # All that the tweets were collected for, by name and kind.
+    topics: set[tuple[str, str | None]] = field(default_factory=set)
 
 
 class _Retweet(NamedTuple):
@@ -81,7 +83,7 @@ def of_tweets(
 
 def _add(found: Found, tweet: Document) -> None:
     found.counts.tweets += 1
-    found.topics.update(topic["name"] for topic in tweet["topics"])
+    found.topics.update((topic["name"], kind_of(topic)) for topic in tweet["topics"])
     created = tweet.get("created_at")
     if created is not None:
         found.first = min(found.first or created, created)

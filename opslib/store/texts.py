@@ -70,7 +70,10 @@ def _first_retweets(tweets: Collection[Document], texts: Some[Text], left_out: S
     some: Document = {"retweet_of": {"$in": list(texts)}}
     if left_out:
         some["_id"] = {"$nin": list(left_out)}
-    topic = {"text": "$retweet_of", "woeid": "$topics.woeid", "name": "$topics.name"}
+    topic = {
+        "text": "$retweet_of",
+        **{name: f"$topics.{name}" for name in ("woeid", "name", "kind")},
+    }
     first = {"at": {"$ifNull": ["$topics.first_at", "$first_seen_at"]}, "id": "$_id"}
     # A text that everybody retweets would be long in coming, tweet by tweet.
     stages: list[Document] = [

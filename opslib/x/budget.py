@@ -65,12 +65,29 @@ class Spent:
     usd: float
 
 
+@dataclass(frozen=True)
+class Account:
+    """A part of the budget: the most that what it is named for may cost a UTC day and in all its time."""
+
+    name: str
+    usd_day: float | None = None
+    usd_total: float | None = None
+
+
 class Exhausted(Exception):  # noqa: N818 - it names a state
     """The budget has nothing left for a call until :attr:`until`."""
 
     def __init__(self, limit: str, until: datetime) -> None:
         super().__init__(f"the budget {limit} is used up: collection pauses until {until:%Y-%m-%d %H:%M} UTC")
         self.until = until
+
+
+class CapReached(Exhausted):
+    """An account has nothing left for a call; the budget may."""
+
+    def __init__(self, limit: str, until: datetime) -> None:
+        super().__init__(limit, until)
+        self.args = (f"what {limit} is used up",)
 
 
 class Budget:
@@ -112,12 +129,33 @@ class Budget:
         """Return what this UTC month has cost so far."""
         return _as_spent(self._file.read(lambda database: self._total(database, self._today()[:7])))
 
-    def affordable(self, each: Mapping[str, int], keep: Mapping[str, int] | None = None) -> int:
-        """Return how many times *each* (kind: resources) may be asked for now, with *keep* left over."""
+    def affordable(
+        self,
+        each: Mapping[str, int],
+        keep: Mapping[str, int] | None = None,
+        account: Account | None = None,
+    ) -> int:
+        """Return how many times *each* (kind: resources) may be asked for now, with *keep* left over.
+
+        For an *account*, how many times it may as well.
+        """
         bounds: list[tuple[int, str, datetime]] = self._file.read(
-            lambda database: list(self._bounds(database, each, keep or {}))
+            lambda database: [
+                *self._bounds(database, each, keep or {}),
+                *(self._account_bounds(database, each, account) if account else ()),
+            ]
         )
         return max(0, min(number for number, _, _ in bounds))
+
+    def times(self, usd: float, each: Mapping[str, int]) -> int:
+        """Return how many times *each* may be had for *usd*, whatever is left."""
+        _, micro = self._sum(each)
+        return round(usd * _MICRO) // micro if micro else UNLIMITED
+
+    def spent_by(self, name: str) -> tuple[float, float]:
+        """Return the USD that the account *name* has cost today and in all, open reservations included."""
+        day, total = self._file.read(lambda database: self._account(database, name))
+        return day / _MICRO, total / _MICRO
 
     def left_today(self) -> dict[str, float | None]:
         """Return the resources and the USD that today has left; ``None`` where nothing limits them."""
@@ -161,25 +199,34 @@ class Budget:
 
     @contextmanager
     def call(
-        self, most: Mapping[str, int], keep: Mapping[str, int] | None = None
+        self,
+        most: Mapping[str, int],
+        keep: Mapping[str, int] | None = None,
+        account: Account | None = None,
     ) -> Iterator[Callable[[Mapping[str, Collection[str]]], None]]:
         """Reserve the *most* that the call in this block may bring; it is told what came by a call.
 
         An error that says it was not charged (``maybe_charged`` is false) lets go of the reservation; any
         other way out of the block leaves it counted as spent.
         """
-        number = self.reserve(most, keep)
+        number = self.reserve(most, keep, account)
         try:
-            yield lambda came: self.settle(number, came)
+            yield lambda came: self.settle(number, came, account)
         except Exception as error:
             if not getattr(error, "maybe_charged", True):
-                self.release(number)
+                self.release(number, account)
             raise
 
-    def reserve(self, most: Mapping[str, int], keep: Mapping[str, int] | None = None) -> int:
+    def reserve(
+        self,
+        most: Mapping[str, int],
+        keep: Mapping[str, int] | None = None,
+        account: Account | None = None,
+    ) -> int:
         """Reserve the *most* that a call may bring, kind by kind, and return what to settle it by.
 
-        Raises :class:`Exhausted` if that is more than what is left, with *keep* left over.
+        Raises :class:`Exhausted` if that is more than what is left, with *keep* left over, and
+        :class:`CapReached` if it is more than what the *account* has left.
         """
         now = self._clock()
         with self._file.transaction() as database:
@@ -187,7 +234,13 @@ class Budget:
             for number, limit, until in self._bounds(database, most, keep or {}):
                 if number < 1:
                     raise Exhausted(limit, until)
-            (call,) = database.execute("SELECT coalesce(max(call), 0) + 1 FROM reserved").fetchone()
+            for number, limit, until in self._account_bounds(database, most, account) if account else ():
+                if number < 1:
+                    raise CapReached(limit, until)
+            (call,) = database.execute(
+                "SELECT coalesce(max(call), 0) + 1 FROM"
+                " (SELECT call FROM reserved UNION ALL SELECT call FROM account_reserved)"
+            ).fetchone()
             database.executemany(
                 "INSERT INTO reserved VALUES (?, ?, ?, ?, ?, ?)",
                 [
@@ -195,9 +248,16 @@ class Budget:
                     for kind, number in most.items()
                 ],
             )
+            if account:
+                database.execute(
+                    "INSERT INTO account_reserved VALUES (?, ?, ?, ?, ?)",
+                    (call, account.name, self._today(), now.isoformat(), self._sum(most)[1]),
+                )
             return int(call)
 
-    def settle(self, call: int | None, came: Mapping[str, Collection[str]]) -> None:
+    def settle(
+        self, call: int | None, came: Mapping[str, Collection[str]], account: Account | None = None
+    ) -> None:
         """Count what a call brought, kind by kind by ids, and let go of its reservation if it has one."""
         today = self._today()
         with self._file.transaction() as database:
@@ -205,13 +265,23 @@ class Budget:
             database.execute("DELETE FROM reserved WHERE call = ?", (call,))
             # A call over midnight may be charged to either day: it counts on both.
             for day in {today, row[0] or today}:
-                for kind, ids in came.items():
-                    self._count(database, day, kind, ids)
+                micro = sum(self._count(database, day, kind, ids) for kind, ids in came.items())
+                if account:
+                    self._charge(database, account, day, micro)
+            if account:
+                database.execute("DELETE FROM account_reserved WHERE call = ?", (call,))
 
-    def release(self, call: int) -> None:
+    def charge(self, account: Account, posts: Mapping[str, int]) -> None:
+        """Count as cost of *account* what was settled without it: resources by kind."""
+        with self._file.transaction() as database:
+            self._charge(database, account, self._today(), self._sum(posts)[1])
+
+    def release(self, call: int, account: Account | None = None) -> None:
         """Let go of a reservation whose call brought nothing."""
         with self._file.transaction() as database:
             database.execute("DELETE FROM reserved WHERE call = ?", (call,))
+            if account:
+                database.execute("DELETE FROM account_reserved WHERE call = ?", (call,))
 
     def reconcile(self, posts: Mapping[str, int]) -> None:
         """Take over X's own count of *posts* by day (``2026-01-31``) where it says more than ours.
@@ -239,7 +309,46 @@ class Budget:
     def _sum(self, kinds: Mapping[str, int]) -> tuple[int, int]:
         return sum(kinds.values()), sum(self._micro(kind, number) for kind, number in kinds.items())
 
-    def _count(self, database: sqlite3.Connection, day: str, kind: str, ids: Collection[str]) -> None:
+    def _account(self, database: sqlite3.Connection, name: str) -> tuple[int, int]:
+        """Return the micro-USD of an account today and in all."""
+        told = {
+            "account": name,
+            "day": self._today(),
+            "young": (self._clock() - _ABANDONED).isoformat(),
+        }
+        (day, total) = database.execute(
+            "SELECT coalesce(sum(CASE WHEN counts THEN micro_usd END), 0), coalesce(sum(micro_usd), 0) FROM ("
+            " SELECT micro_usd, day = :day AS counts FROM account_spent WHERE account = :account UNION ALL"
+            " SELECT micro_usd, day = :day OR at > :young FROM account_reserved WHERE account = :account)",
+            told,
+        ).fetchone()
+        return int(day), int(total)
+
+    def _account_bounds(
+        self, database: sqlite3.Connection, each: Mapping[str, int], account: Account
+    ) -> Iterator[tuple[int, str, datetime]]:
+        """Yield the same as :meth:`_bounds` for the caps of an account."""
+        _, micro = self._sum(each)
+        day, total = self._account(database, account.name)
+        now = self._clock().astimezone(timezone.utc)
+        tomorrow = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), timezone.utc)
+        for usd, used, span, until in (
+            (account.usd_day, day, "a day", tomorrow),
+            (account.usd_total, total, "in all", datetime.max.replace(tzinfo=timezone.utc)),
+        ):
+            if usd is not None and micro:
+                name = f"{account.name} may cost {span} ({usd:g} USD)"
+                yield (round(usd * _MICRO) - used) // micro, name, until
+
+    def _charge(self, database: sqlite3.Connection, account: Account, day: str, micro: int) -> None:
+        database.execute(
+            "INSERT INTO account_spent VALUES (?, ?, ?) ON CONFLICT (account, day) DO UPDATE SET"
+            " micro_usd = micro_usd + excluded.micro_usd",
+            (account.name, day, micro),
+        )
+
+    def _count(self, database: sqlite3.Connection, day: str, kind: str, ids: Collection[str]) -> int:
+        """Count resources of a day, and return the micro-USD that they cost."""
         new = len(ids)
         if kind in FREE_AGAIN:
             rows = [(day, kind, resource) for resource in ids]
@@ -247,6 +356,7 @@ class Budget:
             database.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", rows)
             new = database.total_changes - before
         self._add(database, day, kind, new)
+        return self._micro(kind, new)
 
     def _add(self, database: sqlite3.Connection, day: str, kind: str, number: int) -> None:
         database.execute(

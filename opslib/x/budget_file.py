@@ -23,6 +23,12 @@ CREATE TABLE IF NOT EXISTS reserved (
     call INTEGER, day TEXT, at TEXT, kind TEXT, resources INTEGER, micro_usd INTEGER, PRIMARY KEY (call, kind)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rules (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS account_spent (
+    account TEXT, day TEXT, micro_usd INTEGER NOT NULL, PRIMARY KEY (account, day)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS account_reserved (
+    call INTEGER PRIMARY KEY, account TEXT, day TEXT, at TEXT, micro_usd INTEGER
+);
 CREATE TABLE IF NOT EXISTS seen (day TEXT, kind TEXT, id TEXT, PRIMARY KEY (day, kind, id)) WITHOUT ROWID;
 """
 # How often a file is looked at that changes meanwhile: a write lasts milliseconds.

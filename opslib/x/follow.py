@@ -27,10 +27,11 @@ from opslib.message import id_at, moment_of, moment_of_id, searched_in, stamp, t
 from opslib.x.backoff import Backoff
 from opslib.x.budget import UNLIMITED, Exhausted, utc_now
 from opslib.x.client import Refused, XError
+from opslib.x.fair import MIN_RESULTS
 from opslib.x.query import query_for
 from opslib.x.rules import MAX_RULES, RuleBook, tag_of, topics_of
 from opslib.x.search import OLDEST_SINCE_ID, Progress, messages_of, resources_of, search_page
-from opslib.x.walk import MIN_RESULTS, allowance
+from opslib.x.walk import allowance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

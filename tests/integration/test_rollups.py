@@ -33,7 +33,13 @@ NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone.utc)
 DAY = dt.timedelta(days=1)
 NO_WAIT = dt.timedelta(0)
 WORDS = ["festa", "samba", "gol", "chuva", "praia", "#carnaval", "pão", "Rio"]
-TOPICS = [("Carnaval", 23424768), ("Samba", 23424768), ("Samba", 455827), ("Rio", None)]
+TOPICS = [
+    ("Carnaval", 23424768),
+    ("Samba", 23424768),
+    ("Samba", 455827),
+    ("Rio", None),
+    ("Samba", "follow"),
+]
 
 
 def document(
@@ -45,7 +51,14 @@ def document(
         **({"retweet_of": Int64(tweet(retweet_of)["id"])} if retweet_of is not None else {}),
         "words": words,
         "words_version": VERSION,
-        "topics": [{"name": name, "woeid": woeid, "first_at": at} for name, woeid in topics],
+        "topics": [
+            {
+                "name": name,
+                "first_at": at,
+                **({"woeid": None, "kind": of} if of == "follow" else {"woeid": of}),
+            }
+            for name, of in topics
+        ],
         "first_seen_at": at,
         "collected_at": at,
     }
@@ -368,8 +381,8 @@ def test_hours_and_days_are_counted_once_they_are_over(lake: Lake, monkeypatch: 
         write(lake.database, {**document(number, 0, ["festa"], []), **seen})
     done = rollups.refresh(lake.database, settle=NO_WAIT)
     assert (done["minute"], done["hour"]) == (2, 1)
-    assert ("hour", at, None, None) not in stored(lake.database)
-    assert ("day", today, None, None) not in stored(lake.database)
+    assert ("hour", at, None, None, None) not in stored(lake.database)
+    assert ("day", today, None, None, None) not in stored(lake.database)
     read = rollups.buckets(last, last + 2 * DAY)
     assert (read["day"], set(read["hour"]) - {last}) == ([], set())
     assert rollups.counts(lake.database, last, last + 2 * DAY).words == {"festa": 2}
@@ -380,9 +393,11 @@ def test_hours_and_days_are_counted_once_they_are_over(lake: Lake, monkeypatch: 
     assert lake.database.rollup_marks.count_documents({}) == 0
 
 
-def is_for(document: dict[str, Any], woeid: int | None, name: str | None) -> bool:
+def is_for(document: dict[str, Any], woeid: int | None, name: str | None, kind: str | None) -> bool:
     return (woeid, name) == (None, None) or any(
-        woeid in (None, topic["woeid"]) and name in (None, topic["name"]) for topic in document["topics"]
+        woeid in (None, topic["woeid"])
+        and (name is None or (name, kind) == (topic["name"], topic.get("kind")))
+        for topic in document["topics"]
     )
 
 
@@ -397,11 +412,16 @@ def test_counts_of_a_span_are_those_of_its_tweets(lake: Lake) -> None:
     for hours in (0.1, 1, 24, 60.5):
         since = NOON + dt.timedelta(minutes=chance.randrange(1440))
         until = since + dt.timedelta(hours=hours)
-        for woeid, topic in [(None, None), (23424768, None), (None, "Samba"), (455827, "Samba")]:
-            meant = [
-                one for one in documents if since <= one["collected_at"] < until and is_for(one, woeid, topic)
-            ]
-            found = rollups.counts(lake.database, since, until, woeid=woeid, topic=topic)
+        for key in [
+            (None, None, None),
+            (23424768, None, None),
+            (None, "Samba", None),
+            (455827, "Samba", None),
+            (None, "Samba", "follow"),
+        ]:
+            meant = [one for one in documents if since <= one["collected_at"] < until and is_for(one, *key)]
+            woeid, topic, kind = key
+            found = rollups.counts(lake.database, since, until, woeid=woeid, topic=topic, kind=kind)
             assert found.tweets == len(meant)
             assert found.words == Counter(word for one in meant for word in one["words"])
 
@@ -443,7 +463,7 @@ def test_a_killed_sink_leaves_roll_ups_right(lake: Lake) -> None:
     rollups.refresh(lake.database, settle=NO_WAIT)
     lake.start_sink()
     lake.wait_for_commit()
-    lake.log_in("opslib-store")
+    lake.log_in("opslib-rollup")
     done = lake.opslib("store", "rollup")
     assert done.returncode == 0, done.stderr
     assert "minutes" in done.stderr

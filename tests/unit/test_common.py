@@ -107,7 +107,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     ("host", "words"),
     [
         ("ubuntu", ["Ubuntu 22.04", "common_debian_versions"]),
-        ("buster", ["Debian 10.13", "Debian 11 and 12"]),
+        ("buster", ["Debian 10.13", "Debian 11, 12 and 13"]),
         ("arm", ["aarch64", "x86_64"]),
         ("sysv", ["sysvinit", "systemd"]),
         ("small", ["512 MB", "1024 MB", "common_memory_min_mb"]),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
-from opslib.dist import DistError, build, lock
+from opslib.dist import DistError, build, fetch, lock
 from opslib.dist.lock import Input, Lock
 from opslib.dist.sources import SOURCES
 
@@ -28,7 +29,8 @@ def cached(cache: Path, name: str, content: bytes, place: str, inside: str | Non
     path = cache / "inputs" / digest[:16] / name
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
-    return Input(f"group:{name}:1:jar", name, digest, len(content), place, inside)
+    artifact = "suite/made=1" if name.endswith(".deb") else f"group:{name}:1:jar"
+    return Input(artifact, name, digest, len(content), place, inside)
 
 
 @pytest.fixture
@@ -59,6 +61,59 @@ def test_the_same_inputs_give_the_same_bytes(cache: Path, thing: Lock) -> None:
     assert members["thing-1.0/bin/program"].mode == 0o755
     assert members["thing-1.0/lib/a.jar"].mode == 0o644
     assert {(member.uid, member.gid, member.uname) for member in members.values()} == {(0, 0, "root")}
+
+
+def test_of_a_package_of_debian_the_files_below_one_folder_are_taken(cache: Path) -> None:
+    root = cache / "made"
+    for path, text in (("usr/lib/made/a.so", "library"), ("usr/share/doc/made", "documentation")):
+        (root / path).parent.mkdir(parents=True)
+        (root / path).write_text(text)
+    (root / "DEBIAN").mkdir()
+    (root / "DEBIAN/control").write_text(
+        "Package: made\nVersion: 1\nArchitecture: all\n"
+        "Maintainer: nobody <nobody@example.org>\nDescription: made\n"
+    )
+    package = cache / "made_1_all.deb"
+    subprocess.run(["dpkg-deb", "--build", root, package], check=True, capture_output=True)
+    wanted = cached(cache, package.name, package.read_bytes(), "lib/", "./usr/lib/made/")
+    build.assemble(Lock("thing", "1.0", (wanted,)), cache / "thing.tar.gz")
+    with tarfile.open(cache / "thing.tar.gz") as archive:
+        assert [member.name for member in archive if member.isfile()] == ["thing-1.0/lib/a.so"]
+
+
+def test_what_is_no_package_of_debian_is_named(cache: Path) -> None:
+    wanted = cached(cache, "made_1_all.deb", b"no archive", "lib/", "./usr/lib/made/")
+    with pytest.raises(DistError, match=r"made_1_all\.deb is no package of Debian"):
+        build.assemble(Lock("thing", "1.0", (wanted,)), cache / "thing.tar.gz")
+
+
+@pytest.mark.parametrize(
+    ("targets", "found"),
+    [
+        (
+            "https://a.example/debian/\nhttps://a.example/debian-security/\n",
+            "https://a.example/debian-security/",
+        ),
+        ("https://a.example/debian/\n", None),
+    ],
+)
+def test_packages_of_debian_come_from_the_mirror_that_the_machine_uses(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, targets: str, found: str | None
+) -> None:
+    programs = cache / "bin"
+    programs.mkdir()
+    # An apt-get whose sources are given, since those of this machine are nobody's business.
+    (programs / "apt-get").write_text(f"#!/bin/sh\ncat <<'E'\n{targets}E\n")
+    (programs / "apt-get").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=":")
+    monkeypatch.delenv("TRENDLAKE_DEBIAN_SECURITY_MIRROR", raising=False)
+    if found is None:
+        with pytest.raises(DistError, match="set TRENDLAKE_DEBIAN_SECURITY_MIRROR to its address"):
+            fetch.debian_mirror(security=True)
+        monkeypatch.setenv("TRENDLAKE_DEBIAN_SECURITY_MIRROR", "https://b.example/")
+        assert fetch.debian_mirror(security=True) == "https://b.example/"
+    else:
+        assert fetch.debian_mirror(security=True) == found
 
 
 def test_a_corrupt_input_is_named_and_nothing_is_left(cache: Path, thing: Lock) -> None:

@@ -78,6 +78,29 @@ def test_a_tweet_goes_through_kafka_into_its_document() -> None:
     }
 
 
+def test_what_is_followed_is_a_topic_of_its_own_kind_and_what_was_looked_up_stands_where_it_was_written() -> (
+    None
+):
+    data = {"id": "1578520094778740736", "text": "oi", "created_at": "2022-10-07T22:58:12.000Z"}
+    message = tweet_message(data, {}, "Pix", None, "pix", NOW)
+    live = {"kind": "follow", "name": "Pix", "woeid": None, "query": "pix"}
+    message["collected_for"] = [
+        live,
+        {**live, "name": "old", "looked_up": True},
+        {"name": "Pix", "kind": "trend"},
+    ]
+    assert tweet_document(decode_tweet(encode(message)))["topics"] == [
+        {"kind": "follow", "name": "Pix", "woeid": None, "first_at": NOW.replace(microsecond=123000)},
+        {
+            "kind": "follow",
+            "name": "old",
+            "woeid": None,
+            "first_at": datetime(2022, 10, 7, 22, 58, 12, tzinfo=timezone.utc),
+        },
+        {"name": "Pix", "woeid": None, "first_at": NOW.replace(microsecond=123000)},
+    ]
+
+
 def test_the_fields_that_x_gives_by_default_are_enough() -> None:
     document = tweet_document(
         decode_tweet(encode(tweet_message({"id": "20", "text": "t"}, None, "x", None, "x", NOW)))
@@ -169,6 +192,8 @@ def test_a_snapshot_goes_through_kafka_into_its_document() -> None:
         ({"referenced": ["a"]}, "referenced holds a str"),
         ({"collected_for": [{"name": 1}]}, "collected_for.name is a int"),
         ({"collected_for": [{"name": "x", "woeid": True}]}, "collected_for.woeid is a bool"),
+        ({"collected_for": [{"name": "x", "kind": "fan"}]}, "collected_for.kind is 'fan', neither trend nor"),
+        ({"collected_for": [{"name": "x", "looked_up": 1}]}, "collected_for.looked_up is a int"),
         ({"note_tweet": {"text": 1}}, "note_tweet.text is a int"),
         ({"note_post": {"text": 1}}, "note_post.text is a int"),
         ({"referenced": [{"id": "5", "text": "x", "note_tweet": 1}]}, "referenced.note_tweet is a int"),

@@ -18,14 +18,22 @@ NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone.utc)
 
 minutes = st.integers(0, 600).map(lambda n: NOON + dt.timedelta(minutes=n))
 topics = st.dictionaries(
-    st.tuples(st.sampled_from([None, 1, 2]), st.sampled_from(["#a", "#b", "c"])), minutes, max_size=6
+    st.one_of(
+        st.tuples(st.sampled_from([None, 1, 2]), st.sampled_from(["#a", "#b", "c"]), st.none()),
+        st.tuples(st.none(), st.sampled_from(["#a", "c"]), st.just("follow")),
+    ),
+    minutes,
+    max_size=6,
 )
 
 
 def tweet(
-    observed: dict[tuple[int | None, str], dt.datetime], first_seen_at: dt.datetime = NOON
+    observed: dict[tuple[int | None, str, str | None], dt.datetime], first_seen_at: dt.datetime = NOON
 ) -> dict[str, Any]:
-    found = [{"woeid": woeid, "name": name, "first_at": at} for (woeid, name), at in observed.items()]
+    found = [
+        {"woeid": woeid, "name": name, "first_at": at, **({"kind": kind} if kind else {})}
+        for (woeid, name, kind), at in observed.items()
+    ]
     return {"_id": 1, "topics": found, "first_seen_at": first_seen_at, "collected_at": NOON + dt.timedelta(9)}
 
 
@@ -59,6 +67,18 @@ def test_a_later_collection_moves_no_observation_and_an_earlier_one_marks_what_i
 
 def test_a_tweet_without_topics_is_counted_for_anything_where_it_was_first_seen() -> None:
     assert moments_of(tweet({}, NOON)) == {ANYTHING: NOON}
+
+
+def test_what_is_followed_and_a_trend_of_the_same_name_are_two_topics() -> None:
+    later = NOON + dt.timedelta(minutes=1)
+    moments = moments_of(tweet({(23, "c", None): later, (None, "c", "follow"): NOON}))
+    assert moments == {
+        (None, "c", "follow"): NOON,
+        (None, "c", None): later,
+        (23, "c", None): later,
+        (23, None, None): later,
+        ANYTHING: NOON,
+    }
 
 
 def test_the_text_of_a_retweet_is_that_of_what_it_retweets() -> None:

@@ -28,6 +28,10 @@ from opslib.store import documents, write
 from opslib.store.collections import ALL
 
 
+def one_topic(topic: dict[str, Any]) -> tuple[Any, ...]:
+    return topic["name"], topic["woeid"], topic.get("kind")
+
+
 def joined(copies: Any) -> dict[str, Any]:
     return {"as_of": [], **documents.complete({**merged(copies)})}  # none is as good as an empty one
 
@@ -60,7 +64,9 @@ def test_nothing_that_any_copy_had_is_missing_afterwards(copies: Any) -> None:
     assert outcome["collected_at"] == max(one["collected_at"] for one in copies)
     assert outcome["first_seen_at"] == min(one["first_seen_at"] for one in copies)
     for topic in outcome["topics"]:
-        came = [one["collected_at"] for one in copies for t in one["topics"] if t["name"] == topic["name"]]
+        came = [
+            one["collected_at"] for one in copies for t in one["topics"] if one_topic(t) == one_topic(topic)
+        ]
         assert topic["first_at"] == min(came)
 
 
@@ -212,3 +218,11 @@ def test_a_user_without_rights_is_not_waited_for() -> None:
     with pytest.raises(OperationFailure) as raised:
         write.write_once(Collection(insert=insert), {1: {"_id": 1}, 2: {"_id": 2}})  # type: ignore[arg-type]
     assert failures.wrong_settings(raised.value)
+
+
+def test_a_tweet_that_is_followed_and_trends_under_one_name_has_two_topics() -> None:
+    trend = copy(0)
+    of_trend = {"name": "Pix", "woeid": None, "first_at": NOON}
+    follow = {"kind": "follow", "name": "Pix", "woeid": None, "first_at": NOON}
+    found = joined([{**trend, "topics": [follow]}, {**trend, "topics": [of_trend]}])
+    assert found["topics"] == [of_trend, follow]

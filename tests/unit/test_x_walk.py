@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from opslib.x.budget import Budget, Limits
 from opslib.x.client import RateLimited, Refused, SearchPage, Unavailable, XError
+from opslib.x.fair import MIN_RESULTS
 from opslib.x.names import EXPAND_AUTHORS, EXPAND_REFERENCED
 from opslib.x.search import Progress
 from opslib.x.turns.search import SearchTurns
-from opslib.x.walk import MIN_RESULTS, CollectionPolicy, Position, allowance, shares
+from opslib.x.walk import CollectionPolicy, Position, allowance, shares
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -299,7 +300,7 @@ def test_topics_that_trend_no_more_are_forgotten_after_a_day(budget: Budget) -> 
     assert "topic/#a" in lake.state
     lake.clock += timedelta(hours=2)
     lake.run("w3", "#b")
-    assert set(lake.state) == {"topic/#b"}
+    assert {key for key in lake.state if key.startswith("topic/")} == {"topic/#b"}
 
 
 def test_a_place_that_x_would_refuse_for_its_age_is_forgotten(budget: Budget) -> None:

@@ -35,7 +35,7 @@ CA, CERTIFICATE, KEY = (
 def addresses() -> dict[str, str]:
     """Return the machines' addresses by name, in the inventory's order."""
     text = (FOLDER / "ssh_config").read_text()
-    return dict(re.findall(r"^Host (\S+)\n\s+HostName (\S+)", text, re.MULTILINE))
+    return dict(re.findall(r"^Host (\S+) \S+\n\s+HostName (\S+)", text, re.MULTILINE))
 
 
 @pytest.fixture(scope="module")

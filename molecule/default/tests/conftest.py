@@ -47,7 +47,7 @@ def lake() -> Lake:
     if not (folder / "ssh_config").exists():
         pytest.fail("there is no machine: run `molecule create` and `molecule converge` first")
     name, address = re.findall(
-        r"^Host (\S+)\n\s+HostName (\S+)", (folder / "ssh_config").read_text(), re.MULTILINE
+        r"^Host (\S+) \S+\n\s+HostName (\S+)", (folder / "ssh_config").read_text(), re.MULTILINE
     )[0]
     vault = VaultLib([("default", VaultSecret((folder / "vault-password").read_bytes().strip()))])
     secrets = yaml.safe_load(vault.decrypt((folder / "vault.yml").read_bytes()))

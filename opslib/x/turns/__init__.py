@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from opslib.x.budget import Budget
 
 State = dict[str, str]
+# The attribute of a FlowFile that holds all that is followed, one a line: how many they are.
+FOLLOWS = "follows.count"
 
 
 class FlowFile(Protocol):

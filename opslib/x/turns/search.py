@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Callable
 
 from opslib.x import walk
 from opslib.x.backoff import Backoff
-from opslib.x.budget import Exhausted, utc_now
+from opslib.x.budget import CapReached, Exhausted, utc_now
 from opslib.x.client import Refused, XError
-from opslib.x.turns import Turn, described, lines_of, objects_in, told_of
+from opslib.x.follows import follow_of
+from opslib.x.turns import FOLLOWS, Turn, described, lines_of, objects_in, told_of
 from opslib.x.walk import Busy, Position, Walker
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _BAD_REQUEST = 400
 
 
 class SearchTurns:
-    """Searches for the topics of snapshots, as long as *mode* is ``search``."""
+    """Searches for the topics of snapshots, as long as *mode* is ``search``, and for what is followed so."""
 
     def __init__(
         self,
@@ -42,10 +43,16 @@ class SearchTurns:
 
     def turn(self, state: State, flowfile: FlowFile) -> Turn:
         """Search for the next page of the walk that *flowfile* stands for; *state* may be changed."""
+        # It keeps its attributes when it goes round.
+        told = flowfile.attribute(FOLLOWS) and not flowfile.attribute(POSITION)
+        if told:
+            walk.note_follows(state, map(follow_of, objects_in(flowfile.content())))
         if self._mode != "search":
-            # A walk may be under way: once this mode is back, others would wait for it.
-            walk.end(state)
-            return Turn("finished", b"", state=state)
+            if walk.of_trends(state):
+                # Once this mode is back, others would wait for it.
+                walk.end(state)
+            if not told and not flowfile.attribute(POSITION):
+                return Turn("finished", b"", state=state)
         if self._backoff.seconds():
             return Turn("failure", rest=True)
         turn = Turn("finished", b"", state=state)
@@ -60,9 +67,17 @@ class SearchTurns:
         return turn
 
     def _step(self, turn: Turn, state: State, flowfile: FlowFile) -> None:
-        position = self._position(turn, state, flowfile)
+        if flowfile.attribute(FOLLOWS) and not flowfile.attribute(POSITION):
+            number = flowfile.attribute("uuid")
+            due = self._walker.due(state, number, alone=self._mode != "search")
+            if not due:
+                return
+            position: Position | None = self._walker.begin(state, number, (), due)
+        else:
+            position = self._position(turn, state, flowfile)
         if position is None:
-            turn.warnings.append("another walk has taken over: this one ends")
+            if self._mode == "search":
+                turn.warnings.append("another walk has taken over: this one ends")
         elif not self._page(turn, state, position):
             self._walker.finish(state, position.walk)
 
@@ -83,8 +98,15 @@ class SearchTurns:
             search = self._walker.search(state, position)
             if search is None:
                 return False
+            if self._walker.withdrawn(state, search):
+                position = self._walker.skip(state, position)
+                continue
+            account = self._walker.account(state, search)
             try:
-                messages, position, page = self._walker.page(search, position)
+                messages, position, page = self._walker.page(search, position, account)
+            except CapReached:
+                position = self._walker.skip(state, position)
+                continue
             except Exhausted as exhausted:
                 turn.warnings.append(str(exhausted))
                 return False
