@@ -11,6 +11,8 @@ https://docs.x.com/x-api/getting-started/pricing
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta, timezone
@@ -19,12 +21,18 @@ from typing import TYPE_CHECKING, Any, Callable
 from opslib.x.budget_file import BudgetFile
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
 # USD for each resource returned, as of 2026.
-PRICES: dict[str, float] = {"post": 0.005, "user": 0.010, "trend": 0.010, "media": 0.005, "count": 0.005}
+PRICES: dict[str, float] = {
+    "post": 0.005,
+    "user": 0.010,
+    "trend": 0.010,
+    "media": 0.005,
+    "count": 0.005,
+    "count_all": 0.010,
+}
 # X promises it for posts alone.
 FREE_AGAIN = frozenset({"post"})
 UNLIMITED = 10**9
@@ -146,7 +154,10 @@ class Budget:
 
     def spent_by(self, name: str) -> tuple[float, float]:
         """Return the USD that the account *name* has cost today and in all, open reservations included."""
-        day, total = self._file.read(lambda database: self._account(database, name))
+        try:
+            day, total = self._file.read(lambda database: self._account(database, name))
+        except sqlite3.OperationalError:
+            return 0.0, 0.0  # a file of before has no accounts
         return day / _MICRO, total / _MICRO
 
     def left_today(self) -> dict[str, float | None]:
@@ -186,6 +197,32 @@ class Budget:
     def _day_and_month(self, database: sqlite3.Connection) -> tuple[tuple[int, int], tuple[int, int]]:
         today = self._today()
         return self._total(database, today), self._total(database, today[:7])
+
+    def answer(self, question: str, within: timedelta) -> dict[str, Any] | None:
+        """Return what was kept as the answer to a question that was paid for, if that is no older."""
+        try:
+            found = self._file.read(
+                lambda database: database.execute(
+                    "SELECT at, answer FROM answers WHERE question = ?", (question,)
+                ).fetchone()
+            )
+        except sqlite3.OperationalError:
+            return None  # a file of before has no answers
+        if found is None or not timedelta() <= self._clock() - datetime.fromisoformat(found[0]) < within:
+            return None
+        answer: dict[str, Any] = json.loads(found[1])
+        return answer
+
+    def keep_answer(self, question: str, answer: Mapping[str, Any]) -> None:
+        """Keep what was paid for, or what is to be told of it; what is old is forgotten."""
+        now = self._clock()
+        with self._file.transaction() as database:
+            old = (now - timedelta(days=_KEPT_DAYS)).isoformat()
+            database.execute("DELETE FROM answers WHERE at < ?", (old,))
+            database.execute(
+                "INSERT OR REPLACE INTO answers VALUES (?, ?, ?)",
+                (question, now.isoformat(), json.dumps(answer)),
+            )
 
     # ---- spending
 

@@ -125,10 +125,11 @@ def follow_of(record: Mapping[str, Any]) -> Follow:
 
 def follows_in(text: str) -> list[Follow]:
     """Return the follows in the *text* of a state; those of a later version that are strange are left out."""
-    return [follow for record in json.loads(text or "[]") if (follow := _readable(record)) is not None]
+    return [follow for record in json.loads(text or "[]") if (follow := readable(record)) is not None]
 
 
-def _readable(record: Mapping[str, Any]) -> Follow | None:
+def readable(record: Mapping[str, Any]) -> Follow | None:
+    """Return the follow in a *record*; ``None`` for one that a later version has written."""
     try:
         return follow_of(record)
     except BadFollow:
