@@ -7,8 +7,9 @@ is installed, as it is with the sink, it reads what it is sure to read alike.
 ``author`` (from the ``includes``, if they were asked for), ``referenced`` (tweets it retweets, quotes or
 answers), ``collected_for`` (``[{"name", "woeid", "query"}]``) and ``collected_at``. A topic is a trend, or
 what somebody follows: then it has ``"kind": "follow"`` besides, no WOEID, and ``"looked_up": true`` where it
-was asked for long after it was written. ``trends.raw`` has the
-WOEID as its key and ``{"woeid", "place", "collected_at", "trends": [{"name", "tweet_count", "rank"}]}``.
+was asked for long after it was written. ``trends.raw`` has the WOEID as its key and ``{"woeid", "place",
+"collected_at", "searched", "trends"}``, where ``trends`` are ``[{"name", "tweet_count", "rank"}]``: tweets
+are collected for the first ``searched`` ones, without it for all.
 What a reader cannot use raises :class:`BadMessage` with a reason for people.
 """
 
@@ -130,14 +131,28 @@ def _with_id(objects: Iterable[Json] | None, wanted: str | None) -> Json | None:
 
 
 def trends_message(
-    woeid: int, place: str, trends: Iterable[Mapping[str, Any]], collected_at: datetime
+    woeid: int,
+    place: str,
+    trends: Iterable[Mapping[str, Any]],
+    collected_at: datetime,
+    searched: int | None = None,
 ) -> Json:
-    """Return the message of one snapshot: X's trends of a place, in the order in which X gave them."""
+    """Return the message of one snapshot: X's trends of a place, in the order in which X gave them.
+
+    Tweets are collected for the first *searched* of them; ``None`` is all.
+    """
     ranked = [
         {"name": trend["trend_name"], "tweet_count": trend.get("tweet_count"), "rank": rank}
         for rank, trend in enumerate(trends, start=1)
     ]
-    return {"woeid": woeid, "place": place, "collected_at": stamp(collected_at), "trends": ranked}
+    told = {} if searched is None else {"searched": searched}
+    return {"woeid": woeid, "place": place, "collected_at": stamp(collected_at), **told, "trends": ranked}
+
+
+def searched_in(snapshot: Mapping[str, Any]) -> list[Json]:
+    """Return the trends of a *snapshot*, a message or a document, for which tweets are collected."""
+    trends: list[Json] = snapshot["trends"]
+    return trends[: snapshot.get("searched")]
 
 
 def key_of(message: Mapping[str, Any]) -> bytes:
@@ -212,6 +227,7 @@ def decode_trends(value: bytes | None) -> Json:
     message = _object_of(value)
     _required(message, "woeid", int)
     _required(message, "place", str)
+    _optional(message, "searched", int)
     _check_moment(message, "collected_at")
     _required(message, "trends", list)
     for trend in _objects(message, "trends"):
@@ -354,6 +370,7 @@ def trend_document(message: Mapping[str, Any]) -> Json:
         "woeid": message["woeid"],
         "place": message["place"],
         "collected_at": collected_at,
+        **({"searched": message["searched"]} if message.get("searched") is not None else {}),
         "trends": [
             {"name": trend["name"], "tweet_count": trend.get("tweet_count"), "rank": trend["rank"]}
             for trend in message["trends"]

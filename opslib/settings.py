@@ -260,9 +260,11 @@ def _zone(name: str) -> ZoneInfo:
 
 
 class Web(_Section):
-    """The page: where it keeps its users, and how long they stay logged in without looking at it."""
+    """The page: where it keeps its users, how long they stay logged in unseen, and what it is called."""
 
     url: str = Field(default="https://127.0.0.1", pattern="^https://")  # where the doctor asks it
+    # Names and addresses that it is asked for, an IPv6 address in brackets; empty: any that nginx lets in.
+    hosts: list[str] = []
     state: Path = Path("/var/lib/opslib-web")
     session_hours: float = Field(default=12, gt=0, le=24 * 14)
     metrics_port: MetricsPort = None

@@ -19,7 +19,7 @@ class CollectTrends(FlowFileSource):
         version = "1"
         description = (
             "Asks X for the topics that are trending in places, by their WOEID, and emits one FlowFile with "
-            "a snapshot a line. X charges for each trend returned: the snapshot interval decides what a day "
+            "a snapshot a line. X charges for each request: the snapshot interval decides what a day "
             "costs. Scheduled every few seconds, it asks for what is due: each place at its interval, a call "
             "that failed after a while, and once an hour for X's own count, for ours to be held against."
         )
@@ -32,9 +32,12 @@ class CollectTrends(FlowFileSource):
         required=True,
         validators=[StandardValidators.NON_EMPTY_VALIDATOR],
     )
-    MAX_TRENDS = PropertyDescriptor(
+    SEARCHED = PropertyDescriptor(
         name="Topics per Place",
-        description="How many topics are asked for a place, 1 to 50. Each one returned is charged.",
+        description=(
+            "For how many of a place's topics tweets are collected, the first ones. All of them, 50 at most, "
+            "are asked for and kept as ranks: X charges for the request, not for each."
+        ),
         required=True,
         default_value="20",
         validators=[StandardValidators.POSITIVE_INTEGER_VALIDATOR],
@@ -44,7 +47,7 @@ class CollectTrends(FlowFileSource):
         self._client = self._turns = None
 
     def getPropertyDescriptors(self):
-        return [*nifi.PROPERTIES, self.PLACES, self.MAX_TRENDS, nifi.ROUND]
+        return [*nifi.PROPERTIES, self.PLACES, self.SEARCHED, nifi.ROUND]
 
     def onScheduled(self, context):
         self._client = nifi.client_of(context)
@@ -52,7 +55,7 @@ class CollectTrends(FlowFileSource):
             self._client,
             nifi.budget_of(context),
             places_in(carry.value_of(context, self.PLACES)),
-            int(carry.value_of(context, self.MAX_TRENDS)),
+            int(carry.value_of(context, self.SEARCHED)),
             nifi.interval_of(context, nifi.ROUND),
         )
 

@@ -18,6 +18,7 @@ import click
 
 from opslib import __version__
 from opslib.cli._options import examples
+from opslib.cli._terminal import lines, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,18 +114,19 @@ def _in_one_line() -> Iterator[None]:
         raise _WrongCall(_line(error) + where) from error
     except click.ClickException as error:
         if error.exit_code != _WrongCall.exit_code:
+            vars(error)["message"] = lines(error.message)  # it may quote what a server answered
             raise
         raise _WrongCall(_line(error)) from error
     except OSError as error:
         if error.errno == errno.EPIPE:  # who reads our output has seen enough: click ends silently
             raise
         name = f"{error.filename}: " if error.filename else ""
-        raise click.ClickException(f"{name}{error.strerror or error}") from error
+        raise click.ClickException(lines(f"{name}{error.strerror or error}")) from error
 
 
 def _line(error: click.ClickException) -> str:
     """Return its message in one line that can be read, whatever it quotes."""
-    text = " ".join(error.format_message().split())
+    text = one_line(" ".join(error.format_message().split()))
     return text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]} …"
 
 

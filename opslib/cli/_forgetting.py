@@ -1,31 +1,16 @@
-"""What the commands that forget share: who asks, the journal, and the second look."""
+"""What the commands that forget share: the journal, and the second look."""
 
 from __future__ import annotations
 
-import getpass
-import logging
-import logging.handlers
-import os
-import socket
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
-import click
-
+from opslib.cli._syslog import tell_syslog
+from opslib.cli._terminal import tell
 from opslib.forgetting.take import SETTLE_SECONDS, Asked, Forgetting, Request, Taken
 
 if TYPE_CHECKING:
     from pymongo.database import Database
-
-
-_LOG = logging.getLogger("opslib.forget")
-_SYSLOG = Path("/dev/log")  # which is the journal's
-
-
-def who() -> str:
-    """Return who asks: the person behind sudo, if there is one, and the host."""
-    return f"{os.environ.get('SUDO_USER') or getpass.getuser()}@{socket.gethostname()}"
 
 
 def carry_out(
@@ -41,7 +26,7 @@ def carry_out(
         total.add(part)
         told(part)
     if total != Taken():
-        click.echo(f"a second look follows in {SETTLE_SECONDS:.0f} s", err=True)
+        tell(f"a second look follows in {SETTLE_SECONDS:.0f} s", err=True)
         time.sleep(SETTLE_SECONDS)
         for part in forgetting.look_again():
             total.add(part)
@@ -50,15 +35,10 @@ def carry_out(
 
 
 def _tell_journal(wanted: Request, asked: Asked, taken: Taken) -> None:
-    if not _SYSLOG.exists():
-        return
-    handler = logging.handlers.SysLogHandler(str(_SYSLOG), logging.handlers.SysLogHandler.LOG_AUTH)
-    handler.ident = "opslib-forget: "
     reasons = sorted({*wanted.tweets.values(), *wanted.authors.values()})
     text = (
         f"forgotten by {asked.who} ({asked.why}): asked for {len(wanted.tweets)} tweets and "
         f"{len(wanted.authors)} authors ({', '.join(reasons)}), taken out {taken.tweets} tweets and "
         f"{taken.retweets} retweets"
     )
-    handler.emit(logging.LogRecord("opslib", logging.INFO, "", 0, text.replace("\n", " "), None, None))
-    handler.close()
+    tell_syslog("opslib-forget", text)

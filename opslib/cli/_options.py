@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from opslib.cli._terminal import json_text, tell
 from opslib.settings import load
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def examples(*calls: str) -> str:
 
 def tell_json(result: Any) -> None:
     """Print a result for programs, in one line; moments are ISO 8601 with their offset from UTC."""
-    click.echo(json.dumps(result, ensure_ascii=False, default=_plain))
+    tell(json_text(json.dumps(result, ensure_ascii=False, default=_plain)))
 
 
 def _plain(value: Any) -> str:

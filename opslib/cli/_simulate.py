@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from opslib.cli._options import COUNT, FILE, OUTPUT, SEED, NumberType, WrongInput, examples
+from opslib.cli._terminal import tell
 from opslib.cli._times import SpanType
 from opslib.settings import has_credential, secret
 
@@ -161,7 +162,7 @@ def command(
         raise click.ClickException(f"{host!r}, port {port}, cannot be listened on: {reason}") from error
     with listening:
         port = listening.getsockname()[1]
-        click.echo(f"the local X API has {known} tweets and listens on http://{host}:{port}", err=True)
+        tell(f"the local X API has {known} tweets and listens on http://{host}:{port}", err=True)
         Server(x, state).run(sockets=[listening])
 
 

@@ -26,6 +26,7 @@ from opslib.cli._options import (
     write_file,
 )
 from opslib.cli._progress import progress
+from opslib.cli._terminal import tell
 from opslib.cli._times import SpanType
 from opslib.cloud.counts import BadInput, Counted, Selection, from_database, from_lines
 from opslib.cloud.report import names_in
@@ -207,12 +208,12 @@ def _report(counted: Counted, drawn: dict[str, int], layout: Layout | None, opti
     left_out = list(layout.left_out) if layout else []
     if left_out:
         some = ", ".join(left_out[:10]) + (" …" if len(left_out) > 10 else "")
-        click.echo(f"{len(left_out)} words found no room, try a larger picture: {some}", err=True)
+        tell(f"{len(left_out)} words found no room, try a larger picture: {some}", err=True)
     unwritable = list(layout.unwritable) if layout else []
     if unwritable:
         some = ", ".join(unwritable[:10]) + (" …" if len(unwritable) > 10 else "")
-        click.echo(f"{len(unwritable)} words have letters that no font here has: {some}", err=True)
-        click.echo("The packages fonts-noto-core and fonts-noto-color-emoji have most.", err=True)
+        tell(f"{len(unwritable)} words have letters that no font here has: {some}", err=True)
+        tell("The packages fonts-noto-core and fonts-noto-color-emoji have most.", err=True)
     if options["form"] == "json":
         result = {
             "tweets": counted.tweets,
@@ -224,7 +225,7 @@ def _report(counted: Counted, drawn: dict[str, int], layout: Layout | None, opti
         tell_json(result)
     elif options["outputs"]:
         for path in options["outputs"]:
-            click.echo(f"{path}: {len(drawn)} words of {counted.tweets} tweets")
+            tell(f"{path}: {len(drawn)} words of {counted.tweets} tweets")
     else:
         for word, tweets in drawn.items():
-            click.echo(f"{tweets:7} {word}")
+            tell(f"{tweets:7} {word}")

@@ -10,6 +10,7 @@ import click
 
 from opslib.cli._options import WrongInput, examples
 from opslib.cli._progress import progress
+from opslib.cli._terminal import tell
 from opslib.dist import DistError, build
 from opslib.dist.lock import resolve
 from opslib.dist.sources import SOURCES
@@ -48,7 +49,7 @@ _names = click.argument("names", nargs=-1, type=click.Choice(build.NAMES), metav
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    tell(text, err=True)
 
 
 @command.command("build", epilog=examples("opslib dist build", "opslib dist build kafka mongodb"))
@@ -69,7 +70,7 @@ def build_(names: tuple[str, ...], force: bool) -> None:
                     _say(f"building {name}")
                     build.build(name)
                     _say(f"built {name}")
-                click.echo(build.path(name))
+                tell(build.path(name))
             except DistError as error:
                 raise click.ClickException(f"{name}: {error}") from error
             done(1)
@@ -89,7 +90,7 @@ def verify(names: tuple[str, ...]) -> None:
             wrong += build.verify(name)
             done(1)
     for line in wrong:
-        click.echo(line)
+        tell(line)
     if wrong:
         sys.exit(1)
     _say(f"{len(names or build.NAMES)} distributions are what their locks say")
@@ -100,7 +101,7 @@ def verify(names: tuple[str, ...]) -> None:
 @_of_a_checkout
 def path(name: str) -> None:
     """Print where the tarball of NAME stands, built or not."""
-    click.echo(build.path(name))
+    tell(build.path(name))
 
 
 @command.command(epilog=examples("opslib dist lock kafka"))

@@ -9,15 +9,17 @@ from datetime import timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from kafka import KafkaConsumer, KafkaProducer  # type: ignore[import-untyped]
+from kafka import KafkaProducer  # type: ignore[import-untyped]
 from kafka.errors import AuthorizationError, KafkaConfigurationError, KafkaError  # type: ignore[import-untyped]
 
 from opslib import message
 from opslib.cli._options import examples, tell_json, with_format, with_settings
 from opslib.cli._progress import progress
+from opslib.cli._terminal import one_line, tell
 from opslib.cli._times import MOMENT
 from opslib.dlq import letters
 from opslib.run.failures import said
+from opslib.run.reading import Reader
 from opslib.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -98,11 +100,11 @@ def list_(settings: Settings, wanted: letters.Filter, pending: bool, form: str) 
         else:
             again = "  sent again" if letter.replayed_at else ""
             origin = f"{letter.topic}:{letter.origin}"
-            click.echo(
-                f"{letters.written(letter.place):>8}  {message.stamp(letter.at)}  {origin}  "
-                f"{letter.size} B{again}  {letter.reason}"
+            tell(
+                f"{letters.written(letter.place):>8}  {message.stamp(letter.at)}  {one_line(origin)}  "
+                f"{letter.size} B{again}  {one_line(letter.reason)}"
             )
-    click.echo(f"{len(found)} letters", err=True)
+    tell(f"{len(found)} letters", err=True)
 
 
 @command.command(epilog=examples("opslib dlq show 0:17", "opslib dlq show 17 --raw > letter.bin"))
@@ -113,7 +115,8 @@ def list_(settings: Settings, wanted: letters.Filter, pending: bool, form: str) 
 def show(settings: Settings, place: letters.Location, raw: bool, form: str) -> None:
     """Show one letter: why it is here, where it came from, and what is in it.
 
-    Bytes that are no UTF-8 are shown as backslash escapes; --raw writes them as they are.
+    Bytes that are no UTF-8, and control characters, are shown as backslash escapes; --raw writes them as they
+    are.
     """
     with _kafka(settings) as (consumer, _):
         found = letters.find(consumer, letters.Filter(places=frozenset([place])))
@@ -131,7 +134,8 @@ def show(settings: Settings, place: letters.Location, raw: bool, form: str) -> N
         tell_json(described)
         return
     for name, text in described.items():
-        click.echo(f"{name}: {text}")
+        # A line of the value is not to be taken for one of the others.
+        tell(f"{name}: {one_line(text)}")
 
 
 @command.command(
@@ -159,7 +163,7 @@ def replay(settings: Settings, wanted: letters.Filter, everything: bool, dry_run
         todo = [letter for letter, reason in left if reason is None]
         for letter, reason in left:
             if reason is not None:
-                click.echo(f"letter {letters.written(letter.place)} {reason}", err=True)
+                tell(f"letter {letters.written(letter.place)} {reason}", err=True)
         if not dry_run:
             with progress("letters sent again", len(todo)) as done:
                 letters.replay(consumer, producer(), todo, lambda _: done(1))
@@ -167,7 +171,7 @@ def replay(settings: Settings, wanted: letters.Filter, everything: bool, dry_run
     if form == "json":
         tell_json({"replayed": sent, "left": len(found) - len(todo), "dry_run": dry_run})
     else:
-        click.echo(f"{len(sent)} letters {'would be' if dry_run else 'were'} sent again: {' '.join(sent)}")
+        tell(f"{len(sent)} letters {'would be' if dry_run else 'were'} sent again: {' '.join(sent)}")
 
 
 @contextmanager
@@ -183,7 +187,7 @@ def _kafka(settings: Settings) -> Iterator[tuple[Any, Callable[[], Any]]]:
     options = settings.kafka.client_options()
     try:
         opened.append(
-            KafkaConsumer(
+            Reader(
                 **options,
                 enable_auto_commit=False,
                 max_partition_fetch_bytes=8 * _MEGABYTE,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opslib.cli._options import examples, tell_json, with_format, with_settings
+from opslib.cli._terminal import tell
 from opslib.cli._times import SpanType
 from opslib.doctor import arrivals, certificates, host, kafka, mongodb, nifi, speed, web, zookeeper
 from opslib.doctor.findings import Check, Finding, Findings, run
@@ -100,5 +101,5 @@ def _print_text(findings: Iterable[Finding]) -> bool:
         failed |= finding.status == "failed"
         status = click.style(f"{finding.status:8}", fg=_COLOURS[finding.status])
         advice = f": {finding.advice}" if finding.advice else ""
-        click.echo(f"{status} {finding.check:12} {finding.text}{advice}")
+        tell(f"{status} {finding.check:12} {finding.text}{advice}")
     return failed

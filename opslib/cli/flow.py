@@ -23,6 +23,7 @@ from opslib.cli._options import (
     with_settings,
     write_file,
 )
+from opslib.cli._terminal import tell
 from opslib.cli._times import SpanType
 from opslib.flow import api, deploy
 from opslib.flow.definition import Definition
@@ -183,7 +184,7 @@ def diff(definition: Path | None, name: str, history: Path, form: str) -> None:
         tell_json([asdict(difference) for difference in found])
     else:
         for difference in found:
-            click.echo(str(difference))
+            tell(str(difference))
     sys.exit(1 if found else 0)
 
 
@@ -200,7 +201,7 @@ def export(name: str, output: Path | None) -> None:
     if output:
         write_file(output, text.encode())
     else:
-        click.echo(text, nl=False)
+        tell(text, nl=False)
 
 
 @command.command(epilog=examples("opslib flow status --format json"))
@@ -217,16 +218,16 @@ def status(name: str, form: str) -> None:
         tell_json(state)
     else:
         by_hand = ", changed by hand since (`opslib flow diff`)" if state["changed_by_hand"] else ""
-        click.echo(f"flow {name} version {state['version']}, digest {state['digest']}{by_hand}")
-        click.echo(f"{state['queued']} FlowFiles queued")
+        tell(f"flow {name} version {state['version']}, digest {state['digest']}{by_hand}")
+        tell(f"{state['queued']} FlowFiles queued")
         for processor in state["processors"]:
-            click.echo(f"  {processor['name']}: {processor['state']}, {processor['validation']}")
+            tell(f"  {processor['name']}: {processor['state']}, {processor['validation']}")
     if any(processor["state"] != "RUNNING" for processor in state["processors"]):
         sys.exit(1)
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    tell(text, err=True)
 
 
 def _print_outcome(outcome: deploy.Outcome, form: str) -> None:
@@ -234,4 +235,4 @@ def _print_outcome(outcome: deploy.Outcome, form: str) -> None:
         tell_json(asdict(outcome))
         return
     for change in outcome.changed or [f"version {outcome.version} runs already; nothing changed"]:
-        click.echo(change)
+        tell(change)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from opslib.cli._database import database_of
-from opslib.cli._forgetting import carry_out, who
+from opslib.cli._forgetting import carry_out
 from opslib.cli._options import INPUT, WrongInput, examples, tell_json, with_format, with_settings
 from opslib.cli._progress import progress
+from opslib.cli._syslog import who
+from opslib.cli._terminal import tell
 from opslib.forgetting.take import Asked, Forgetting, Request, Taken
 
 if TYPE_CHECKING:
@@ -132,4 +134,4 @@ def _show(taken: Taken, form: str, *, dry_run: bool) -> None:
         tell_json({**asdict(taken), "dry_run": dry_run})
     else:
         new = f"{taken.noted} {'would be' if dry_run else 'were'} noted as to be forgotten"
-        click.echo(f"{_said(taken)} {'would be' if dry_run else 'were'} taken out; {new}")
+        tell(f"{_said(taken)} {'would be' if dry_run else 'were'} taken out; {new}")

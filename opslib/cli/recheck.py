@@ -12,6 +12,7 @@ from opslib.cli._database import database_of
 from opslib.cli._forgetting import carry_out
 from opslib.cli._options import COUNT, examples, tell_json, with_format, with_settings
 from opslib.cli._progress import progress
+from opslib.cli._terminal import tell
 from opslib.forgetting.take import Asked, Request, Taken
 from opslib.settings import secret
 
@@ -74,9 +75,9 @@ def command(settings: Settings, most: int, dry_run: bool, form: str) -> None:
         tell_json(found)
         return
     reasons = ", ".join(f"{number} {reason}" for reason, number in gone.most_common()) or "none"
-    click.echo(
+    tell(
         f"{len(total.asked)} tweets looked at: {total.there} are there, gone: {reasons}; "
         f"taken out {taken.tweets} and {taken.retweets} retweets; today this has cost {spent:.3f} USD"
     )
     if stopped:
-        click.echo(f"{stopped}; the next run goes on from here", err=True)
+        tell(f"{stopped}; the next run goes on from here", err=True)

@@ -22,6 +22,7 @@ from opslib.cli._options import (
     write_file,
 )
 from opslib.cli._progress import progress
+from opslib.cli._terminal import tell
 from opslib.cli._times import MOMENT, NOW, SpanType
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ def list_(settings: Settings, place: str | None, last: int, form: str) -> None:
         tell_json(clouds)
         return
     for cloud in clouds:
-        click.echo(f"{cloud['id']}  {cloud['place']}  {_local(cloud['until'])}  {cloud['tweets']} tweets")
+        tell(f"{cloud['id']}  {cloud['place']}  {_local(cloud['until'])}  {cloud['tweets']} tweets")
 
 
 @command.command(epilog=examples("opslib report keep --folder /var/lib/opslib/clouds"))
@@ -236,12 +237,12 @@ def keep(settings: Settings, folder: Path | None) -> None:
                 number += len(documents)
                 done(len(documents))
                 for document in documents:
-                    click.echo(f"{document['_id']}: {len(document['words'])} drawn", err=True)
+                    tell(f"{document['_id']}: {len(document['words'])} drawn", err=True)
         except NotRendered as some:
             failure = str(some)
         if folder and number:
             _write_newest(database, folder)
-    click.echo(f"{number} clouds were rendered")
+    tell(f"{number} clouds were rendered")
     if failure:
         raise click.ClickException(failure)
 
@@ -303,15 +304,15 @@ def _tell(
     outputs: tuple[Path, ...] = (),
 ) -> None:
     if left_out:
-        click.echo(f"{len(left_out)} are not in the picture: {', '.join(left_out)}", err=True)
+        tell(f"{len(left_out)} are not in the picture: {', '.join(left_out)}", err=True)
     if form == "json":
         paths = [str(path) for path in outputs]
         result = {**facts, "words": listed(words), "left_out": left_out, "outputs": paths}
         tell_json(result)
         return
     what = f"{facts['place']}, {_local(facts['since'])} to {_local(facts['until'])} ({facts['timezone']})"
-    click.echo(f"{what}: {facts['tweets']} tweets, {len(facts['topics'])} topics", err=bool(not outputs))
+    tell(f"{what}: {facts['tweets']} tweets, {len(facts['topics'])} topics", err=bool(not outputs))
     for path in outputs:
-        click.echo(f"{path}: {len(words)} drawn")
+        tell(f"{path}: {len(words)} drawn")
     for word, number in words.items() if not outputs else ():
-        click.echo(f"{number:7} {word}")
+        tell(f"{number:7} {word}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opslib.cli._options import examples, tell_json, with_format, with_settings
+from opslib.cli._terminal import tell
 from opslib.settings import load
 
 if TYPE_CHECKING:
@@ -51,5 +52,5 @@ def command(settings: Settings, form: str) -> None:
         return
     for section, values in content.items():
         for key, value in values.items():
-            click.echo(f"{section}.{key} = {json.dumps(value, ensure_ascii=False)}")
-    click.echo(f"credentials = {json.dumps(_credentials())}")
+            tell(f"{section}.{key} = {json.dumps(value, ensure_ascii=False)}")
+    tell(f"credentials = {json.dumps(_credentials())}")

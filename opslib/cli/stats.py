@@ -13,6 +13,7 @@ from rich.table import Table
 
 from opslib.cli._database import database_of
 from opslib.cli._options import examples, tell_json, with_format, with_settings
+from opslib.cli._terminal import tell
 from opslib.cli._times import SpanType
 from opslib.settings import SettingsError
 from opslib.stats import budget
@@ -52,7 +53,7 @@ def command(settings: Settings, spans: tuple[Span, ...], form: str) -> None:
     if exact is None and report is None:
         raise SettingsError(f"no figures of MongoDB's: {missing}; and no budget: {without}")
     if report is None:
-        click.echo(f"only what collecting cost: {missing}", err=True)
+        tell(f"only what collecting cost: {missing}", err=True)
         report = {"budget": None}
     report["budget"] = {**(report["budget"] or {}), **(exact or {})} or None
     report["made_up"] = settings.x.made_up
@@ -87,7 +88,7 @@ def _recorded(settings: Settings, spans: Mapping[str, timedelta]) -> tuple[dict[
             database = stack.enter_context(database_of(settings, "opslib-stats"))
         except SettingsError as error:
             return None, error.message
-        return report(database, spans, datetime.now(timezone.utc)), ""
+        return report(database, spans, datetime.now(timezone.utc), settings.stats.group_id), ""
 
 
 def _exact_budget(settings: Settings) -> tuple[dict[str, Any] | None, str]:
@@ -103,7 +104,7 @@ def _exact_budget(settings: Settings) -> tuple[dict[str, Any] | None, str]:
 def _print(report: dict[str, Any]) -> None:
     console = Console(highlight=False)
     if report["made_up"]:
-        click.echo("the tweets are made up: this lake is fed by the local X API (x.base_url)\n")
+        tell("the tweets are made up: this lake is fed by the local X API (x.base_url)\n")
     if "spans" in report:
         console.print(_table(report["spans"]))
         _print_lag(report["lag"])
@@ -156,9 +157,9 @@ def _seconds(delay: dict[str, float] | None, quantile: str) -> str:
 def _print_lag(lag: dict[str, Any] | None) -> None:
     if lag is None:
         return
-    click.echo(f"\nmessages that wait, {lag['at']}")
+    tell(f"\nmessages that wait, {lag['at']}")
     for group, messages in sorted(lag["groups"].items()):
-        click.echo(f"  {group:20} {messages:>9,}")
+        tell(f"  {group:20} {messages:>9,}")
 
 
 def _print_budget(report: dict[str, Any] | None) -> None:
@@ -168,21 +169,21 @@ def _print_budget(report: dict[str, Any] | None) -> None:
         _print_told(report)
         return
     limits = report["limits"]
-    click.echo(f"\nX API, UTC day {report['day']}")
+    tell(f"\nX API, UTC day {report['day']}")
     for kind, spent in report["kinds"].items():
-        click.echo(f"  {kind + 's':8} {spent['resources']:>9}  {spent['usd']:>10.3f} USD")
+        tell(f"  {kind + 's':8} {spent['resources']:>9}  {spent['usd']:>10.3f} USD")
     for span, name in (("today", "day"), ("month", "month")):
         spent = report[span]
         of = [f"{limits[f'usd_{name}']:g} USD" if limits[f"usd_{name}"] is not None else "no limit"]
         if limits[f"resources_{name}"] is not None:
             of.append(f"{limits[f'resources_{name}']} resources")
-        click.echo(f"  {span:8} {spent['resources']:>9}  {spent['usd']:>10.3f} USD  of {', '.join(of)}")
+        tell(f"  {span:8} {spent['resources']:>9}  {spent['usd']:>10.3f} USD  of {', '.join(of)}")
 
 
 def _print_told(report: dict[str, Any]) -> None:
     """Print the budget as its headers told it on the newest message."""
-    click.echo(f"\nX API, as of {report['at']}")
+    tell(f"\nX API, as of {report['at']}")
     for title, spent in (("today", report["today"]), ("left", report["left"])):
         if spent:
             amounts = (f"{value:g} {'USD' if unit == 'usd' else unit}" for unit, value in spent.items())
-            click.echo(f"  {title:8} {', '.join(amounts)}")
+            tell(f"  {title:8} {', '.join(amounts)}")

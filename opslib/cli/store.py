@@ -11,6 +11,7 @@ import click
 from opslib.cli._database import database_of
 from opslib.cli._options import examples, tell_json, with_format, with_settings
 from opslib.cli._progress import progress
+from opslib.cli._terminal import tell
 from opslib.cli._times import SpanType
 from opslib.run.signals import on_signal
 from opslib.settings import Settings, SettingsError
@@ -48,7 +49,7 @@ def init(settings: Settings, form: str) -> None:
     if form == "json":
         tell_json({"changed": changed})
     else:
-        click.echo("\n".join(changed) or "nothing to change")
+        tell("\n".join(changed) or "nothing to change")
 
 
 @command.command(epilog=examples("opslib store rollup", "opslib store rollup --every 30s"))
@@ -70,16 +71,16 @@ def rollup(settings: Settings, every: Span | None) -> None:
     on_signal(stop.set)
     while True:
         try:
-            with database_of(settings, "opslib-store") as database:
+            with database_of(settings, "opslib-rollup") as database:
                 done = rollups.refresh(database, keep=keep)
             counted = ", ".join(f"{number} {unit}s" for unit, number in done.items() if number)
             if counted or every is None:
-                click.echo(f"counted {counted or 'nothing: no roll-up has changed'}", err=True)
+                tell(f"counted {counted or 'nothing: no roll-up has changed'}", err=True)
         except SettingsError:
             raise
         except click.ClickException as error:
             if every is None:
                 raise
-            click.echo(f"trying again: {error.message}", err=True)
+            tell(f"trying again: {error.message}", err=True)
         if every is None or stop.wait(every.total_seconds()):
             return

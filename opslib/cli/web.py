@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import sqlite3
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING
 import click
 
 from opslib.cli._options import WrongInput, examples, tell_json, with_format, with_settings
+from opslib.cli._syslog import Syslog, who
+from opslib.cli._terminal import tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +55,7 @@ def command(settings: Settings, host: str, port: int, path: Path | None) -> None
     with listening, _state(settings):
         name = listening.getsockname()
         where = f"http://{host}:{name[1]}" if isinstance(name, tuple) else f"the socket {name}"
-        click.echo(f"the page is at {where}", err=True)
+        tell(f"the page is at {where}", err=True)
         serve.run(settings, listening)
 
 
@@ -75,8 +78,8 @@ def add(settings: Settings, name: str, password_stdin: bool, chosen: bool) -> No
     with _users(settings) as users:
         users.add(name, password)
     if chosen:
-        click.echo(password)
-    click.echo(f"{name} can log in", err=True)
+        tell(password)
+    tell(f"{name} can log in", err=True)
 
 
 @user.command(epilog=examples("opslib web user password ana"))
@@ -93,8 +96,8 @@ def password(settings: Settings, name: str, password_stdin: bool, chosen: bool) 
     with _users(settings) as users:
         users.set_password(name, wanted)
     if chosen:
-        click.echo(wanted)
-    click.echo(f"{name} can log in with the new password", err=True)
+        tell(wanted)
+    tell(f"{name} can log in with the new password", err=True)
 
 
 @user.command(epilog=examples("opslib web user disable ana"))
@@ -104,7 +107,38 @@ def disable(settings: Settings, name: str) -> None:
     """Let a user in no more; their sessions end at once."""
     with _users(settings) as users:
         users.disable(name)
-    click.echo(f"{name} cannot log in any more", err=True)
+    tell(f"{name} cannot log in any more", err=True)
+
+
+@user.command(epilog=examples("opslib web user remove ana"))
+@click.argument("name")
+@with_settings
+def remove(settings: Settings, name: str) -> None:
+    """Forget a user; their sessions end at once.
+
+    What they did stays in `opslib web user log` for as long as that of others.
+    """
+    with _users(settings) as users:
+        users.remove(name)
+    tell(f"{name} is no user any more", err=True)
+
+
+@user.command(epilog=examples("opslib web user log", "opslib web user log ana --format json"))
+@click.argument("name", required=False)
+@with_format
+@with_settings
+def log(settings: Settings, name: str | None, form: str) -> None:
+    """Show who logged in from where, what was refused, and who changed users: of the last 90 days.
+
+    A name that is none of a user is not kept: it may be a password that was typed into the wrong field.
+    """
+    with _users(settings) as users:
+        found = users.events(name)
+    for event in found:
+        if form == "json":
+            tell_json({"at": _moment(event.at), "what": event.what, "name": event.name, "place": event.place})
+        else:
+            tell(f"{_moment(event.at)}  {event.what:16} {event.name or '-':20} {event.place}")
 
 
 @user.command("list", epilog=examples("opslib web user list --format json"))
@@ -130,9 +164,9 @@ def list_users(settings: Settings, form: str) -> None:
     for known in found:
         state = "enabled" if known.enabled else "disabled"
         last = _moment(known.last_login) or "never"
-        click.echo(f"{known.name:20} {state:8} {known.sessions:3} sessions  last login {last}")
+        tell(f"{known.name:20} {state:8} {known.sessions:3} sessions  last login {last}")
     if not found:
-        click.echo("there are no users yet: opslib web user add NAME", err=True)
+        tell("there are no users yet: opslib web user add NAME", err=True)
 
 
 def _password(from_stdin: bool, chosen: bool) -> str:
@@ -156,9 +190,11 @@ def _users(settings: Settings) -> Iterator[Users]:
     from opslib.web.serve import users_of
     from opslib.web.users import BadUser
 
+    by = who()
     with _state(settings):
         _as_owner(settings.web.state)
-        users = users_of(settings)
+        _log_to_syslog()
+        users = users_of(settings, by)
         try:
             yield users
         except BadUser as error:
@@ -177,6 +213,13 @@ def _state(settings: Settings) -> Iterator[None]:
     except OSError as error:
         where = error.filename or settings.web.state
         raise click.ClickException(f"{where}: {error.strerror}") from error
+
+
+def _log_to_syslog() -> None:
+    """Let what is changed leave a line beside those of the service."""
+    log = logging.getLogger("opslib.web.users")
+    log.setLevel(logging.INFO)
+    log.addHandler(Syslog("opslib-web"))
 
 
 def _as_owner(folder: Path) -> None:

@@ -10,6 +10,7 @@ import click
 from opslib.cli._database import database_of
 from opslib.cli._options import WrongInput, examples, with_settings
 from opslib.cli._progress import progress
+from opslib.cli._terminal import tell
 from opslib.message import decoded
 from opslib.words import VERSION, parts, words_of
 
@@ -33,7 +34,7 @@ def show(text: str, lang: str | None) -> None:
         except UnicodeDecodeError as error:
             raise WrongInput(f"standard input is not UTF-8 (byte {error.start})") from error
     for entry in words_of({"text": decoded(text), "lang": lang}):
-        click.echo("\t".join(parts(entry)))
+        tell("\t".join(parts(entry)))
 
 
 @command.command(epilog=examples("opslib words rebuild"))
@@ -58,4 +59,4 @@ def rebuild(settings: Settings, batch: int) -> None:
             for number in rebuild_words(tweets, marks, batch):
                 changed += number
                 done(number)
-    click.echo(f"{changed} tweets have their words by version {VERSION} of the rules")
+    tell(f"{changed} tweets have their words by version {VERSION} of the rules")

@@ -10,6 +10,7 @@ import click
 
 from opslib.cli import _estimate, _simulate
 from opslib.cli._options import examples, tell_json, with_format, with_settings
+from opslib.cli._terminal import tell
 from opslib.settings import SettingsError, secret
 
 if TYPE_CHECKING:
@@ -55,17 +56,17 @@ def check(form: str, woeid: int, settings: Settings) -> None:
         tell_json(found)
     else:
         if found["made_up"]:
-            click.echo(f"what comes from {found['base_url']} is made up: it is the local X API")
+            tell(f"what comes from {found['base_url']} is made up: it is the local X API")
         for finding in found["calls"]:
             told = "ok" if finding["ok"] else "refused"
             left = "" if finding["left"] is None else f", {finding['left']} of {finding['limit']} calls left"
-            click.echo(f"{told:8} {finding['call']:8} {finding['text']}{left}")
-        click.echo(f"this check cost {found['cost_usd']:.3f} USD at most")
+            tell(f"{told:8} {finding['call']:8} {finding['text']}{left}")
+        tell(f"this check cost {found['cost_usd']:.3f} USD at most")
         if found["spent_today_usd"] is not None:
             units = {"resources": "resources", "usd": "USD"}
             rest = [
                 f"{left:g} {units[unit]}" for unit, left in found["left_today"].items() if left is not None
             ]
             left = f", {' and '.join(rest)} left" if rest else ", without a limit"
-            click.echo(f"collecting has cost {found['spent_today_usd']:.3f} USD today{left} (`opslib stats`)")
+            tell(f"collecting has cost {found['spent_today_usd']:.3f} USD today{left} (`opslib stats`)")
     sys.exit(0 if all(finding["ok"] or not finding["needed"] for finding in findings) else 1)

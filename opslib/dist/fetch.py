@@ -103,15 +103,19 @@ def maven_files(coordinates: Sequence[str], folder: Path) -> Iterator[tuple[str,
         yield (asked if asked.count(":") > 2 else full), path
 
 
-def maven_tree(coordinates: Iterable[str], folder: Path) -> Iterator[tuple[str, Path]]:
-    """Fetch artifacts with all that they need at run time; yield coordinates and files, in order of names."""
-    dependencies = "".join(
-        "<dependency>" + _xml(dict(zip(("groupId", "artifactId", "version"), c.split(":")))) + "</dependency>"
-        for c in coordinates
-    )
+def maven_tree(
+    coordinates: Iterable[str], folder: Path, newer: Iterable[str] = ()
+) -> Iterator[tuple[str, Path]]:
+    """Fetch artifacts with all that they need at run time; yield coordinates and files, in order of names.
+
+    Of what they need, the versions in *newer* win over those asked for.
+    """
+    dependencies = "".join(_dependency(coordinate) for coordinate in coordinates)
     if not dependencies:
         return
+    managed = "".join(_dependency(coordinate) for coordinate in newer)
     _maven(
+        f"<dependencyManagement><dependencies>{managed}</dependencies></dependencyManagement>"
         f"<dependencies>{dependencies}</dependencies>",
         "copy-dependencies",
         folder,
@@ -123,6 +127,11 @@ def maven_tree(coordinates: Iterable[str], folder: Path) -> Iterator[tuple[str, 
         group = ".".join(path.parent.parent.parent.relative_to(folder).parts)
         classifier = path.stem[len(f"{artifact}-{version}-") :]
         yield ":".join([group, artifact, version, "jar", *([classifier] if classifier else [])]), path
+
+
+def _dependency(coordinate: str) -> str:
+    fields = zip(("groupId", "artifactId", "version", "type", "classifier"), coordinate.split(":"))
+    return "<dependency>" + _xml(dict(fields)) + "</dependency>"
 
 
 def _xml(fields: dict[str, str]) -> str:

@@ -88,7 +88,7 @@ def resolve(source: Source) -> Lock:
 
     with tempfile.TemporaryDirectory(prefix="trendlake-lock-") as scratch:
         found: list[tuple[str, Path, str, str | None]] = []
-        for coordinate, path in fetch.maven_tree(source.jars, Path(scratch) / "tree"):
+        for coordinate, path in fetch.maven_tree(source.jars, Path(scratch) / "tree", source.newer):
             found.append((coordinate, path, f"{source.folder}/{path.name}", None))
         whole = dict.fromkeys(source.alone, f"{source.folder}/")
         parts = {member.artifact: member for member in source.members}

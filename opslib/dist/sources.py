@@ -23,7 +23,8 @@ class Source:
     """One distribution.
 
     ``jars`` are Maven coordinates ``group:artifact:version[:type]`` taken with all that they need at run
-    time, ``alone`` those taken without; both land in ``folder``.
+    time, ``alone`` those taken without; both land in ``folder``. ``newer`` are versions of what those need that
+    win over the ones they ask for, as ``group:artifact:version[:type:classifier]``.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Source:
     jars: tuple[str, ...] = ()
     alone: tuple[str, ...] = ()
     members: tuple[Members, ...] = ()
+    newer: tuple[str, ...] = ()
     licence: str = field(default="Apache-2.0")
 
 
@@ -41,6 +43,25 @@ _NIFI_NARS = (
     "framework server jetty standard-services-api standard-shared registry ssl-context-service "
     "record-serialization-services provenance-repository py4j"
 )
+
+# Of ZooKeeper's client port, and of Kafka as its client.
+_NETTY = "4.1.137.Final"
+_EPOLL = f"io.netty:netty-transport-native-epoll:{_NETTY}"
+_NEWER_NETTY = (
+    *(
+        f"io.netty:netty-{part}:{_NETTY}"
+        for part in "buffer codec common handler resolver transport transport-classes-epoll "
+        "transport-native-unix-common".split()
+    ),
+    _EPOLL,
+    f"{_EPOLL}:jar:linux-x86_64",
+)
+_JETTY = "9.4.58.v20250814"
+_NEWER_JETTY = tuple(
+    f"org.eclipse.jetty:jetty-{part}:{_JETTY}"
+    for part in "client continuation http io security server servlet servlets util util-ajax".split()
+)
+_SNAPPY = "org.xerial.snappy:snappy-java:1.1.10.8"
 
 SOURCES = {
     source.name: source
@@ -54,21 +75,22 @@ SOURCES = {
         ),
         Source(
             "zookeeper",
-            "3.9.4",
+            "3.9.5",
             jars=(
-                "org.apache.zookeeper:zookeeper:3.9.4",
+                "org.apache.zookeeper:zookeeper:3.9.5",
                 # ZooKeeper's own pom calls these provided: metrics and snapshots need the first two, the
                 # admin server the others.
                 "io.dropwizard.metrics:metrics-core:4.1.12.1",
-                "org.xerial.snappy:snappy-java:1.1.10.5",
-                "org.eclipse.jetty:jetty-server:9.4.57.v20241219",
-                "org.eclipse.jetty:jetty-servlet:9.4.57.v20241219",
-                "com.fasterxml.jackson.core:jackson-databind:2.15.2",
+                _SNAPPY,
+                f"org.eclipse.jetty:jetty-server:{_JETTY}",
+                f"org.eclipse.jetty:jetty-servlet:{_JETTY}",
+                "com.fasterxml.jackson.core:jackson-databind:2.15.4",
                 "commons-cli:commons-cli:1.5.0",
-                "ch.qos.logback:logback-classic:1.3.15",
-                # What metricsProvider.className names: metrics for Prometheus.
+                "ch.qos.logback:logback-classic:1.3.16",
+                # What metricsProvider.className names: metrics for Prometheus. There is none of 3.9.5 to be had.
                 "org.apache.zookeeper:zookeeper-prometheus-metrics:3.9.4",
             ),
+            newer=(*_NEWER_NETTY, *_NEWER_JETTY),
         ),
         Source(
             "kafka",
@@ -79,6 +101,15 @@ SOURCES = {
                 "org.apache.kafka:kafka-tools:3.9.2",
                 "org.slf4j:slf4j-reload4j:1.7.36",
             ),
+            # Its own client of ZooKeeper, 3.8.4, logs settings and takes names from reverse look-ups.
+            newer=(
+                "org.apache.zookeeper:zookeeper:3.8.6",
+                "org.apache.zookeeper:zookeeper-jute:3.8.6",
+                "ch.qos.reload4j:reload4j:1.2.26",
+                _SNAPPY,
+                *_NEWER_NETTY,
+                *_NEWER_JETTY,
+            ),
             # Kafka has JMX alone; this agent shows Prometheus what JMX has.
             alone=("io.prometheus.jmx:jmx_prometheus_javaagent:1.0.1:jar",),
         ),
@@ -88,7 +119,7 @@ SOURCES = {
             jars=(
                 f"{_NIFI}api:2.0.0",
                 *(f"{_NIFI}{jar}:2.3.0" for jar in _NIFI_JARS.split()),
-                "ch.qos.logback:logback-classic:1.5.17",
+                "ch.qos.logback:logback-classic:1.5.33",
                 "org.slf4j:jul-to-slf4j:2.0.17",
                 "org.slf4j:jcl-over-slf4j:2.0.17",
                 "org.slf4j:log4j-over-slf4j:2.0.17",

@@ -185,7 +185,7 @@ def _letter(record: Any, headers: dict[str, str]) -> Letter:
     return Letter(
         place=(record.partition, record.offset),
         at=_moment(record),
-        reason=headers.get("reason", ""),
+        reason=headers.get("reason") or str(getattr(record.value, "reason", "")),  # of an Unreadable
         topic=headers.get("topic", ""),
         origin=f"{headers.get('partition', '?')}:{headers.get('offset', '?')}",
         size=len(record.value or b""),

@@ -97,7 +97,7 @@ def _check_members(client: Any, hello: dict[str, Any], report: Findings) -> None
     except OperationFailure as error:
         report.failed(
             f"primary {primary}; the members' state is not told: {error.code}",
-            "give this user the role clusterMonitor",
+            "give this user replSetGetStatus on the cluster",
         )
         return
     down = [f"{m['name']} is {m['stateStr']}" for m in members if m["stateStr"] not in _GOOD_STATES]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kafka import KafkaConsumer  # type: ignore[import-untyped]
 from kafka.errors import KafkaConfigurationError, UnknownTopicOrPartitionError  # type: ignore[import-untyped]
 from pymongo.errors import PyMongoError
 from tenacity import wait_fixed
@@ -13,6 +12,7 @@ from tenacity import wait_fixed
 from opslib.run import endpoints, tls
 from opslib.run.failures import check_settings, said
 from opslib.run.notify import notify
+from opslib.run.reading import Reader
 from opslib.run.retry import persist
 from opslib.settings import SettingsError
 
@@ -81,12 +81,12 @@ def kafka(settings: Settings, stop: threading.Event, make: Callable[[], Result])
     return wait_for("Kafka", stop, attempt)
 
 
-def consumer(settings: Settings, stop: threading.Event, **options: Any) -> KafkaConsumer:
+def consumer(settings: Settings, stop: threading.Event, **options: Any) -> Reader:
     """Return a consumer that commits what it is told to and begins with the oldest message."""
     return kafka(
         settings,
         stop,
-        lambda: KafkaConsumer(
+        lambda: Reader(
             **settings.kafka.client_options(),
             bootstrap_timeout_ms=_BOOTSTRAP_MILLISECONDS,
             reconnect_backoff_max_ms=_RECONNECT_MILLISECONDS,
@@ -99,7 +99,7 @@ def consumer(settings: Settings, stop: threading.Event, **options: Any) -> Kafka
     )
 
 
-def topics(consumer: KafkaConsumer, names: Iterable[str], stop: threading.Event) -> dict[str, int]:
+def topics(consumer: Reader, names: Iterable[str], stop: threading.Event) -> dict[str, int]:
     """Return the topics with the number of their partitions once all are there.
 
     Whoever joined a group without them would sit there with nothing to read.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from opslib import message
 from opslib.message import trend_document, tweet_document
+from opslib.run.reading import Unreadable
 from opslib.store.documents import Document, changes
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def read(records: Mapping[Any, list[Any]]) -> Batch:
 
 def _decoded(decode: Callable[[bytes], Document], value: bytes) -> Document | str:
     """Return the document in *value*, or the reason why there is none."""
+    if isinstance(value, Unreadable):
+        return value.reason
     try:
         return decode(value)
     except message.BadMessage as error:

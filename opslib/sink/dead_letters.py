@@ -9,6 +9,7 @@ from kafka import KafkaProducer  # type: ignore[import-untyped]
 from kafka.errors import MessageSizeTooLargeError, RecordListTooLargeError  # type: ignore[import-untyped]
 
 from opslib import message
+from opslib.run.reading import Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     from opslib.sink.batch import DeadLetter
 
 Origin = tuple[str, int, int]  # topic, partition and offset
-_MEGABYTE = 1024 * 1024
+# Larger than any message that Kafka takes in by default, for the headers come on top of it.
+_LARGEST = 4 * 1024 * 1024
+_HEADERS = 64 * 1024
 _FLUSH_SECONDS = 30
+_LONGEST_KEY = 1000  # bytes; the lake's keys are ids
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
@@ -39,22 +43,24 @@ class DeadLetters:
         If it raises, it is to be called again with the same letters.
         """
         if self._producer is None:
-            # Larger than any message that Kafka takes in by default, for the headers come on top of it. What
-            # is refused all the same ends an idempotent producer for good. So an acknowledgement that is
-            # lost on its way makes a second letter, of the same origin.
+            # What the broker refuses as too large ends an idempotent producer for good. So an acknowledgement
+            # that is lost on its way makes a second letter, of the same origin.
             self._producer = KafkaProducer(
-                **self._options, acks="all", enable_idempotence=False, max_request_size=4 * _MEGABYTE
+                **self._options,
+                acks="all",
+                enable_idempotence=False,
+                max_request_size=_LARGEST + _HEADERS,
             )
         producer = self._producer
         for letter in letters:
             if not self._is_sent(letter):
-                self._sent[_origin(letter)] = self._send(producer, letter)
+                self._sent[_origin(letter)] = self._send(producer, letter, _left_out(letter))
         producer.flush(timeout=_FLUSH_SECONDS)
         for letter in letters:
             future = self._sent[_origin(letter)]
             if isinstance(future.exception, _TOO_LARGE):
                 # It is to stop nobody behind it; where it came from, Kafka has it still.
-                future = self._send(producer, letter, without_value=True)
+                future = self._send(producer, letter, f"{_size(letter)} bytes, more than the topic takes")
                 self._sent[_origin(letter)] = future
             future.get(timeout=_FLUSH_SECONDS)
         self._sent.clear()
@@ -70,8 +76,10 @@ class DeadLetters:
             self._producer.close(timeout=5)
             self._producer = None
 
-    def _send(self, producer: KafkaProducer, letter: DeadLetter, *, without_value: bool = False) -> Any:
+    def _send(self, producer: KafkaProducer, letter: DeadLetter, left_out: str) -> Any:
+        """Send a letter without its bytes if *left_out* says why."""
         record = letter.record
+        key, value = record.key, record.value or b""  # a record may lack both, a letter may not
         headers = {
             "reason": letter.reason,
             "topic": record.topic,
@@ -79,18 +87,29 @@ class DeadLetters:
             "offset": str(record.offset),
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
-        if without_value:
-            headers["left-out"] = f"{len(record.value)} bytes, more than the topic takes"
+        if left_out:
+            headers["left-out"] = left_out
+            key, value = (key or b"")[:_LONGEST_KEY], b""
         return producer.send(
             message.DEAD_LETTERS,
-            key=record.key,
-            value=b""
-            if without_value
-            else record.value or b"",  # a record may lack both key and value, a letter may not
+            key=key,
+            value=value,
             headers=[
                 (name, value.encode(errors="backslashreplace")[:2000]) for name, value in headers.items()
             ],
         )
+
+
+def _left_out(letter: DeadLetter) -> str:
+    """Return why a letter goes without its bytes, if that is clear before the broker has seen it."""
+    if isinstance(letter.record.value, Unreadable):
+        return "bytes that were not read"
+    size = _size(letter)
+    return f"{size} bytes, more than a letter has" if size > _LARGEST else ""
+
+
+def _size(letter: DeadLetter) -> int:
+    return len(letter.record.key or b"") + len(letter.record.value or b"")
 
 
 def _origin(letter: DeadLetter) -> Origin:

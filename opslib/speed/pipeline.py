@@ -26,11 +26,13 @@ from quixstreams.models import TopicConfig
 from opslib import message
 from opslib.run.failures import said
 from opslib.run.notify import notify
+from opslib.run.reading import MOST_UNPACKED
 from opslib.run.retry import refused_by_kafka
 from opslib.run.threads import Supervised
 from opslib.settings import SettingsError, credential
 from opslib.speed import sightings
 from opslib.speed.sightings import STEP, Sighting
+from opslib.speed.unreadable import skip
 
 if TYPE_CHECKING:
     from quixstreams.state import State
@@ -119,6 +121,9 @@ class Pipeline:
                 # Partitions that lag are read in turns, so that none runs ahead of the others by hours.
                 "max.partition.fetch.bytes": 256 * 1024,
                 "queued.max.messages.kbytes": 16 * 1024,
+                # The most that a batch of theirs may become when unpacked.
+                "fetch.max.bytes": 8 * 1024 * 1024,
+                "receive.message.max.bytes": 2 * MOST_UNPACKED,
             },
             producer_extra_config={"client.id": "opslib-speed", "compression.type": "zstd"},
         )
@@ -133,6 +138,8 @@ class Pipeline:
         frame.filter(lambda sighting: sighting is not None).to_topic(between, key=lambda _: _LAKE)
         application.dataframe(between).update(self._aggregate, stateful=True)
         self._topic = between.name
+        # Quix Streams has no other way to it.
+        skip(application._consumer, settings.kafka.client_options(), self._metrics.unreadable.inc)  # noqa: SLF001
         return application
 
     def stop(self) -> None:

@@ -21,8 +21,14 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 
-def report(database: Database[Document], spans: Mapping[str, timedelta], now: datetime) -> Document:
-    """Return the figures of each span that ends *now*, with the newest lag and budget, as plain data."""
+def report(
+    database: Database[Document], spans: Mapping[str, timedelta], now: datetime, recorder: str
+) -> Document:
+    """Return the figures of each span that ends *now*, with the newest lag and budget, as plain data.
+
+    *recorder* is the Kafka group of the recorder: what it has not dealt with is the minute that is open,
+    which waits for nothing but its end.
+    """
     series = database[OPS_STATS.name]
     longest = max(spans.values())
     fields = {"_id": 0, "next": 0}
@@ -35,7 +41,7 @@ def report(database: Database[Document], spans: Mapping[str, timedelta], now: da
             name: _summed({at: minute for at, minute in unique.items() if at > now - span}, span)
             for name, span in spans.items()
         },
-        "lag": _newest(series, LAG),
+        "lag": _without(recorder, _newest(series, LAG)),
         "budget": _newest(series, BUDGET),
     }
 
@@ -65,6 +71,12 @@ def _added(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     for part in parts:
         total.update(part)
     return dict(total.most_common())
+
+
+def _without(group: str, lag: Document | None) -> Document | None:
+    if lag is None:
+        return None
+    return {**lag, "groups": {name: number for name, number in lag["groups"].items() if name != group}}
 
 
 def _newest(series: Any, meta: Document) -> Document | None:

@@ -103,7 +103,8 @@ TRENDS = Collection(
             "place": _TEXT,
             "collected_at": _DATE,
             "trends": _array(_object({"name": _TEXT, "rank": _INTEGER}, {"tweet_count": _INTEGER_OR_NULL})),
-        }
+        },
+        {"searched": _INTEGER},  # for how many of them tweets are collected; without it for all
     ),
     (IndexModel([("woeid", ASCENDING), ("collected_at", DESCENDING)]),),
 )

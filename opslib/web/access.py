@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
+import re
 import secrets
 import time
 from contextlib import suppress
@@ -15,10 +15,11 @@ from urllib.parse import quote, urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
+from opslib.web.devices import DEVICE
 from opslib.web.viewer import Viewer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
     from starlette.requests import Request
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 # The prefix keeps other hosts of the same domain from setting them, and browsers from sending them in clear.
 SESSION = "__Host-session"
 FORM = "__Host-form"
+_PORT = re.compile(r":\d{1,5}$")
 # For everybody: to log in, to be styled while at it, and to be asked whether the page works.
 _OPEN = ("/login", "/preferences", "/health", "/robots.txt")
 _OPEN_BELOW = ("/static/",)
@@ -50,12 +52,23 @@ HEADERS = {
 
 
 class AccessControl:
-    """The ASGI middleware in front of everything; *clock* says when a request came."""
+    """The ASGI middleware in front of everything.
+
+    *clock* says when a request came; *hosts*, by which names and addresses the page is asked for, without
+    port, empty if a server in front sees to that.
+    """
 
     def __init__(
-        self, app: ASGIApp, users: Users, key: bytes, metrics: Web, clock: Callable[[], datetime]
+        self,
+        app: ASGIApp,
+        users: Users,
+        key: bytes,
+        metrics: Web,
+        clock: Callable[[], datetime],
+        hosts: Collection[str] = (),
     ) -> None:
         self._app = app
+        self._hosts = frozenset(host.lower() for host in hosts)
         self._clock = clock
         self._users = users
         self._key = key
@@ -79,6 +92,7 @@ class AccessControl:
         state["viewer"] = Viewer.of(cookies, headers.get("accept-language", ""), now)
         state["user"] = self._users.user_of(session) if session else None
         state["session"] = session if state["user"] else ""
+        state["device"] = cookies.get(DEVICE, "")
         state["form_token"] = _form_token(self._key, form, state["session"])
         status = 500
 
@@ -93,7 +107,7 @@ class AccessControl:
                     answered.append("set-cookie", cookie(FORM, form))
             await send(message)
 
-        refused = _refusal(scope, headers, state)
+        refused = self._unknown_host(headers) or _refusal(scope, headers, state)
         # HEAD is answered as GET is. The server, which still sees HEAD, leaves the body out.
         asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
@@ -101,6 +115,13 @@ class AccessControl:
         finally:
             route = "refused" if refused else str(getattr(asked.get("route"), "path", None) or "none")
             self._count(route, scope["method"], status, time.perf_counter() - began)
+
+    def _unknown_host(self, headers: Headers) -> Response | None:
+        """Refuse a name that is not the page's: somebody else may have given it this address."""
+        host = _PORT.sub("", headers.get("host", "")).lower()
+        if not self._hosts or host in self._hosts:
+            return None
+        return PlainTextResponse("This is no name of this page.", 421)
 
     def _count(self, route: str, method: str, status: int, seconds: float) -> None:
         # Not the path, and not any method: anybody can make them up, and each would be a series.
@@ -121,20 +142,8 @@ def sent_by_own_form(request: Request, token: str) -> bool:
 
 
 def address_of(request: Request) -> str:
-    """Return the network a request is from, as attempts to log in are counted by.
-
-    Whoever has one IPv6 address has the other 2^64 of its network as well.
-    """
-    host = request.client.host if request.client else ""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host[:64]
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
+    """Return the address that a request is from."""
+    return request.client.host[:64] if request.client else ""
 
 
 def _cookies(header: str) -> dict[str, str]:

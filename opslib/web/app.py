@@ -18,10 +18,11 @@ from opslib.metrics import Web
 from opslib.run.failures import said
 from opslib.web import api, login, pages, pictures, subjects
 from opslib.web.access import AccessControl
+from opslib.web.devices import Devices
 from opslib.web.render import page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from starlette.requests import Request
 
@@ -46,11 +47,12 @@ def create(
     clock: Callable[[], datetime] = _now,
     made_up: bool = False,
     recorder: str = "",
+    hosts: Collection[str] = (),
 ) -> FastAPI:
     """Return the application; *key* signs forms, and so has to outlive a restart.
 
     *clock* says when a request came; *made_up*, whether the lake's tweets are; *recorder* is the Kafka group
-    of `opslib stats record`.
+    of `opslib stats record`; *hosts*, the names and addresses that are asked for, or empty for any.
     """
     app = FastAPI(
         title="Trendlake",
@@ -60,9 +62,12 @@ def create(
         # Their pages fetch scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
+        # They would lead to whatever host a request names.
+        redirect_slashes=False,
     )
     app.state.lake = lake
     app.state.users = users
+    app.state.devices = Devices(key)
     app.state.made_up = made_up
     app.state.recorder = recorder
     app.state.metrics = metrics = metrics or Web()
@@ -76,7 +81,7 @@ def create(
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(PyMongoError, _away)
     app.add_exception_handler(Exception, _broken)
-    app.add_middleware(AccessControl, users=users, key=key, metrics=metrics, clock=clock)
+    app.add_middleware(AccessControl, users=users, key=key, metrics=metrics, clock=clock, hosts=hosts)
     return app
 
 

@@ -8,12 +8,15 @@ from fastapi import APIRouter, Form, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
 from opslib.web.access import SESSION, address_of, cookie, sent_by_own_form
+from opslib.web.devices import DEVICE, KEPT_SECONDS
+from opslib.web.hashing import TooBusy
 from opslib.web.render import page
 from opslib.web.users import TooManyAttempts
 from opslib.web.viewer import LANGUAGES, THEMES
 
 router = APIRouter(include_in_schema=False)
 _YEAR = 365 * 24 * 3600
+_BUSY_SECONDS = 5  # after which somebody who had to be sent away may come again
 
 
 @router.get("/login")
@@ -33,20 +36,26 @@ def log_in(
     form_token: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
     """Begin a session."""
-    metrics, viewer = request.app.state.metrics, request.state.viewer
+    metrics, viewer, devices = request.app.state.metrics, request.state.viewer, request.app.state.devices
     token, status, headers = None, 401, {}
+    name, now = name.strip(), request.state.now.timestamp()
     problem = viewer.text("login.wrong")
     if not sent_by_own_form(request, form_token):
         # Most often a form that was open for long; it is shown again with a token that is good.
         status, problem = 403, viewer.text("login.stale")
     else:
         try:
-            token = request.app.state.users.log_in(name.strip(), password, address_of(request))
+            device = devices.known(request.state.device, name, now)
+            token = request.app.state.users.log_in(name, password, address_of(request), device)
             metrics.logins.labels("accepted" if token else "refused").inc()
         except TooManyAttempts as many:
             metrics.logins.labels("limited").inc()
             status, headers = 429, {"Retry-After": str(many.seconds)}
             problem = viewer.text("login.limited", wait=viewer.duration(max(60, many.seconds)))
+        except TooBusy:
+            metrics.logins.labels("busy").inc()
+            status, headers = 503, {"Retry-After": str(_BUSY_SECONDS)}
+            problem = viewer.text("login.busy")
     if token is None:
         answer: Response = page(request, "login.html", next=_inside(next), name=name, problem=problem)
         answer.status_code = status
@@ -54,6 +63,7 @@ def log_in(
         return answer
     answer = RedirectResponse(_inside(next), 303)
     answer.headers.append("set-cookie", cookie(SESSION, token))
+    answer.headers.append("set-cookie", cookie(DEVICE, devices.cookie(name, now), KEPT_SECONDS))
     return answer
 
 
@@ -62,7 +72,7 @@ def log_out(request: Request, form_token: Annotated[str, Form(max_length=200)] =
     """End the session."""
     if not sent_by_own_form(request, form_token):
         raise HTTPException(403)
-    request.app.state.users.log_out(request.state.session)
+    request.app.state.users.log_out(request.state.session, address_of(request))
     answer = RedirectResponse("/login", 303)
     answer.headers.append("set-cookie", cookie(SESSION, "", 0))
     return answer

@@ -2,11 +2,13 @@
 
 A picture is drawn and kept once. For a page its head is left out, because the page has it beside the picture,
 and its words tell their numbers in the page's language. Both are found by what the drawing is made of
-(:mod:`opslib.cloud.draw`): the group of its words begins below the head, and each word has a title.
+(:mod:`opslib.cloud.draw`): the group of its words begins below the head, and each word has a title. A PNG has
+its words where the SVG has them.
 """
 
 from __future__ import annotations
 
+import io
 import re
 from typing import TYPE_CHECKING, Optional
 
@@ -46,7 +48,7 @@ _TOLD = re.compile(r"<title>([^<]*): (?:([\d,]+) tweets?|number unknown)</title>
 
 @router.get("/clouds/{cloud_id}/{name}")
 def picture(request: Request, cloud_id: str, name: str, page: Optional[str] = None) -> Response:
-    """Give a picture of a cloud; an SVG for the *page* in a language without its head."""
+    """Give a picture of a cloud; for the *page* in a language without its head."""
     if name not in _NAMES or (page is not None and page not in LANGUAGES):
         raise HTTPException(404)
     lake, now = lake_of(request), now_of(request)
@@ -66,6 +68,8 @@ def picture(request: Request, cloud_id: str, name: str, page: Optional[str] = No
             svg = recoloured(content.decode(), theme) if theme else content.decode()
             viewer = Viewer(page, "auto", now) if page else None
             content = (for_page(svg, viewer, _COUNTED[drawn["kind"]]) if viewer else svg).encode()
+        elif page:
+            content = headless(content, (lake.picture(cloud_id, "light") or b"").decode())
         return Response(content, media_type=media_type)
 
     # A cloud is drawn anew when a tweet in it is to be forgotten: it is asked for again, and seldom sent.
@@ -100,10 +104,8 @@ def for_page(svg: str, viewer: Viewer, counted: str) -> str:
     head = _HEAD.search(svg)
     view = _VIEW.search(svg)
     if head and view:
-        edge, top = int(head[1]), int(head[2])
         width, height = int(view[1]), int(view[2])
-        # As much room above the words as there is beside them.
-        above = max(0, top - edge)
+        above, _ = _rows_of(head)
         seen = f'viewBox="0 {above} {width} {height - above}" width="{width}" height="{height - above}"'
         svg = svg[: head.start()] + svg[head.end() :]
         svg = svg.replace(view[0], seen, 1)
@@ -112,3 +114,26 @@ def for_page(svg: str, viewer: Viewer, counted: str) -> str:
         )
     svg = _TITLE.sub("", svg, count=1)
     return _TOLD.sub(told, svg)
+
+
+def headless(png: bytes, svg: str) -> bytes:
+    """Return a picture without its head, which is where the same drawing as *svg* has it."""
+    from PIL import Image
+
+    head = _HEAD.search(svg)
+    if not head:
+        return png
+    above, top = _rows_of(head)
+    with Image.open(io.BytesIO(png)) as drawn:
+        # The head reaches into the room that is left above the words; a corner has the colour of the ground.
+        drawn.paste(drawn.getpixel((0, 0)), (0, above, drawn.width, top))
+        buffer = io.BytesIO()
+        drawn.crop((0, above, drawn.width, drawn.height)).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _rows_of(head: re.Match[str]) -> tuple[int, int]:
+    """Return the rows at which a picture for a page begins, and at which its words do."""
+    edge, top = int(head[1]), int(head[2])
+    # As much room above the words as there is beside them.
+    return max(0, top - edge), top

@@ -28,14 +28,15 @@ _LOG = logging.getLogger(__name__)
 _SERVER_SELECTION_MILLISECONDS = 3_000
 # A question that takes longer is given up, and the page says so, before its reader does.
 _ANSWER_MILLISECONDS = 4_000
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _FIRST_DESCRIPTOR = 3  # sd_listen_fds(3)
 # What is being answered when the page is to end is answered first, for so long.
 _GOODBYE_SECONDS = 10
 
 
-def users_of(settings: Settings) -> Users:
-    """Open the file with the users."""
-    return Users(settings.web.state / "users.sqlite", settings.web.session_hours * 3600)
+def users_of(settings: Settings, by: str = "") -> Users:
+    """Open the file with the users; *by* says who makes changes."""
+    return Users(settings.web.state / "users.sqlite", settings.web.session_hours * 3600, by=by)
 
 
 def listen(path: Path | None, host: str, port: int) -> socket.socket:
@@ -70,8 +71,17 @@ def run(settings: Settings, listening: socket.socket) -> None:
     key = secret("web_key").encode() if has_credential("web_key") else secrets.token_bytes(32)
     report = settings.report
     lake = Lake(client[settings.mongodb.database], report.timezones, report.timezone, _ANSWER_MILLISECONDS)
-    app = create(lake, users, key, figures, made_up=settings.x.made_up, recorder=settings.stats.group_id)
     behind = listening.family == socket.AF_UNIX
+    app = create(
+        lake,
+        users,
+        key,
+        figures,
+        made_up=settings.x.made_up,
+        recorder=settings.stats.group_id,
+        # A server in front knows its names itself.
+        hosts=settings.web.hosts or (() if behind else _LOOPBACK),
+    )
     config = uvicorn.Config(
         app,
         # On a Unix socket there is only the server in front, which says whom it asks for.

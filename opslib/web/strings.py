@@ -38,6 +38,10 @@ STRINGS: dict[str, tuple[str, str]] = {
         "Too many attempts. Try again in {wait}.",
         "Tentativas demais. Tente de novo em {wait}.",
     ),
+    "login.busy": (
+        "Too many people are logging in at this moment. Try again.",
+        "Há gente demais entrando agora. Tente de novo.",
+    ),
     "login.help": (
         "Whoever runs this server makes users with",
         "Quem cuida deste servidor cria usuários com",
@@ -104,7 +108,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     ),
     "cloud.permalink": ("Permanent link", "Link permanente"),
     "cloud.svg": ("SVG", "SVG"),
-    "cloud.png": ("PNG", "PNG (em inglês)"),
+    "cloud.png": ("PNG", "PNG"),
     "cloud.words": ("Words and the texts that hold them", "Palavras e os textos que as contêm"),
     "cloud.topic_volumes": ("Topics and their tweets on X", "Assuntos e seus tuítes no X"),
     "cloud.about": ("Trending then", "Em destaque então"),

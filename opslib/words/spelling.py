@@ -61,8 +61,10 @@ _CONSONANT = r"[\p{Lu}--[AEIOUYÆØŒАЕИОУЫЭЮЯЄІΑΕΗΙΟΥΩ]]"
 _ROMAN = "M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 # A Roman numeral, alone or behind consonants (WWIII), or an abbreviation: three times one letter (BBB, also
 # bbb), with more consonants behind it or none (СССР, XXXL). No letter stands four times in any of these.
+# One with a vowel looks like what people shout (IEEE as AEEE, OIII and NOOO do), so those are known by name.
+_ABBREVIATIONS = "AAAI|AAAS|CEEE|IEEE|IIIF|IIIT"
 _AS_WRITTEN = regex.compile(
-    rf"(?V1)(?!.*?(.)\1{{3}})(?:{_ROMAN}|{_CONSONANT}{{2,}}+III"
+    rf"(?V1)(?!.*?(.)\1{{3}})(?:{_ROMAN}|{_ABBREVIATIONS}|{_CONSONANT}{{2,}}+III"
     rf"|({_CONSONANT})\2\2{_CONSONANT}*+|(\p{{Lu}})\3\3|([b-z--[eiouy]])\4\4)"
 )
 

@@ -1,9 +1,10 @@
 """What the lake may spend on X and what it has spent: durable, and shared by all that call X on a host.
 
-X charges for each resource that it returns. Before a call the most that it may bring is reserved, afterwards
-what came is settled; a reservation that nobody settles, because its process was killed, counts as spent. So
-the sum of what is settled and reserved never exceeds a limit, whatever happens between two calls. What
-the file is to everybody who opens it is told in :mod:`opslib.x.budget_file`.
+X charges for each resource that it returns, and for each request for trends or counts, which is a resource
+of its own here. Before a call the most that it may bring is reserved, afterwards what came is settled; a
+reservation that nobody settles, because its process was killed, counts as spent. So the sum of what is
+settled and reserved never exceeds a limit, whatever happens between two calls. What the file is to everybody
+who opens it is told in :mod:`opslib.x.budget_file`.
 
 Days are UTC days, as X counts them: a post read again on the same one is free.
 https://docs.x.com/x-api/getting-started/pricing
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
-# USD for each resource returned, as of 2026.
+# USD, as of June 2026: for each post, user or medium returned, and for each request for trends or counts.
 PRICES: dict[str, float] = {
     "post": 0.005,
     "user": 0.010,

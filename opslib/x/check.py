@@ -31,10 +31,11 @@ def calls(x: X, token: str, woeid: int) -> list[dict[str, Any]]:
 
     def trends() -> str:
         with _counted(budget, {"trend": 1}) as came:
-            trends = client.trends(woeid, 1)
-            came({"trend": [trend["trend_name"] for trend in trends]})
+            trends = client.trends(woeid)
+            found["requests"] = 1
+            came({"trend": [str(woeid)]})
         found["trends"] = len(trends)
-        return f"{found['trends']} trend of the place {woeid}"
+        return f"{found['trends']} trends of the place {woeid}"
 
     def search() -> str:
         with _counted(budget, {"post": _CHEAPEST_PAGE}) as came:
@@ -77,7 +78,7 @@ def summary(x: X, findings: list[dict[str, Any]]) -> dict[str, Any]:
     budget = Budget.of(x.budget_file) if x.budget_file.is_file() else None
     prices = budget.prices if budget else PRICES
     cost = sum(
-        finding.get("posts", 0) * prices["post"] + finding.get("trends", 0) * prices["trend"]
+        finding.get("posts", 0) * prices["post"] + finding.get("requests", 0) * prices["trend"]
         for finding in findings
     )
     return {

@@ -1,19 +1,22 @@
 """The calls of X API v2 that the lake makes, over tweepy.
 
-X charges for each resource that it returns (a post read 0.005 USD, a trend 0.010, a user 0.010), not for the
-call. So every call says how much it may return at most, and errors are told apart by what a caller can do:
-wait (:class:`RateLimited`), try again (:class:`Unavailable`), or stop (:class:`Refused`).
+X charges for each resource that it returns (a post read 0.005 USD, a user 0.010), and for each request for
+trends or counts. So every call says how much it may cost at most, and errors are told apart by what a caller
+can do: wait (:class:`RateLimited`), try again (:class:`Unavailable`), or stop (:class:`Refused`).
+
+Answers come in by the names of either of X's contracts and leave here by one (:mod:`opslib.x.names`).
 """
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -21,31 +24,44 @@ import tweepy  # type: ignore[import-untyped]
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
+from opslib.x.names import EXPAND_AUTHORS, OF_CALLS, OF_THE_STREAM, PARAMETERS, normal
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from opslib.x.names import Names
+
 BASE_URL = "https://api.x.com"
-# Fields of a post come with it and cost nothing more.
+# Fields of a post come with it and cost nothing more. Expansions bring further resources: X does not say
+# whether it charges for what comes in includes, so they are counted as charged. author_id itself comes with a
+# post; its expansion adds name and username.
 TWEET_FIELDS = (
+    "article",
+    "attachments",
     "author_id",
+    "community_id",
+    "context_annotations",
     "conversation_id",
     "created_at",
     "entities",
+    "geo",
     "lang",
     "note_tweet",
+    "paid_partnership",
     "possibly_sensitive",
     "public_metrics",
     "referenced_tweets",
+    "withheld",
 )
 USER_FIELDS = ("id", "name", "username")
-# Expansions bring further resources. X does not say whether it charges for what comes in includes; they are
-# counted as charged. author_id itself comes with a post; the expansion adds name and username.
-EXPAND_AUTHORS = "author_id"
-EXPAND_REFERENCED = "referenced_tweets.id"
+_LOOKUP_FIELDS = ("author_id", "edit_history_tweet_ids")
 MAX_TRENDS = 50
 MAX_RESULTS = 100
 MAX_ARCHIVE_RESULTS = 500
 MAX_LOOKUP = 100
+# How a problem that is no more than a text quotes a parameter.
+_QUOTED = re.compile(r"[`\[\"']([a-z_]+(?:\.fields)?)[`\]\"']")
+_T = TypeVar("_T")
 _TWEEPY_HOST = "https://api.twitter.com"
 _STREAM = "/2/tweets/search/stream"
 _STREAM_RULES = f"{_STREAM}/rules"
@@ -75,10 +91,11 @@ class RateLimited(XError):  # noqa: N818 - the names say what befell, the base s
 class Refused(XError):  # noqa: N818
     """X understood and said no: the token, the query or the account. Trying again will not help."""
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, parameters: frozenset[str] = frozenset()) -> None:
         super().__init__(f"X refused ({status}): {detail}")
         self.status = status
         self.detail = detail
+        self.parameters = parameters  # of the call that X's problem names
 
 
 class Unavailable(XError):  # noqa: N818
@@ -148,6 +165,8 @@ class XClient:
         self.limits: tuple[int | None, int | None] = (None, None)
         # Epoch seconds until which that answer's kind of call has none left.
         self.spent_until: int | None = None
+        # By which names each call was answered last, as its place in the order in which they are tried.
+        self._taken: dict[str, int] = {}
 
     def _note_limits(self, response: requests.Response, *_: Any, **__: Any) -> None:
         told = [response.headers.get(f"x-rate-limit-{name}") for name in ("limit", "remaining", "reset")]
@@ -163,7 +182,7 @@ class XClient:
         self._client.session.close()
 
     def trends(self, woeid: int, max_trends: int = MAX_TRENDS) -> list[dict[str, Any]]:
-        """Return what is trending in a place, the first rank first; costs *max_trends* trends at most."""
+        """Return what is trending in a place, the first rank first; X charges for the request."""
         answer = self._get(
             f"/2/trends/by/woeid/{int(woeid)}",
             {"max_trends": max_trends, "trend.fields": "trend_name,tweet_count"},
@@ -183,14 +202,14 @@ class XClient:
         until_id: str | None = None,
     ) -> SearchPage:
         """Return one page of the last 7 days' posts that match; costs *max_results* posts at most."""
-        parameters = {"query": query, "max_results": max_results, **_fields(expansions)}
+        parameters: dict[str, Any] = {"query": query, "max_results": max_results}
         if since_id:
             parameters["since_id"] = since_id
         if until_id:
             parameters["until_id"] = until_id
         if next_token:
             parameters["next_token"] = next_token
-        return _page(self._get("/2/tweets/search/recent", parameters))
+        return _page(self._posts("/2/tweets/search/recent", parameters, TWEET_FIELDS, expansions))
 
     def search_all(
         self,
@@ -206,9 +225,8 @@ class XClient:
             "max_results": max_results,
             "since_id": since_id,
             "until_id": until_id,
-            **_fields(expansions),
         }
-        return _page(self._get("/2/tweets/search/all", parameters))
+        return _page(self._posts("/2/tweets/search/all", parameters, TWEET_FIELDS, expansions))
 
     def counts(
         self,
@@ -239,9 +257,7 @@ class XClient:
 
     def lookup(self, ids: Sequence[int]) -> Lookup:
         """Return what X has of the posts *ids*, at most 100; costs as many posts at most as come back."""
-        answer = self._get(
-            "/2/tweets", {"ids": ",".join(map(str, ids)), "tweet.fields": "author_id,edit_history_tweet_ids"}
-        )
+        answer = self._posts("/2/tweets", {"ids": ",".join(map(str, ids))}, _LOOKUP_FIELDS)
         tweets, errors = answer.get("data") or [], answer.get("errors") or []
         about = [error for error in errors if isinstance(error, dict) and error.get("resource_id")]
         if not tweets and not about:
@@ -285,20 +301,69 @@ class XClient:
             # What is compressed may wait in a buffer until more comes.
             "Accept-Encoding": "identity",
         }
-        parameters = _fields(expansions)
-        with _translated():
-            response = self._client.session.get(
-                _TWEEPY_HOST + _STREAM, params=parameters, headers=headers, stream=True, timeout=keep_alive
-            )
-            if response.status_code != requests.codes.ok:
-                with response:
-                    raise _failure(response)
-        with response:
+
+        def connect(parameters: dict[str, Any]) -> requests.Response:
+            with _translated():
+                response: requests.Response = self._client.session.get(
+                    _TWEEPY_HOST + _STREAM,
+                    params=parameters,
+                    headers=headers,
+                    stream=True,
+                    timeout=keep_alive,
+                )
+                if response.status_code != requests.codes.ok:
+                    with response:
+                        raise _failure(response)
+            return response
+
+        with self._named(_STREAM, TWEET_FIELDS, expansions, OF_THE_STREAM, connect) as response:
             streaming = Streaming(response)
             try:
                 yield streaming
             finally:
                 streaming.close()
+
+    def _posts(
+        self,
+        route: str,
+        parameters: dict[str, Any],
+        fields: tuple[str, ...],
+        expansions: tuple[str, ...] = (),
+    ) -> dict[str, Any]:
+        """Return what X answers to a call for posts, asked for by the names that it takes."""
+
+        def ask(names: dict[str, Any]) -> dict[str, Any]:
+            return self._get(route, {**parameters, **names})
+
+        return self._named(route, fields, expansions, OF_CALLS, ask)
+
+    def _named(
+        self,
+        route: str,
+        fields: tuple[str, ...],
+        expansions: tuple[str, ...],
+        order: tuple[Names, ...],
+        ask: Callable[[dict[str, Any]], _T],
+        tried: int = 0,
+    ) -> _T:
+        """Return what *ask* does with the parameters that say what comes of each post.
+
+        They are named as *route* took them last. If it refuses that, which is not charged, the next names of
+        *order* are tried, each once, and those that it takes are remembered.
+        """
+        place = (self._taken.get(route, 0) + tried) % len(order)
+        parameters = order[place].asked(fields, expansions)
+        if EXPAND_AUTHORS in expansions:
+            parameters["user.fields"] = ",".join(USER_FIELDS)
+        try:
+            answer = ask(parameters)
+        except Refused as refused:
+            other = refused.status == requests.codes.bad_request and refused.parameters & PARAMETERS
+            if not other or tried + 1 == len(order):
+                raise
+            return self._named(route, fields, expansions, order, ask, tried + 1)
+        self._taken[route] = place
+        return answer
 
     def _get(self, route: str, parameters: dict[str, Any]) -> dict[str, Any]:
         return self._call("GET", route, parameters)
@@ -308,7 +373,7 @@ class XClient:
             answer = self._client.request(method, route, params=parameters, json=body).json()
         if not isinstance(answer, dict):
             raise Unavailable(f"X sent a {type(answer).__name__}, which is no answer", maybe_charged=True)
-        return answer
+        return normal(answer)
 
 
 class Streaming:
@@ -372,16 +437,6 @@ def _number(header: str | None) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < len(str(2**63)) else None
 
 
-def _fields(expansions: tuple[str, ...]) -> dict[str, Any]:
-    """Return the parameters that say what comes of each post."""
-    parameters = {"tweet.fields": ",".join(TWEET_FIELDS)}
-    if expansions:
-        parameters["expansions"] = ",".join(expansions)
-    if EXPAND_AUTHORS in expansions:
-        parameters["user.fields"] = ",".join(USER_FIELDS)
-    return parameters
-
-
 def _failure(response: requests.Response) -> tweepy.HTTPException:
     """Return what tweepy raises for such an answer to a call."""
     if response.status_code == requests.codes.too_many_requests:
@@ -410,7 +465,8 @@ def _translated() -> Iterator[None]:
         failed = f"X failed: {error.response.status_code} {error.response.reason}"
         raise Unavailable(failed, maybe_charged=False) from error
     except tweepy.HTTPException as error:
-        raise Refused(error.response.status_code, _problem(error.response)) from error
+        about = _named_in(error.response)
+        raise Refused(error.response.status_code, _problem(error.response), about) from error
     except (requests.RequestException, ValueError) as error:
         unanswered = isinstance(_cause(error), (NewConnectionError, ConnectTimeoutError))
         text = f"X cannot be reached or understood: {error}"
@@ -439,4 +495,20 @@ def _detail(answer: Any) -> str:
         for error in answer.get("errors") or ()
         if isinstance(error, dict)
     ]
-    return "; ".join(details) or str(answer.get("detail") or answer.get("title") or answer)[:200]
+    said = (answer.get(name) for name in ("detail", "message", "title"))
+    return "; ".join(details) or str(next(filter(None, said), answer))[:200]
+
+
+def _named_in(response: requests.Response) -> frozenset[str]:
+    """Return the parameters of a call that X's problem is about, as far as it says so."""
+    try:
+        answer = response.json()
+    except ValueError:
+        return frozenset()
+    if not isinstance(answer, dict):
+        return frozenset()
+    problems = [one for one in (answer, *(answer.get("errors") or ())) if isinstance(one, dict)]
+    found = {str(one["parameter"]) for one in problems if one.get("parameter")}
+    for one in problems:
+        found |= set(one["parameters"]) if isinstance(one.get("parameters"), dict) else set()
+    return frozenset(found or _QUOTED.findall(_detail(answer)))

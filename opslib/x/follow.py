@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Callable
 
-from opslib.message import id_at, moment_of, moment_of_id, stamp, tweet_message
+from opslib.message import id_at, moment_of, moment_of_id, searched_in, stamp, tweet_message
 from opslib.x.backoff import Backoff
 from opslib.x.budget import UNLIMITED, Exhausted, utc_now
 from opslib.x.client import Refused, XError
@@ -109,10 +109,9 @@ class Follower:
         now = self._clock()
         places = json.loads(state.get(_PLACES, "{}"))
         snapshots = list(snapshots)
-        trends = sum(len(snapshot["trends"]) for snapshot in snapshots)
-        state[_SHARE] = str(allowance(self._budget, self._policy, trends, now))
+        state[_SHARE] = str(allowance(self._budget, self._policy, len(snapshots), now))
         for snapshot in snapshots:
-            names = [trend["name"] for trend in snapshot["trends"]]
+            names = [trend["name"] for trend in searched_in(snapshot)]
             places[str(snapshot["woeid"])] = {"at": stamp(now), "topics": names}
         state[_PLACES] = json.dumps(places, ensure_ascii=False)
         loop = json.loads(state.get(_LOOP, "null"))

@@ -17,7 +17,8 @@ from nifiapi.properties import (  # type: ignore[import-not-found]
 
 from opslib.x.budget import PRICES, Budget
 from opslib.x.carry import value_of
-from opslib.x.client import EXPAND_AUTHORS, EXPAND_REFERENCED, XClient
+from opslib.x.client import XClient
+from opslib.x.names import EXPAND_AUTHORS, EXPAND_REFERENCED
 from opslib.x.parameters import limits_in, part_in, prices_in
 from opslib.x.walk import CollectionPolicy
 

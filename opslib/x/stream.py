@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from opslib.x.backoff import STREAM, Backoff
 from opslib.x.budget import Exhausted, utc_now
 from opslib.x.client import KEEP_ALIVE_SECONDS, Interrupted, XError
+from opslib.x.names import normal
 from opslib.x.search import resources_of
 
 if TYPE_CHECKING:
@@ -309,9 +310,9 @@ class Stream:
 
 
 def _object_in(line: bytes) -> Json | None:
-    """Return the object in *line*, or nothing if there is none, or only a part of it."""
+    """Return the object in *line* by our names, or nothing if there is none, or only a part of it."""
     try:
         message = json.loads(line)
     except ValueError:
         return None
-    return message if isinstance(message, dict) else None
+    return normal(message) if isinstance(message, dict) else None

@@ -24,11 +24,11 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Callable
 
-from opslib.message import moment_of, stamp
+from opslib.message import moment_of, searched_in, stamp
 from opslib.x.budget import UNLIMITED, utc_now
-from opslib.x.client import EXPAND_AUTHORS, EXPAND_REFERENCED
 from opslib.x.fair import MIN_RESULTS, claim, follows_part, level, rounds_a_day, rounds_left
 from opslib.x.follows import follows_in, text_of
+from opslib.x.names import EXPAND_AUTHORS, EXPAND_REFERENCED
 from opslib.x.query import query_for
 from opslib.x.search import Progress, messages_of, resources_of, search_page
 
@@ -391,7 +391,7 @@ class Walker:
         topics: dict[str, list[dict[str, Any]]] = {}
         sizes: dict[str, int] = {}
         for snapshot in snapshots:
-            for trend in snapshot["trends"]:
+            for trend in searched_in(snapshot):
                 try:
                     query = query_for(trend["name"], retweets=self._policy.retweets)
                 except ValueError:

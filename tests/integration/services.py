@@ -17,8 +17,9 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import yaml
 from certificates import Authority, Certificate
 from kafka.admin import ConfigResource, KafkaAdminClient
 from kafka.errors import RetriableError
@@ -32,64 +33,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 START_SECONDS = 60
-KAFKA_RULES = Path(__file__).parents[2] / "roles/kafka/templates/metrics.yml.j2"
+ROLES = Path(__file__).parents[2] / "roles"
+KAFKA_RULES = ROLES / "kafka/templates/metrics.yml.j2"
 ADMIN = ("admin", "admin-of-the-tests")
 PASSWORD = "of the tests"
-CLUSTER = "the cluster"  # among the collections: what is not of any
 # What the role mongodb gives to each account, in any database because each test has its own.
-ACCOUNTS: dict[str, tuple[list[str], dict[str, list[str]]]] = {
-    "opslib-web": (
-        [],
-        {name: ["find"] for name in ("clouds", "ops_stats", "trending", "trends", "tweets", "word_counts")},
-    ),
-    "opslib-sink": (
-        [],
-        {
-            **{name: ["find", "insert", "update"] for name in ("tweets", "trends", "rollup_marks")},
-            **{name: ["find"] for name in ("forgotten", "forgotten_authors")},
-        },
-    ),
-    "opslib-forget": (
-        [],
-        {
-            **{name: ["find", "remove"] for name in ("tweets", "clouds")},
-            **{name: ["find", "insert", "update"] for name in ("forgotten", "forgotten_authors", "rechecks")},
-            "rollup_marks": ["insert", "update"],
-            "audit": ["find", "insert"],
-        },
-    ),
-    "opslib-speed": (
-        [],
-        {"trending": ["find", "insert", "update"], "forgotten": ["find"], "forgotten_authors": ["find"]},
-    ),
-    "opslib-cloud": (
-        [],
-        {
-            **{name: ["find"] for name in ("tweets", "trends", "word_counts", "forgotten")},
-            "clouds": ["find", "insert", "update", "remove"],
-        },
-    ),
-    "opslib-stats": ([], {"ops_stats": ["find", "insert"], CLUSTER: ["serverStatus"]}),
-    "opslib-doctor": (
-        ["clusterMonitor"],
-        {
-            "": ["listCollections", "listIndexes"],
-            **{name: ["find"] for name in ("tweets", "trends", "word_counts", "rollup_marks")},
-            **{name: ["find"] for name in ("trending", "clouds", "ops_stats")},
-        },
-    ),
-    "opslib-store": (
-        [],
-        {
-            "": [
-                *("createCollection", "collMod", "createIndex", "dropIndex"),
-                *("listCollections", "listIndexes", "collStats", "dbStats", "find"),
-            ],
-            "word_counts": ["insert", "update", "remove"],
-            "rollup_marks": ["insert", "update", "remove"],
-        },
-    ),
-}
+ACCOUNTS: list[dict[str, Any]] = yaml.safe_load((ROLES / "mongodb/defaults/main.yml").read_text())[
+    "mongodb_users"
+]
 
 
 def free_port() -> int:
@@ -373,18 +324,17 @@ def initiate(port: int, ca: Path) -> None:
     client.admin.command("createUser", ADMIN[0], pwd=ADMIN[1], roles=["root"])
     client.close()
     client = mongodb_client(port, ca)
-    for name, (roles, collections) in ACCOUNTS.items():
+    for account in ACCOUNTS:
         privileges = [
-            {
-                "resource": {"cluster": True}
-                if collection == CLUSTER
-                else {"db": "", "collection": collection},
-                "actions": actions,
-            }
-            for collection, actions in collections.items()
+            {"resource": resource, "actions": granted["actions"]}
+            for granted in account["privileges"]
+            for resource in [
+                *({"db": "", "collection": name} for name in granted.get("collections", [])),
+                *([{"cluster": True}] if granted.get("cluster") else []),
+            ]
         ]
-        client.admin.command("createRole", name, privileges=privileges, roles=roles)
-        client.admin.command("createUser", name, pwd=PASSWORD, roles=[name])
+        client.admin.command("createRole", account["name"], privileges=privileges, roles=[])
+        client.admin.command("createUser", account["name"], pwd=PASSWORD, roles=[account["name"]])
     client.close()
 
 

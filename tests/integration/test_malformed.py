@@ -229,4 +229,4 @@ def test_a_dead_letter_larger_than_its_topic_takes_goes_there_without_its_bytes(
     headers = dict(letter.headers)
     assert letter.value == b""
     assert b"bytes" in headers["reason"]
-    assert headers["left-out"] == b"1000001 bytes, more than the topic takes"
+    assert headers["left-out"] == b"1000007 bytes, more than the topic takes"

@@ -463,7 +463,7 @@ def test_a_killed_sink_leaves_roll_ups_right(lake: Lake) -> None:
     rollups.refresh(lake.database, settle=NO_WAIT)
     lake.start_sink()
     lake.wait_for_commit()
-    lake.log_in("opslib-store")
+    lake.log_in("opslib-rollup")
     done = lake.opslib("store", "rollup")
     assert done.returncode == 0, done.stderr
     assert "minutes" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
@@ -14,6 +15,7 @@ import schemathesis
 import seeded
 from hypothesis import HealthCheck, settings
 from page import PASSWORD, Page
+from PIL import Image, ImageChops
 from pymongo.errors import OperationFailure
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -181,6 +183,37 @@ def test_pictures_are_kept_by_browsers_and_run_nothing(page: Page, session: requ
         assert again.content == b""
     get(page, session, f"/clouds/{cloud['_id']}/other.svg", 404)
     get(page, session, "/clouds/nothing/light.svg", 404)
+
+
+def test_a_png_for_a_page_in_portuguese_is_the_picture_that_is_shown_there(
+    page: Page, session: requests.Session
+) -> None:
+    cloud = page.database.clouds.find_one({"kind": "words"})
+    whole = Image.open(io.BytesIO(cloud["png"])).convert("RGB")
+    there = get(page, session, f"/clouds/{cloud['_id']}", headers={"Accept-Language": "pt-BR"}).text
+    (path,) = re.findall(r'href="([^"]*picture\.png[^"]*)"', there)
+    kept = Image.open(io.BytesIO(get(page, session, path).content)).convert("RGB")
+    shown = re.search(
+        r'viewBox="0 (\d+) (\d+) (\d+)"', get(page, session, path.replace("picture.png", "light.svg")).text
+    )
+    assert shown
+    above, width, height = (int(number) for number in shown.groups())
+    assert kept.size == (width, height)
+    # The words are as they were drawn, and above them is nothing but ground.
+    words = re.search(r'<g transform="translate\(\d+ (\d+)\)">', cloud["svg"].decode())
+    assert words
+    top = int(words[1])
+    assert (
+        ImageChops.difference(
+            kept.crop((0, top - above, width, height)), whole.crop((0, top, width, whole.height))
+        ).getbbox()
+        is None
+    )
+    assert len(kept.crop((0, 0, width, top - above)).getcolors() or ()) == 1
+    # In English it is as it was drawn, with its head.
+    there = get(page, session, f"/clouds/{cloud['_id']}", headers={"Accept-Language": "en"}).text
+    (path,) = re.findall(r'href="([^"]*picture\.png[^"]*)"', there)
+    assert get(page, session, path).content == cloud["png"]
 
 
 def test_a_picture_that_was_drawn_anew_is_sent_again(page: Page, session: requests.Session) -> None:

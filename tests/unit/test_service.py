@@ -145,7 +145,22 @@ def test_memory_is_shared_out_and_not_given_away_twice(total: int, groups: list[
     assert all(service.SHARES[name][1] <= shares[name] <= service.SHARES[name][2] for name in groups)
 
 
+@pytest.mark.parametrize(
+    ("heap", "beside", "total", "bound"),
+    [(126, 384, 0, 636), (504, 512, 4096, 2457), (6144, 512, 4096, 12800)],
+)
+def test_a_unit_may_hold_its_heap_twice_and_what_is_cached(
+    heap: int, beside: int, total: int, bound: int
+) -> None:
+    assert service.service_memory_max_mb(heap, beside, total) == bound
+
+
+def test_a_kernel_that_keeps_a_little_more_changes_no_bound() -> None:
+    bounds = {service.service_memory_max_mb(504, 512, total) for total in (3915, 3925, 3935)}
+    assert len(bounds) == 1
+
+
 def test_its_own_listener_is_not_foreign() -> None:
     line = 'LISTEN 0 50 *:9093 *:* users:(("java",pid=7,fd=1)) uid:104 ino:1'
-    assert service.service_foreign_listeners([line], "104") == []
-    assert service.service_foreign_listeners([line], "105") == ["java (pid 7)"]
+    assert service.service_foreign_listeners([line], [104]) == []
+    assert service.service_foreign_listeners([line], [105]) == ["java (pid 7)"]

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import sqlite3
 import string
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from xml.etree import ElementTree as ET
 from zoneinfo import ZoneInfo
 
 import argon2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from opslib.metrics import Web
 from opslib.web.access import FORM, SESSION
 from opslib.web.app import create
+from opslib.web.devices import DEVICE, KEPT_SECONDS, Devices
+from opslib.web.hashing import PLACES_OF_KNOWN, PLACES_OF_STRANGERS, TooBusy
 from opslib.web.plots import Plot, Series, binned, nice_ceiling, nice_duration, time_ticks
 from opslib.web.render import plain
 from opslib.web.strings import STRINGS
 from opslib.web.tweets import parts, shown
 from opslib.web.users import (
     ATTEMPT_SECONDS,
-    ATTEMPTS_OF_ADDRESS,
+    ATTEMPTS_OF_NETWORK,
+    ATTEMPTS_OF_STRANGERS,
     ATTEMPTS_OF_USER,
+    EVENT_SECONDS,
     BadUser,
     TooManyAttempts,
     Users,
+    network_of,
 )
 from opslib.web.viewer import Viewer
 
@@ -303,33 +315,219 @@ def test_a_session_that_is_always_used_ends_after_two_weeks(users: Users, clock:
     assert users.user_of(token) is None
 
 
-def test_attempts_are_limited_by_name_wherever_from(users: Users, clock: Clock) -> None:
+def test_attempts_are_limited_by_name_and_network(users: Users, clock: Clock) -> None:
     users.add("ana", PASSWORD)
     for number in range(ATTEMPTS_OF_USER):
-        assert users.log_in("ana", "wrong password", f"10.0.0.{number}") is None
+        assert users.log_in("ana", "wrong password", f"2001:db8:0:1{number:02x}::{number}") is None
     with pytest.raises(TooManyAttempts) as limited:
-        users.log_in("ana", PASSWORD, "10.0.0.99")
+        users.log_in("ana", PASSWORD, "2001:db8:0:1ff::1")
     assert 0 < limited.value.seconds <= ATTEMPT_SECONDS + 1
+    # From elsewhere she can, and there she is not locked out by others.
+    assert users.log_in("ana", PASSWORD, "2001:db8:0:200::1")
+    assert users.log_in("ana", PASSWORD, "10.0.0.1")
     clock.now += limited.value.seconds
-    assert users.log_in("ana", PASSWORD, "10.0.0.99")
+    assert users.log_in("ana", PASSWORD, "2001:db8:0:1ff::1")
 
 
-def test_attempts_are_limited_by_address_whatever_the_name(users: Users) -> None:
+def test_attempts_are_limited_by_network_whatever_the_name(users: Users) -> None:
     users.add("ana", PASSWORD)
-    for number in range(ATTEMPTS_OF_ADDRESS):
+    for number in range(ATTEMPTS_OF_NETWORK):
         assert users.log_in(f"user{number}", "wrong password", "10.0.0.1") is None
     with pytest.raises(TooManyAttempts):
         users.log_in("ana", PASSWORD, "10.0.0.1")
     assert users.log_in("ana", PASSWORD, "10.0.0.2")
 
 
+def test_many_networks_together_guess_no_more_than_a_bound_and_lock_no_known_browser_out(
+    users: Users,
+) -> None:
+    users.add("ana", PASSWORD)
+    for number in range(ATTEMPTS_OF_STRANGERS):
+        assert users.log_in("ana", "wrong password", f"10.0.{number}.1") is None
+    with pytest.raises(TooManyAttempts):
+        users.log_in("ana", PASSWORD, "10.1.0.1")
+    assert users.log_in("ana", PASSWORD, "10.1.0.1", "her browser")
+
+
+def test_a_known_browser_from_which_somebody_guesses_is_a_strangers(users: Users) -> None:
+    users.add("ana", PASSWORD)
+    for _ in range(ATTEMPTS_OF_USER):
+        assert users.log_in("ana", "wrong password", "10.0.0.1", "stolen") is None
+    with pytest.raises(TooManyAttempts):
+        users.log_in("ana", PASSWORD, "10.0.0.1", "stolen")
+    assert users.log_in("ana", PASSWORD, "10.0.0.1", "her browser")
+
+
+@given(st.ip_addresses(v=6), st.integers(0, 2**72 - 1))
+def test_a_network_of_ipv6_is_counted_as_one_by_its_56_bits(
+    address: ipaddress.IPv6Address, rest: int
+) -> None:
+    if address.ipv4_mapped:
+        return
+    neighbour = ipaddress.IPv6Address((int(address) >> 72 << 72) | rest)
+    other = ipaddress.IPv6Address(int(address) ^ (1 << 72))
+    assert neighbour.ipv4_mapped or network_of(str(neighbour)) == network_of(str(address))
+    assert other.ipv4_mapped or network_of(str(other)) != network_of(str(address))
+
+
+def test_an_address_of_ipv4_is_itself_however_it_is_written() -> None:
+    assert network_of("203.0.113.9") == network_of("::ffff:203.0.113.9") == "203.0.113.9"
+    assert network_of("x" * 500) == "x" * 64
+
+
+def test_a_cookie_of_a_browser_is_for_its_user_and_for_a_year() -> None:
+    devices = Devices(b"a key of the tests")
+    cookie = devices.cookie("ana", 1000.0)
+    identity = devices.known(cookie, "ana", 1000.0)
+    assert identity
+    assert devices.known(cookie, "ana", 1000.0 + KEPT_SECONDS) == identity
+    assert devices.known(devices.cookie("ana", 1000.0), "ana", 1000.0) != identity
+    for other, name, now in (
+        (cookie, "bob", 1000.0), (cookie, "ana", 1001.0 + KEPT_SECONDS), (cookie[:-1], "ana", 1000.0),
+        ("x" + cookie, "ana", 1000.0), ("", "ana", 1000.0), ("a.b.c", "ana", 1000.0), ("é.1.x", "ana", 1.0),
+    ):  # fmt: skip
+        assert devices.known(other, name, now) == ""
+    assert Devices(b"another key").known(cookie, "ana", 1000.0) == ""
+
+
+class Slow(argon2.PasswordHasher):
+    """Does not come to an end until it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=64, parallelism=1)
+        self.begun, self.end = threading.Semaphore(0), threading.Event()
+
+    def verify(self, known: str | bytes, password: str | bytes) -> Literal[True]:
+        self.begun.release()
+        assert self.end.wait(60)
+        return super().verify(known, password)
+
+
+def test_few_wait_for_hashes_and_whoever_comes_beyond_is_sent_away_at_once(
+    tmp_path: Path, clock: Clock
+) -> None:
+    slow = Slow()
+    users = Users(tmp_path / "users.sqlite", 3600, clock, slow)
+    users.add("ana", PASSWORD)
+    with ThreadPoolExecutor(20) as pool:
+        waiting = [
+            pool.submit(users.log_in, "ana", PASSWORD, f"10.0.0.{number}", device)
+            for device, places in (("", PLACES_OF_STRANGERS), ("hers", PLACES_OF_KNOWN))
+            for number in range(places)
+        ]
+        assert slow.begun.acquire(timeout=60)
+        # However long it takes until all wait, another is either sent away or one of them is.
+        beyond = [pool.submit(users.log_in, "ana", PASSWORD, "10.0.1.1") for _ in range(5)]
+        assert not slow.begun.acquire(blocking=False), "two hashes are made at a time"
+        busy = [future for future in beyond if isinstance(future.exception(60), TooBusy)]
+        assert busy
+        slow.end.set()
+        outcomes = [future.exception(60) for future in waiting]
+    assert sum(outcome is None for outcome in outcomes) >= PLACES_OF_KNOWN
+    users.close()
+
+
+def test_logins_and_changes_leave_a_line_and_an_entry(
+    users: Users, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "opslib.web.users")
+    users.add("ana", PASSWORD)
+    token = users.log_in("ana", PASSWORD, "203.0.113.9") or ""
+    assert users.log_in("ana", "wrong password", "203.0.113.9") is None
+    assert users.log_in(PASSWORD, PASSWORD, "2001:db8::1") is None
+    users.log_out(token, "203.0.113.9")
+    users.set_password("ana", PASSWORD)
+    users.disable("ana")
+    users.remove("ana")
+    noted = [(event.what, event.name, event.place) for event in users.events()]
+    assert noted == [
+        ("added", "ana", ""),
+        ("logged in", "ana", "203.0.113.9"),
+        ("refused", "ana", "203.0.113.9"),
+        ("refused", "", "2001:db8::1"),
+        ("logged out", "ana", "203.0.113.9"),
+        ("given a password", "ana", ""),
+        ("disabled", "ana", ""),
+        ("removed", "ana", ""),
+    ]
+    assert "logged in: user ana, from 203.0.113.9" in caplog.messages
+    assert "refused: an unknown user, from 2001:db8::1" in caplog.messages
+    assert len(caplog.messages) == len(noted)
+    assert PASSWORD not in caplog.text
+    assert [event.name for event in users.events("ana")] == ["ana"] * 7
+    clock.now += EVENT_SECONDS
+    assert users.events() == []
+
+
+def test_entries_are_no_more_than_fit(users: Users, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opslib.web.users.MOST_EVENTS", 5)
+    for number in range(9):
+        users.log_in(f"user{number}", "wrong password", f"10.0.0.{number}")
+    assert [event.place for event in users.events()] == [f"10.0.0.{number}" for number in range(4, 9)]
+
+
+def test_what_is_not_tried_is_told_once_a_minute(
+    users: Users, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(ATTEMPTS_OF_NETWORK):
+        users.log_in(f"user{number}", "wrong password", "10.0.0.1")
+    for _ in range(500):
+        with pytest.raises(TooManyAttempts):
+            users.log_in("ana", PASSWORD, "10.0.0.1")
+    told = [line for line in caplog.messages if "not tried" in line]
+    assert told == ["attempts to log in not tried: 1 TooManyAttempts; the last one from 10.0.0.1"]
+    assert len(users.events()) == ATTEMPTS_OF_NETWORK
+    clock.now += 61
+    with pytest.raises(TooManyAttempts):
+        users.log_in("ana", PASSWORD, "10.0.0.1")
+    assert "500 TooManyAttempts" in caplog.messages[-1]
+
+
+def test_whoever_is_removed_is_out_at_once(users: Users) -> None:
+    users.add("ana", PASSWORD)
+    token = users.log_in("ana", PASSWORD, "a") or ""
+    users.remove("ana")
+    assert users.user_of(token) is None
+    assert users.log_in("ana", PASSWORD, "a") is None
+    assert users.all() == []
+    with pytest.raises(BadUser, match="no user"):
+        users.remove("ana")
+    users.add("ana", "another password")
+    assert users.user_of(token) is None
+
+
+def test_a_file_of_before_keeps_its_users(tmp_path: Path, clock: Clock) -> None:
+    cheap = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=4)
+    path = tmp_path / "users.sqlite"
+    with sqlite3.connect(path) as before:
+        before.executescript(
+            "CREATE TABLE users (name TEXT PRIMARY KEY, hash TEXT NOT NULL,"
+            " enabled INTEGER NOT NULL DEFAULT 1, created REAL NOT NULL, last_login REAL);"
+            "CREATE TABLE failures (name TEXT NOT NULL, address TEXT NOT NULL, at REAL NOT NULL);"
+            "INSERT INTO failures VALUES ('ana maria', '10.0.0.1', 999999);"
+        )
+        values = ("ana maria", cheap.hash(PASSWORD))
+        before.execute("INSERT INTO users (name, hash, created) VALUES (?, ?, 1)", values)
+    users = Users(path, 3600, clock, argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    # Her name would not be given today.
+    assert users.log_in("ana maria", PASSWORD, "10.0.0.1")
+    assert users.log_in("ana maria", PASSWORD, "10.0.0.1")
+    users.close()
+    with sqlite3.connect(path) as after:
+        assert "p=1" in after.execute("SELECT hash FROM users").fetchone()[0]
+
+
 @pytest.mark.parametrize(
     ("name", "password"), [("", PASSWORD), (" ana", PASSWORD), ("a\nb", PASSWORD), ("ana", "short"),
-                           ("n" * 65, PASSWORD), ("ana", "x" * 1025)]
+                           ("n" * 65, PASSWORD), ("ana", "x" * 1025), ("a b", PASSWORD), ("-x", PASSWORD),
+                           ("a;b", PASSWORD), ("a\u202eb", PASSWORD), ("e\u0301", PASSWORD),
+                           ("BOB", PASSWORD), ("\uff42ob", PASSWORD)]
 )  # fmt: skip
-def test_users_have_a_printable_name_and_a_password_of_some_length(
+def test_users_have_a_name_of_their_own_that_is_plain_and_a_password_of_some_length(
     users: Users, name: str, password: str
 ) -> None:
+    users.add("bob", PASSWORD)
+    users.add("joão.silva+lago@example.org", PASSWORD)
     with pytest.raises(BadUser):
         users.add(name, password)
 
@@ -410,6 +608,55 @@ def test_a_wrong_password_is_told_and_counted_and_then_limited(client: TestClien
     assert int(answer.headers["retry-after"]) > 0
     assert metrics.logins.labels("limited")._value.get() == 1
     assert metrics.logins.labels("refused")._value.get() == ATTEMPTS_OF_USER
+
+
+def test_others_do_not_lock_a_browser_out_in_which_somebody_logged_in_before(client: TestClient) -> None:
+    answer = log_in(client)
+    device = next(c for c in answer.headers.get_list("set-cookie") if c.startswith(DEVICE))
+    assert {"Secure", "HttpOnly", "SameSite=Lax", f"Max-Age={KEPT_SECONDS}"} <= set(device.split("; "))
+    with TestClient(client.app, base_url="https://page.test", follow_redirects=False) as other:
+        for _ in range(ATTEMPTS_OF_USER):
+            assert log_in(other, "wrong password").status_code == 401
+        assert log_in(other).status_code == 429
+    page = client.get("/nothing-here").text
+    client.post("/logout", data={"form_token": token_in(page)})
+    assert log_in(client, "wrong password").status_code == 401
+    assert log_in(client).status_code == 303
+
+
+def test_whoever_comes_while_too_many_log_in_is_told_to_come_again(
+    client: TestClient, users: Users, metrics: Web
+) -> None:
+    with ExitStack() as places:
+        for _ in range(PLACES_OF_STRANGERS):
+            places.enter_context(users._hashing.place(known=False))
+        answer = log_in(client)
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) > 0
+        assert "Too many people are logging in" in answer.text
+    assert metrics.logins.labels("busy")._value.get() == 1
+    # Nothing was counted against her.
+    assert log_in(client).status_code == 303
+
+
+def test_a_page_is_found_by_its_names_alone(users: Users) -> None:
+    hosts = ["lake.example.org", "203.0.113.9", "[2001:db8::1]"]
+    app = create(NoLake(), users, b"a key of the tests", hosts=hosts)  # type: ignore[arg-type]
+    client = TestClient(app, base_url="https://lake.example.org", follow_redirects=False)
+    for host in (*hosts, "LAKE.example.org", "lake.example.org:8443", "[2001:db8::1]:443"):
+        assert client.get("/login", headers={"Host": host}).status_code == 200, host
+    for host in ("evil.example", "lake.example.org.evil.example", "203.0.113.90", "", "[2001:db8::2]"):
+        answer = client.get("/login", headers={"Host": host})
+        assert answer.status_code == 421
+        assert "evil" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/static/page.css/", "/login/", "/api/clouds/", "/history/", "/health/"])
+def test_a_slash_too_many_leads_nowhere(client: TestClient, path: str) -> None:
+    log_in(client)
+    answer = client.get(path, headers={"Host": "evil.example"})
+    assert answer.status_code == 404
+    assert "evil.example" not in f"{answer.headers}{answer.text}"
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,8 @@ def as_written(letters: str) -> bool:
         return False
     if regex.fullmatch(ROMAN, plain) or (consonants and plain.endswith("III") and len(plain) >= 5):
         return True
+    if plain in ("AAAI", "AAAS", "CEEE", "IEEE", "IIIF", "IIIT"):
+        return True
     if len(plain) == 3 and len(set(plain)) == 1:
         return plain.isupper() or plain[0] in "bcdfghjklmnpqrstvwxz"
     return len(set(plain[:3])) == 1 and all(c.isupper() and c not in VOWELS for c in plain)

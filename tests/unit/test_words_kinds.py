@@ -123,6 +123,9 @@ def test_listed_words_are_stop_words_and_their_accented_neighbours_are_not(lang:
         "AAA",
         "XIII-XVIII",
         "CCC",
+        "IEEE",
+        "CEEE",
+        "AAAI",
     ],
 )
 def test_what_is_spelt_with_three_stays_as_written(word: str) -> None:
@@ -135,6 +138,7 @@ def test_what_is_spelt_with_three_stays_as_written(word: str) -> None:
     [
         ("gooool", "gol"), ("GOOOOL", "GOL"), ("GOOOL", "GOL"), ("GoOOol", "Gol"), ("COMEÇOOOU", "COMEÇOU"),
         ("AGORAAAA", "AGORA"), ("NÃOOO", "NÃO"), ("nãããão", "não"), ("BBBBB", "B"), ("SIMMM", "SIM"),
+        ("IEEEE", "IE"), ("ieee", "ie"), ("AEEE", "AE"), ("OIII", "OI"), ("NOOO", "NO"),
         ("XIIIII", "XI"), ("हाााा", "हा"), ("دوووول", "دول"), ("哈哈哈哈", "哈"), ("g̃g̃g̃a", "g̃a"),
         ("gooool2026", "gol2026"), ("2000", "2000"), ("___a___", "a"), ("10000000", "10000000"),
     ],

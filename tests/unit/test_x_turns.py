@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from local_x import Client, Clock, Ten, local_x, serving
 
+from opslib.message import searched_in
 from opslib.simulate.limits import LIMITS, RateLimits
 from opslib.x.budget import Budget, Limits
 from opslib.x.client import Interrupted, RateLimited, Refused, Unavailable, XClient, XError
@@ -48,9 +49,9 @@ class X:
         if self.failures.get(woeid):
             raise self.failures[woeid].popleft()
 
-    def trends(self, woeid: int, number: int) -> list[dict[str, Any]]:
+    def trends(self, woeid: int) -> list[dict[str, Any]]:
         self._ask(woeid)
-        return [{"trend_name": f"#t{woeid}.{n}", "tweet_count": None} for n in range(number)]
+        return [{"trend_name": f"#t{woeid}.{n}", "tweet_count": None} for n in range(50)]
 
     def usage(self) -> dict[str, int]:
         self._ask(0)
@@ -106,7 +107,7 @@ def test_the_places_of_an_interval_come_in_one_flowfile_and_each_interval_once(l
     assert lake.came == [(seconds, ["World", "Brazil", "Rio"]) for seconds in (0, 3600, 7200)]
     assert lake.x.asked_at(0) == [0, 3600, 7200], "X's own count is asked for each hour"
     assert lake.said == []
-    assert lake.budget.spent_today().resources == 3 * 3 * 2
+    assert lake.budget.spent_today().resources == 3 * 3, "a request each, however many trends it brings"
 
 
 def test_the_flowfile_says_what_it_holds_and_how_the_budget_is(tmp_path: Path) -> None:
@@ -115,13 +116,14 @@ def test_the_flowfile_says_what_it_holds_and_how_the_budget_is(tmp_path: Path) -
     assert done.attributes == {
         "mime.type": "application/x-ndjson",
         "trends.places": "3",
-        "x.budget.today.resources": "6",
-        "x.budget.today.usd": "0.060",
-        "x.budget.left.usd": "0.94",
+        "x.budget.today.resources": "3",
+        "x.budget.today.usd": "0.030",
+        "x.budget.left.usd": "0.97",
     }
     world = messages_in(done.content)[0]
     assert (world["woeid"], world["place"], world["collected_at"]) == (1, "World", "2026-01-31T12:00:00.000Z")
-    assert [trend["name"] for trend in world["trends"]] == ["#t1.0", "#t1.1"]
+    assert [trend["name"] for trend in world["trends"]] == [f"#t1.{n}" for n in range(50)], "all are kept"
+    assert [trend["name"] for trend in searched_in(world)] == ["#t1.0", "#t1.1"], "two are searched"
 
 
 @pytest.mark.parametrize("failing", [0, 1, 23424768, 455825])
@@ -201,13 +203,13 @@ def test_a_reset_that_is_past_here_is_no_storm_of_calls(lake: Lake) -> None:
 
 
 def test_a_used_up_budget_is_said_once_an_interval_and_asked_again_when_there_is_more(tmp_path: Path) -> None:
-    lake = Lake(tmp_path, Limits(resources_day=4))
+    lake = Lake(tmp_path, Limits(resources_day=2))
     lake.clock.now = NOW + timedelta(hours=9, minutes=30)
     lake.start()
     lake.wake(timedelta(hours=3))
     midnight, half = 12 * 3600.0, 9.5 * 3600
     assert lake.came[:2] == [(half, ["World", "Brazil"]), (midnight, ["World", "Brazil"])]
-    assert lake.said.count("the budget of resources for a day (4) is used up: collection pauses until "
+    assert lake.said.count("the budget of resources for a day (2) is used up: collection pauses until "
                            "2026-02-01 00:00 UTC") == 3  # fmt: skip
     assert len(lake.x.asked_at(1)) + len(lake.x.asked_at(23424768)) + len(lake.x.asked_at(455825)) == 4
 

@@ -14,16 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opslib.x.budget import Budget, Limits
-from opslib.x.client import (
-    EXPAND_AUTHORS,
-    EXPAND_REFERENCED,
-    RateLimited,
-    Refused,
-    SearchPage,
-    Unavailable,
-    XError,
-)
+from opslib.x.client import RateLimited, Refused, SearchPage, Unavailable, XError
 from opslib.x.fair import MIN_RESULTS
+from opslib.x.names import EXPAND_AUTHORS, EXPAND_REFERENCED
 from opslib.x.search import Progress
 from opslib.x.turns.search import SearchTurns
 from opslib.x.walk import CollectionPolicy, Position, allowance, shares

@@ -44,21 +44,25 @@ class _Call:
 
 
 class TrendsTurns:
-    """Asks for the trends of *places* (name by WOEID), at most *number* of each, every *interval*."""
+    """Asks for the trends of *places* (name by WOEID) every *interval*.
+
+    X charges for the request, so all that there are are asked for and kept as ranks; tweets are to be
+    collected for the first *searched* of each place.
+    """
 
     def __init__(
         self,
         client: XClient,
         budget: Budget,
         places: Mapping[int, str],
-        number: int,
+        searched: int,
         interval: timedelta,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._client = client
         self._budget = budget
         self._names = dict(places)
-        self._number = number
+        self._searched = searched
         self._interval = interval
         self._clock = clock
         self._began = clock()
@@ -110,15 +114,15 @@ class TrendsTurns:
             self._window.succeeded(self._client.spent_until)
             place.backoff.succeeded()
             place.due, place.failed_at = self._next_interval(), None
-            snapshots.append(trends_message(woeid, name, trends, self._clock()))
+            snapshots.append(trends_message(woeid, name, trends, self._clock(), self._searched))
             if self._window.seconds() and len(snapshots) < len(due):
                 turn.warnings.append(f"X has no more calls for trends after {name}: the rest waits its turn")
         return snapshots
 
     def _trends(self, woeid: int) -> list[dict[str, Any]]:
-        with self._budget.call({"trend": self._number}) as came:
-            trends = self._client.trends(woeid, self._number)
-            came({"trend": [trend["trend_name"] for trend in trends]})
+        with self._budget.call({"trend": 1}) as came:
+            trends = self._client.trends(woeid)
+            came({"trend": [str(woeid)]})
         return trends
 
     def _next_interval(self) -> datetime:

@@ -157,13 +157,27 @@ def service_memory_mb(total_mb: int, group_names: list[str]) -> dict[str, int]:
     }
 
 
-def service_foreign_listeners(ss_lines: list[str], uid: str) -> list[str]:
-    """Return which processes listen in *ss_lines* (of ``ss -Hltnpe``) under another user than *uid*."""
+# Of a host's memory, what Kafka and MongoDB may at least hold each: files that they use are cached in it, and
+# what is cached is given up where others need it.
+CACHED = 0.6
+
+
+def service_memory_max_mb(heap_mb: int, beside_mb: int, total_mb: int = 0) -> int:
+    """Return systemd's ``MemoryMax=`` in MB of a service with a heap or cache of *heap_mb*.
+
+    Java's buffers outside of the heap may be as large as the heap; *beside_mb* is for all else. With
+    *total_mb*, the memory of the host, it is one whose files are to be cached.
+    """
+    return max(2 * int(heap_mb) + int(beside_mb), int(_nominal_mb(int(total_mb)) * CACHED) if total_mb else 0)
+
+
+def service_foreign_listeners(ss_lines: list[str], uids: list[int]) -> list[str]:
+    """Return which processes listen in *ss_lines* (of ``ss -Hltnpe``) under a user that is not of *uids*."""
     foreign = []
     for line in ss_lines:
         # ss leaves the field out for root.
         owner = re.search(r"\buid:(\d+)", line)
-        if (owner.group(1) if owner else "0") == uid:
+        if int(owner.group(1) if owner else 0) in uids:
             continue
         process = re.search(r'users:\(\("([^"]+)",pid=(\d+)', line)
         foreign.append(f"{process.group(1)} (pid {process.group(2)})" if process else "another process")
@@ -184,5 +198,6 @@ class FilterModule:
             "service_unreachable_names": service_unreachable_names,
             "service_looked_up": service_looked_up,
             "service_memory_mb": service_memory_mb,
+            "service_memory_max_mb": service_memory_max_mb,
             "service_foreign_listeners": service_foreign_listeners,
         }

@@ -24,7 +24,8 @@ options:
   group: {type: str, required: true, description: Group that may look into the folder.}
   formats: {type: list, elements: str, required: true, description: "Of pem, keystore (of both), p12."}
   subject: {type: dict, required: true, description: Organization and name as O and CN.}
-  names: {type: list, elements: str, required: true, description: "DNS:name and IP:address."}
+  names: {type: list, elements: str, required: true, description: "DNS:name and IP:address, if any."}
+  uses: {type: list, elements: str, required: true, description: "serverAuth, clientAuth, or both."}
   authority: {type: str, required: true, description: The authority's certificate as PEM.}
   renew_days: {type: int, required: true, description: Days before its end in which it is renewed.}
   store_password: {type: str, description: Password of the stores for Java.}
@@ -38,6 +39,7 @@ EXAMPLES = """
     formats: [pem, keystore]
     subject: {O: Trendlake, CN: kafka}
     names: ["DNS:localhost", "IP:127.0.0.1"]
+    uses: [serverAuth, clientAuth]
     authority: "{{ lookup('ansible.builtin.file', 'ca.pem') }}"
     renew_days: 30
 """
@@ -138,10 +140,27 @@ def _says(certificate: Any, parameters: dict[str, Any]) -> None:
         (NameOID.COMMON_NAME, parameters["subject"]["CN"]),
     ]
     _must([(part.oid, part.value) for part in certificate.subject] == subject, "its subject is another one")
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    has = {f"DNS:{name}" for name in names.get_values_for_type(x509.DNSName)}
-    has |= {f"IP:{address}" for address in names.get_values_for_type(x509.IPAddress)}
-    _must(has == set(parameters["names"]), f"it is for {', '.join(sorted(has))}")
+    names = _extension(certificate, x509.SubjectAlternativeName)
+    has = {f"DNS:{name}" for name in names.get_values_for_type(x509.DNSName)} if names else set()
+    has |= {f"IP:{address}" for address in names.get_values_for_type(x509.IPAddress)} if names else set()
+    _must(has == set(parameters["names"]), f"it is for {', '.join(sorted(has)) or 'no name'}")
+    wanted = {_USES[use] for use in parameters["uses"]}
+    found = {use.dotted_string for use in _extension(certificate, x509.ExtendedKeyUsage) or ()}
+    _must(found == wanted, f"it is for other uses: {', '.join(sorted(found)) or 'any'}")
+
+
+# Extended key usages of RFC 5280, section 4.2.1.12.
+_USES = {"serverAuth": "1.3.6.1.5.5.7.3.1", "clientAuth": "1.3.6.1.5.5.7.3.2"}
+
+
+def _extension(certificate: Any, kind: Any) -> Any:
+    """Return an extension's value, ``None`` without it."""
+    from cryptography import x509
+
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
 
 
 def _stores(folder: Path, certificate: Any, password: bytes) -> None:
@@ -167,6 +186,7 @@ def main() -> None:
         "formats": {"type": "list", "elements": "str", "required": True},
         "subject": {"type": "dict", "required": True},
         "names": {"type": "list", "elements": "str", "required": True},
+        "uses": {"type": "list", "elements": "str", "required": True},
         "authority": {"type": "str", "required": True},
         "renew_days": {"type": "int", "required": True},
         "store_password": {"type": "str", "no_log": True},
