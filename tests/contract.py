@@ -27,7 +27,9 @@ _REQUIRED = {
 }
 _ANSWERS = {
     "/2/tweets/search/recent": SEARCH,
+    "/2/tweets/search/all": SEARCH,
     "/2/tweets/counts/recent": "Get2TweetsCountsRecentResponse",
+    "/2/tweets/counts/all": "Get2TweetsCountsRecentResponse",
     "/2/tweets": "Get2TweetsResponse",
     "/2/usage/tweets": "Get2UsageTweetsResponse",
     "/2/trends/by/woeid": "Get2TrendsByWoeidWoeidResponse",

@@ -19,14 +19,21 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 # USD for each resource, as X charges since February 2026.
-PRICES = {"posts": 0.005, "users": 0.010, "trends": 0.010, "counts": 0.005, "media": 0.005}
+PRICES = {
+    "posts": 0.005,
+    "users": 0.010,
+    "trends": 0.010,
+    "counts": 0.005,
+    "counts_all": 0.010,
+    "media": 0.005,
+}
 # Posts that one project may read in a month.
 MONTHLY_CAP = 2_000_000
 # How far back the usage endpoint can be asked.
 USAGE_DAYS = 90
 _HOW = ("returned", "streamed", "looked_up", "cut")
 # How a route gives posts out, by the name that the ledger has for it.
-_OF_ROUTE = {"search": "returned", "stream": "streamed", "lookup": "looked_up"}
+_OF_ROUTE = {"search": "returned", "search_all": "returned", "stream": "streamed", "lookup": "looked_up"}
 
 
 class Ledger:
@@ -48,8 +55,8 @@ class Ledger:
         """Enter what *answer* gives out; *cut* if the caller got no more than a part of it."""
         if route == "trends":
             self._charge_each("trends", len(answer.get("data", ())))
-        elif route == "counts":
-            self._charge_each("counts", 1)
+        elif route in ("counts", "counts_all"):
+            self._charge_each(route, 1)
         elif route in _OF_ROUTE:
             self._enter_posts(_OF_ROUTE[route], answer, cut)
 

@@ -7,7 +7,7 @@ token that could expire, and pays again for the page in flight alone.
 
 The newest posts come first. With *spread* the span is cut into as many windows as its money buys small pages,
 and each gets an equal part of what is left: a little money then shows the whole span. What a window leaves is
-the others'.
+for those that have more.
 
 It may cost what was said in all, and no more of a day's budget than follows may have of a round, so that
 trends keep theirs. https://docs.x.com/x-api/posts/search/introduction
@@ -203,9 +203,7 @@ class Backfiller:
                     continue
                 said.append(f"{wanted.name} is looked up later: {self._backoff.failed(error)}")
                 continue
-            if found is not None:
-                return Page(*found, said)
-            self._done(state, known, place, "all of it has come")
+            return Page(*found, said)
 
     # ---- inside
 
@@ -228,13 +226,9 @@ class Backfiller:
             place = places.get(wanted.name, {})
             if place.get("id") != wanted.id:
                 posts = self._budget.times(wanted.usd, self._policy.resources_a_post())
-                place = {
-                    "name": wanted.name,
-                    "id": wanted.id,
-                    "of": wanted.windows(posts),
-                    "window": 0,
-                    "posts": 0,
-                }
+                of = wanted.windows(posts)
+                queue = [[number, None] for number in range(of)]
+                place = {"name": wanted.name, "id": wanted.id, "of": of, "posts": 0, "queue": queue}
             if not place.get("done") and self._today(wanted) >= MIN_RESULTS:
                 return wanted, place
         return None
@@ -247,34 +241,39 @@ class Backfiller:
         account = Account(wanted.account.name, limit * (1 - self._policy.kept_for_trends))
         return self._budget.affordable(self._policy.resources_a_post(), account=account)
 
-    def _ask(self, wanted: Backfill, place: Json) -> tuple[list[Json], str] | None:
-        """Return the next page's messages and the place behind it; ``None`` if there are no more.
-
-        A window that is empty is left for the next one.
-        """
+    def _ask(self, wanted: Backfill, place: Json) -> tuple[list[Json], str]:
+        """Return the next page's messages, and the place behind it."""
         each = self._policy.resources_a_post()
         left = self._budget.affordable(each, account=wanted.account)
-        share = place.get("share") or max(MIN_RESULTS, left // (place["of"] - place["window"]))
-        low, high = wanted.window(place["window"], place["of"])
+        queue, open_ = [list(one) for one in place["queue"]], list(place.get("open", ()))
+        window, until_id = queue[0]
+        share = place.get("share") or max(MIN_RESULTS, left // len(queue))
+        low, high = wanted.window(window, place["of"])
         number = min(MAX_ARCHIVE_RESULTS, max(MIN_RESULTS, min(left, share)), self._most_today(wanted))
         with self._budget.call(
             {kind: n * number for kind, n in each.items()}, account=wanted.account
         ) as came:
             self._asked_at = self._clock()
             page = self._client.search_all(
-                wanted.query, str(low), place.get("until_id") or str(high), number, self._policy.expansions
+                wanted.query, str(low), until_id or str(high), number, self._policy.expansions
             )
             came(resources_of(page.tweets, page.includes))
         self._backoff.succeeded(self._client.spent_until)
         ids = [int(tweet["id"]) for tweet in page.tweets if "id" in tweet]
-        after = {**place, "posts": place["posts"] + len(ids), "share": max(0, share - len(ids))}
-        if ids:
-            after["until_id"] = str(min(ids))
-        if not ids or not page.next_token or (wanted.spread and after["share"] < MIN_RESULTS):
-            after = {"name": wanted.name, "id": wanted.id, "of": place["of"], "posts": after["posts"]}
-            after["window"] = place["window"] + 1
-            if after["window"] >= place["of"]:
-                after["done"] = True
+        share = max(0, share - len(ids))
+        more = bool(ids and page.next_token)
+        if more and (share >= MIN_RESULTS or not wanted.spread):
+            queue[0] = [window, str(min(ids))]
+        else:
+            share = 0
+            del queue[0]
+            open_ += [[window, str(min(ids))]] if more else []
+        if not queue:
+            # What others have left is for those that have more.
+            queue, open_ = open_, []
+        after = {**place, "posts": place["posts"] + len(ids), "share": share, "queue": queue, "open": open_}
+        if not queue:
+            after["done"] = True
         self._say(wanted, after, "all of it has come" if after.get("done") else "under way")
         topics = [{"kind": "follow", "name": wanted.name, "woeid": None, "looked_up": True}]
         messages = messages_of(page, wanted.query, topics, self._clock())
@@ -296,5 +295,6 @@ class Backfiller:
     def _say(self, wanted: Backfill, place: Json, said: str) -> None:
         """Keep how far it is where `opslib follow show` finds it."""
         if place["of"] > 1 and not place.get("done"):
-            said += f", part {min(place['window'] + 1, place['of'])} of {place['of']}"
-        self._budget.keep_answer(wanted.account.name, {"said": f"{place['posts']} posts, {said}", **place})
+            said += f", {len(place['queue'])} of {place['of']} parts to come"
+        told = {"posts": place["posts"], "done": bool(place.get("done"))}
+        self._budget.keep_answer(wanted.account.name, {"said": f"{place['posts']} posts, {said}", **told})

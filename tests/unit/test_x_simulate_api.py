@@ -34,7 +34,15 @@ def test_a_post_is_charged_once_a_day_and_again_on_the_next(x: Client, clock: Cl
     ledger = x.ledger()
     assert set(ledger["offered"]) == set(first)
     assert ledger["returned"] == dict.fromkeys(first, 2)
-    assert ledger["charged"] == {"posts": 10, "users": 0, "trends": 0, "counts": 0, "media": 0, "usd": 0.05}
+    assert ledger["charged"] == {
+        "posts": 10,
+        "users": 0,
+        "trends": 0,
+        "counts": 0,
+        "counts_all": 0,
+        "media": 0,
+        "usd": 0.05,
+    }
     assert ledger["paid_again"] == {}
     clock.now += timedelta(days=1)
     x.search()
@@ -52,6 +60,7 @@ def test_includes_are_charged_unless_they_are_said_to_be_free(x: Client) -> None
         "users": 3,
         "trends": 0,
         "counts": 0,
+        "counts_all": 0,
         "media": 0,
         "usd": 0.08,
     }
@@ -237,7 +246,9 @@ def test_x_s_limits() -> None:
     assert LIMITS == {
         "trends": 75,
         "search": 450,
+        "search_all": 300,
         "counts": 300,
+        "counts_all": 300,
         "lookup": 3500,
         "usage": 50,
         "stream": 50,
