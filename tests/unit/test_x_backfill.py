@@ -1,4 +1,4 @@
-"""Looking back: killed anywhere it loses nothing and pays again for a page a kill; it shows the whole span."""
+"""Looking back: killed anywhere it loses nothing and pays again for a page; it shows the whole span."""
 
 from __future__ import annotations
 
