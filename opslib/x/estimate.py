@@ -31,6 +31,8 @@ _KEPT = timedelta(hours=1)
 _MOST_PAGES = 300  # of 31 days: X is 20 years old
 # X counts what is ten seconds old; the clocks of two hosts differ.
 _BEHIND = timedelta(seconds=30)
+# What is older than 7 days when the call comes, X refuses.
+_WITHIN_REACH = timedelta(minutes=3)
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Counted:
 
     def days(self) -> list[tuple[datetime, int]]:
         """Return the posts of each 24 hours from the beginning on; what is left of a day is left out."""
-        number = max(1, (self.until - self.since) // _DAY)
+        number = max(1, round((self.until - self.since) / _DAY))
         found = [0] * number
         for at, posts in self.hours:
             place = (at - self.since) // _DAY
@@ -70,8 +72,11 @@ class Counter:
 
     def last(self, query: str, days: int) -> Counted:
         """Return what the last *days* hold. Raises ``XError`` and ``Exhausted``."""
-        until = (self._clock() - _BEHIND).replace(second=0, microsecond=0)
-        return self.between(query, until - days * _DAY, until, archive=days > RECENT_DAYS)
+        now = self._clock()
+        until, since = ((at - _BEHIND).replace(second=0, microsecond=0) for at in (now, now - days * _DAY))
+        if days == RECENT_DAYS:
+            since += _WITHIN_REACH
+        return self.between(query, since, until, archive=days > RECENT_DAYS)
 
     def between(self, query: str, since: datetime, until: datetime, *, archive: bool = True) -> Counted:
         """Return what a span holds, of all posts there are or of the last 7 days'."""

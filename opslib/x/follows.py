@@ -24,7 +24,7 @@ ORIGINS = ("command", "inventory")
 # https://docs.x.com/x-api/posts/search/integrate/build-a-query
 MOST_QUERY = {"search": 512, "stream": 1024}
 MOST_ARCHIVE_QUERY = 1024
-_NAME = re.compile(r"[^\W_][\w .#@&'+-]{0,59}")
+_NAME = re.compile(r"[#@]?[^\W_][\w .#@&'+-]{0,59}")
 _LANG = re.compile(r"[a-z]{2,3}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _LARGEST_USD = 1e6

@@ -1,4 +1,4 @@
-"""What is followed, through a real Kafka and a real NiFi: said by the command, collected, changed, looked up."""
+"""What is followed, through a real Kafka and a real NiFi: said, collected, changed, looked up."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_what_is_said_reaches_a_running_nifi_and_what_is_taken_back_does_too(
 
 
 def test_the_inventory_has_its_own_and_the_command_leaves_them_alone(
-    following: Following, lake: Lake, tmp_path: Path
+    following: Following, tmp_path: Path
 ) -> None:
     following("follow", "add", "ours", "pix", "--usd-day", "1")
     own = tmp_path / "follows.json"
@@ -137,7 +137,7 @@ def test_the_inventory_has_its_own_and_the_command_leaves_them_alone(
 
 
 def test_a_query_that_x_refuses_is_refused_with_its_reason_and_nothing_is_saved(
-    following: Following, x: X
+    following: Following,
 ) -> None:
     said = following("follow", "add", "broken", "pix (", "--usd-day", "1", fails=True)
     assert "X does not take this query" in said
