@@ -12,7 +12,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
-ROUTES = ("trends", "search", "counts", "lookup", "usage", "rules", "stream")
+ROUTES = (*("trends", "search", "search_all", "counts", "counts_all", "lookup", "usage", "rules", "stream"),)
 FAULTS = ("429", "503", "disconnect", "stall", "malformed", "partial", "duplicate", "disorder")
 # Refusals are for a call; on a stream they meet the connect, and the others single posts.
 REFUSALS = ("429", "503")
