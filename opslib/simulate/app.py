@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from opslib.simulate import answers, rules
+from opslib.simulate import answers, contracts, rules
 from opslib.simulate.control import control_routes
 from opslib.simulate.faults import REFUSALS
 from opslib.simulate.limits import LIMITS, headers
@@ -37,6 +37,12 @@ Sent = Callable[["LocalX", Request, str, "dict[str, str]"], "Awaitable[ASGIApp]"
 
 _NOT_JSON = b"<html><body>upstream connect error</body></html>"
 _STREAM_PARAMETERS = names("backfill_minutes start_time end_time") | OF_TWEETS
+# The calls whose parameters the contracts name differently.
+_NAMED = {
+    "search": answers.SEARCH_PARAMETERS,
+    "lookup": answers.LOOKUP_PARAMETERS,
+    "stream": _STREAM_PARAMETERS,
+}
 # X has no place for errors in its lists of rules.
 _NEVER_PARTIAL = ("rules",)
 # What the month's cap of posts ends.
@@ -67,6 +73,10 @@ def application(x: LocalX, state_file: Path | None = None) -> Starlette:
     def get(path: str, route: str, answer: Answer) -> Route:
         return Route(path, _endpoint(x, route, _answered(route, answer)))
 
+    async def as_problem(request: Request, error: Exception) -> Response:
+        del request
+        return _as_problem(x, error)
+
     return Starlette(
         routes=[
             get("/2/trends/by/woeid/{woeid}", "trends", _trends),
@@ -78,16 +88,21 @@ def application(x: LocalX, state_file: Path | None = None) -> Starlette:
                 "/2/tweets/search/stream/rules",
                 _either(
                     get=_endpoint(x, "rules", _answered("rules", _rules)),
-                    post=_endpoint(x, "rules:change", _answered("rules", _changed_rules)),
+                    post=_endpoint(x, "rules:change", _answered("rules", _changed_rules, "rules:change")),
                 ),
                 methods=["GET", "POST"],
             ),
             Route("/2/tweets/search/stream", _endpoint(x, "stream", _connected)),
             *control_routes(x, lambda request: _bearer(x, request) is not None),
         ],
-        exception_handlers={HTTPException: _as_problem, Exception: _as_problem},
+        exception_handlers={HTTPException: as_problem, Exception: as_problem},
         lifespan=lambda _: saving(x, state_file),
     )
+
+
+def _named(x: LocalX, route: str, request: Request) -> dict[str, str]:
+    """Return the parameters of a call for posts by the names that everything here has."""
+    return contracts.asked(x.contract, route, _parameters(request), _NAMED[route], strict=x.strict_fields)
 
 
 def _parameters(request: Request) -> dict[str, str]:
@@ -105,7 +120,7 @@ def _trends(x: LocalX, request: Request) -> Json:
 
 
 def _search(x: LocalX, request: Request) -> Json:
-    return answers.search(x.store, _parameters(request))
+    return answers.search(x.store, _named(x, "search", request))
 
 
 def _counts(x: LocalX, request: Request) -> Json:
@@ -113,7 +128,7 @@ def _counts(x: LocalX, request: Request) -> Json:
 
 
 def _lookup(x: LocalX, request: Request) -> Json:
-    return answers.lookup(x.store, _parameters(request))
+    return answers.lookup(x.store, _named(x, "lookup", request))
 
 
 def _usage(x: LocalX, request: Request) -> Json:
@@ -152,18 +167,18 @@ def _endpoint(x: LocalX, kind: str, sent: Sent) -> Any:
     async def respond(request: Request) -> ASGIApp:
         token = _bearer(x, request)
         if token is None:
-            return _refusal(401, problem(401, "Unauthorized"), {})
+            return _refusal(x, 401, problem(401, "Unauthorized"), {})
         limited: dict[str, str] = {}
         if x.limits is not None:
             allowed, limited = x.limits.spend(token, kind)
             if not allowed:
-                return _refusal(429, problem(429, "Too Many Requests"), limited)
+                return _refusal(x, 429, problem(429, "Too Many Requests"), limited)
         try:
             return await sent(x, request, token, limited)
         except InvalidRequest as error:
-            return _refusal(400, error.problem(), limited)
+            return _refusal(x, 400, error.problem(), limited)
         except _Refused as refused:
-            return _refusal(refused.status, refused.answer, limited)
+            return _refusal(x, refused.status, refused.answer, limited)
 
     return respond
 
@@ -175,8 +190,12 @@ def _bearer(x: LocalX, request: Request) -> str | None:
     return given if given and x.token in (None, given) else None
 
 
-def _answered(route: str, answer: Answer) -> Sent:
-    """Return what sends the *answer* of a route, or what a fault makes of it."""
+def _answered(route: str, answer: Answer, told_as: str | None = None) -> Sent:
+    """Return what sends the *answer* of a route, or what a fault makes of it.
+
+    *told_as* is what the contract is asked by, where it is not the route by which faults and ledger know it.
+    """
+    told_as = told_as or route
 
     async def sent(x: LocalX, request: Request, token: str, limited: dict[str, str]) -> ASGIApp:
         del token
@@ -194,7 +213,7 @@ def _answered(route: str, answer: Answer) -> Sent:
         if fault == "partial" and route not in _NEVER_PARTIAL:
             content = partial(content)
         x.ledger.enter(route, content, cut=fault in ("disconnect", "malformed"))
-        body = orjson.dumps(content)
+        body = orjson.dumps(contracts.told(x.contract, told_as, content))
         if fault == "malformed":
             part = x.faults.part(route)
             body = _NOT_JSON if part < 0.5 else cut(body, part)
@@ -206,14 +225,14 @@ def _answered(route: str, answer: Answer) -> Sent:
 
 def _fault_refusal(x: LocalX, route: str, fault: str, limited: dict[str, str]) -> ASGIApp:
     if fault == "503":
-        return _refusal(503, problem(503, "Service Unavailable"), limited)
+        return _refusal(x, 503, problem(503, "Service Unavailable"), limited)
     limited = headers(LIMITS[route], 0, x.store.now().timestamp() + x.faults.reset_seconds)
-    return _refusal(429, problem(429, "Too Many Requests"), limited)
+    return _refusal(x, 429, problem(429, "Too Many Requests"), limited)
 
 
 async def _connected(x: LocalX, request: Request, token: str, limited: dict[str, str]) -> ASGIApp:
     """Return the stream, if it may begin."""
-    parameters = _parameters(request)
+    parameters = _named(x, "stream", request)
     check(parameters, _STREAM_PARAMETERS)
     number(parameters, "backfill_minutes", 0, 5, 0)
     selection = answers.Selection.of(parameters)
@@ -231,16 +250,13 @@ async def _connected(x: LocalX, request: Request, token: str, limited: dict[str,
     return Stream(x, token, selection, limited)
 
 
-def _refusal(status: int, content: Json, limited: dict[str, str]) -> Response:
-    return Response(
-        orjson.dumps(content), status, headers=limited, media_type="application/problem+json; charset=utf-8"
-    )
+def _refusal(x: LocalX, status: int, content: Json, limited: dict[str, str]) -> Response:
+    told, kind = contracts.refused(x.contract, status, content)
+    return Response(orjson.dumps(told), status, headers=limited, media_type=kind)
 
 
-async def _as_problem(request: Request, error: Exception) -> Response:
-    del request
+def _as_problem(x: LocalX, error: Exception) -> Response:
     if isinstance(error, HTTPException):
-        return _refusal(
-            error.status_code, problem(error.status_code, error.detail), dict(error.headers or {})
-        )
-    return _refusal(500, problem(500, "Internal Server Error"), {})
+        said = problem(error.status_code, error.detail)
+        return _refusal(x, error.status_code, said, dict(error.headers or {}))
+    return _refusal(x, 500, problem(500, "Internal Server Error"), {})

@@ -8,7 +8,7 @@ import orjson
 from starlette.responses import Response
 from starlette.routing import Route
 
-from opslib.simulate import state
+from opslib.simulate import CONTRACTS, answers, state
 from opslib.simulate.faults import BadFaults
 from opslib.simulate.problems import problem
 from opslib.simulate.tweets import DELETED, PROTECTED, BadFile, BadState, lines_of
@@ -55,11 +55,27 @@ def control_routes(x: LocalX, allowed: Callable[[Request], bool]) -> list[Route]
         route("tweets/protect", POST=_protect),
         route("tweets/edit", POST=_edit),
         route("stream/disconnect", POST=_disconnect),
+        route("contract", GET=_contract, PUT=_set_contract),
     ]
 
 
 def _ledger(x: LocalX, _: bytes) -> Json:
-    return {"offered": x.store.offered(), **x.ledger.summary()}
+    return {"offered": x.store.offered(), "searchable": answers.offered(x.store), **x.ledger.summary()}
+
+
+def _contract(x: LocalX, _: bytes) -> Json:
+    return {"contract": x.contract, "strict_fields": x.strict_fields}
+
+
+def _set_contract(x: LocalX, body: bytes) -> Json:
+    given = _json(body)
+    if not isinstance(given, dict) or not set(given) <= {"contract", "strict_fields"}:
+        raise _BadRequest("the body is no object with contract, and with strict_fields if wanted")
+    contract, strict = given.get("contract", x.contract), given.get("strict_fields", x.strict_fields)
+    if contract not in CONTRACTS or not isinstance(strict, bool):
+        raise _BadRequest(f"contract is one of {', '.join(CONTRACTS)}, strict_fields true or false")
+    x.contract, x.strict_fields = contract, strict
+    return _contract(x, body)
 
 
 def _faults(x: LocalX, _: bytes) -> Json:

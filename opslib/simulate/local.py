@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from opslib.simulate import NEW
 from opslib.simulate.faults import Faults
 from opslib.simulate.ledger import MONTHLY_CAP, Ledger
 from opslib.simulate.rules import RuleSet
@@ -25,6 +26,8 @@ class LocalX:
     keep_alive: float = 20.0  # seconds
     includes_charged: bool = True
     monthly_cap: int = MONTHLY_CAP  # posts
+    contract: str = NEW
+    strict_fields: bool = False  # whether relations are refused among fields, as the contract has it
     rules: RuleSet = field(default_factory=RuleSet)
     faults: Faults = field(default_factory=Faults)
     streams: Streams = field(default_factory=Streams)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from opslib.simulate.contracts import told
 from opslib.simulate.faults import FAULTS, REFUSALS
 from opslib.simulate.problems import disconnected, not_found
 from opslib.simulate.tweets import MAX_WAITING
@@ -111,7 +112,7 @@ class Stream:
             if len(self._queue) > MAX_WAITING:
                 ending = "SlowReader"
             if ending is not None:
-                last = orjson.dumps(disconnected(ending)) + _END
+                last = self._line(disconnected(ending))
                 await send({"type": "http.response.body", "body": body + self._behind() + last})
                 return
             if body or time.monotonic() - sent_at >= self._x.keep_alive:
@@ -147,6 +148,9 @@ class Stream:
             lines.append(self._behind())
         return lines
 
+    def _line(self, message: Json) -> bytes:
+        return orjson.dumps(told(self._x.contract, "stream", message)) + _END
+
     def _behind(self) -> bytes:
         """Return the post that was held back, if any: it comes behind the next, or when none comes."""
         held, self._held = self._held, None
@@ -157,7 +161,7 @@ class Stream:
         fault = self._x.faults.draw("stream", _FAULTS_OF_POSTS)
         if fault == "partial":
             message = partial(message)
-        line = orjson.dumps(message) + _END
+        line = self._line(message)
         self._x.ledger.enter("stream", message, cut=fault in ("disconnect", "malformed"))
         if fault == "disconnect":
             raise _Cut(cut(line, self._x.faults.part("stream")))

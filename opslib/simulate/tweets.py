@@ -105,17 +105,24 @@ def completed(given: Json, moment: datetime, sequence: int, lang: str) -> tuple[
 
 _FIELDS = frozenset(
     (
+        "article",
+        "attachments",
         "author_id",
+        "community_id",
+        "context_annotations",
         "conversation_id",
         "created_at",
         "edit_history_tweet_ids",
         "entities",
+        "geo",
         "in_reply_to_user_id",
         "lang",
         "note_tweet",
+        "paid_partnership",
         "possibly_sensitive",
         "public_metrics",
         "referenced_tweets",
+        "withheld",
     )
 )
 

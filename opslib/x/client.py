@@ -89,8 +89,16 @@ class RateLimited(XError):  # noqa: N818 - the names say what befell, the base s
 class Refused(XError):  # noqa: N818
     """X understood and said no: the token, the query or the account. Trying again will not help."""
 
-    def __init__(self, status: int, detail: str, parameters: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        parameters: frozenset[str] = frozenset(),
+        *,
+        maybe_charged: bool = False,
+    ) -> None:
         super().__init__(f"X refused ({status}): {detail}")
+        self.maybe_charged = maybe_charged
         self.status = status
         self.detail = detail
         self.parameters = parameters  # of the call that X's problem names
@@ -187,7 +195,8 @@ class XClient:
         )
         trends: list[dict[str, Any]] = answer.get("data") or []
         if not trends and answer.get("errors"):
-            raise Refused(200, _detail(answer))
+            # The request was answered, and that is what X charges for.
+            raise Refused(200, _detail(answer), maybe_charged=True)
         return trends
 
     def search_recent(
