@@ -17,6 +17,8 @@ LIMITS = {
     "stream": 50,
     "rules": 450,
     "rules:change": 100,
+    "compliance": 150,
+    "connections": 25,
 }
 
 
