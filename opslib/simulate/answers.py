@@ -11,7 +11,7 @@ from opslib.simulate import parameters as p
 from opslib.simulate.ledger import USAGE_DAYS
 from opslib.simulate.problems import InvalidRequest, not_authorized, not_found, problem
 from opslib.simulate.query import Matcher, QueryError, parse
-from opslib.simulate.tweets import DELETED, SEARCHABLE
+from opslib.simulate.tweets import DELETED, SEARCHABLE, SUSPENDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -84,6 +84,9 @@ def _looked_up(store: Store, ids: Iterable[str], parameter: str) -> tuple[list[T
             found.append(tweet)
         elif gone in (None, DELETED):
             problems.append(not_found("tweet", tweet_id, parameter))
+        elif gone == SUSPENDED:
+            suspended = f"User has been suspended: [{tweet_id}]."
+            problems.append({**not_found("tweet", tweet_id, parameter), "detail": suspended})
         else:
             problems.append(not_authorized("tweet", tweet_id, parameter))
     return found, problems

@@ -56,6 +56,20 @@ LISTS: dict[str, frozenset[str]] = {
     "poll.fields": names("duration_minutes end_datetime id options voting_status"),
     "place.fields": names("contained_within country country_code full_name geo id name place_type"),
     "trend.fields": names("trend_name tweet_count"),
+    "compliance_job.fields": names(
+        """
+        created_at download_expires_at download_url id name resumable status type upload_expires_at upload_url
+        """
+    ),
+    "connection.fields": names("client_ip connected_at disconnect_reason disconnected_at endpoint_name id"),
+    "endpoints": names(
+        """
+        filtered_stream sample_stream sample10_stream firehose_stream tweets_compliance_stream
+        users_compliance_stream tweet_label_stream firehose_stream_lang_en firehose_stream_lang_ja
+        firehose_stream_lang_ko firehose_stream_lang_pt likes_firehose_stream likes_sample10_stream
+        likes_compliance_stream
+        """
+    ),
     "search_count.fields": names("end post_count start tweet_count"),
     "usage.fields": names(
         "cap_reset_day daily_client_app_usage daily_project_usage project_cap project_id project_usage"
