@@ -15,6 +15,7 @@ import socket
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 from urllib.parse import urlsplit
@@ -58,6 +59,7 @@ USER_FIELDS = ("id", "name", "username")
 _LOOKUP_FIELDS = ("author_id", "edit_history_tweet_ids")
 MAX_TRENDS = 50
 MAX_RESULTS = 100
+MAX_ARCHIVE_RESULTS = 500
 MAX_LOOKUP = 100
 # How a problem that is no more than a text quotes a parameter.
 _QUOTED = re.compile(r"[`\[\"']([a-z_]+(?:\.fields)?)[`\]\"']")
@@ -91,8 +93,16 @@ class RateLimited(XError):  # noqa: N818 - the names say what befell, the base s
 class Refused(XError):  # noqa: N818
     """X understood and said no: the token, the query or the account. Trying again will not help."""
 
-    def __init__(self, status: int, detail: str, parameters: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        parameters: frozenset[str] = frozenset(),
+        *,
+        maybe_charged: bool = False,
+    ) -> None:
         super().__init__(f"X refused ({status}): {detail}")
+        self.maybe_charged = maybe_charged
         self.status = status
         self.detail = detail
         self.parameters = parameters  # of the call that X's problem names
@@ -198,7 +208,8 @@ class XClient:
         )
         trends: list[dict[str, Any]] = answer.get("data") or []
         if not trends and answer.get("errors"):
-            raise Refused(200, _detail(answer))
+            # The request was answered, and that is what X charges for.
+            raise Refused(200, _detail(answer), maybe_charged=True)
         return trends
 
     def search_recent(
@@ -218,17 +229,51 @@ class XClient:
             parameters["until_id"] = until_id
         if next_token:
             parameters["next_token"] = next_token
-        answer = self._posts("/2/tweets/search/recent", parameters, TWEET_FIELDS, expansions)
-        meta = answer.get("meta") or {}
-        if not meta and answer.get("errors"):
+        return _page(self._posts("/2/tweets/search/recent", parameters, TWEET_FIELDS, expansions))
+
+    def search_all(
+        self,
+        query: str,
+        since_id: str,
+        until_id: str,
+        max_results: int = MAX_ARCHIVE_RESULTS,
+        expansions: tuple[str, ...] = (),
+    ) -> SearchPage:
+        """Return one page of all posts that match, newest first; costs *max_results* posts at most."""
+        parameters = {
+            "query": query,
+            "max_results": max_results,
+            "since_id": since_id,
+            "until_id": until_id,
+        }
+        return _page(self._posts("/2/tweets/search/all", parameters, TWEET_FIELDS, expansions))
+
+    def counts(
+        self,
+        query: str,
+        since: datetime,
+        until: datetime,
+        *,
+        archive: bool = False,
+        next_token: str | None = None,
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Return how many posts match in each hour of a span, and the token of what comes next.
+
+        Of the last 7 days, or with *archive* of all there are, 31 days a call; X charges for the request.
+        """
+        parameters = {
+            "query": query,
+            "granularity": "hour",
+            "start_time": _second(since),
+            "end_time": _second(until),
+        }
+        if next_token:
+            parameters["next_token"] = next_token
+        answer = self._get(f"/2/tweets/counts/{'all' if archive else 'recent'}", parameters)
+        if answer.get("data") is None and answer.get("errors"):
             raise Refused(200, _detail(answer))
-        return SearchPage(
-            tweets=answer.get("data") or [],
-            includes=answer.get("includes") or {},
-            newest_id=meta.get("newest_id"),
-            next_token=meta.get("next_token"),
-            errors=answer.get("errors") or [],
-        )
+        hours: list[dict[str, Any]] = answer.get("data") or []
+        return hours, (answer.get("meta") or {}).get("next_token")
 
     def lookup(self, ids: Sequence[int]) -> Lookup:
         """Return what X has of the posts *ids*, at most 100; costs as many posts at most as come back."""
@@ -385,6 +430,25 @@ class Streaming:
     def _shut(self, how: int) -> None:
         with suppress(OSError):  # it is closed already
             self._socket.shutdown(how)
+
+
+def _page(answer: dict[str, Any]) -> SearchPage:
+    """Return what an answer to a search holds."""
+    meta = answer.get("meta") or {}
+    if not meta and answer.get("errors"):
+        raise Refused(200, _detail(answer))
+    return SearchPage(
+        tweets=answer.get("data") or [],
+        includes=answer.get("includes") or {},
+        newest_id=meta.get("newest_id"),
+        next_token=meta.get("next_token"),
+        errors=answer.get("errors") or [],
+    )
+
+
+def _second(moment: datetime) -> str:
+    """Return *moment* as X takes it in a call: whole seconds, UTC."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _number(header: str | None) -> int | None:

@@ -19,7 +19,7 @@ from opslib.x.budget import PRICES, Budget
 from opslib.x.carry import value_of
 from opslib.x.client import XClient
 from opslib.x.names import EXPAND_AUTHORS, EXPAND_REFERENCED
-from opslib.x.parameters import limits_in, prices_in
+from opslib.x.parameters import limits_in, part_in, prices_in
 from opslib.x.walk import CollectionPolicy
 
 BASE_URL = PropertyDescriptor(
@@ -48,8 +48,8 @@ _LIMITS = {
         "The most USD that a UTC day may cost; collection then waits for the next.",
     ),
     "usd_month": ("USD per Month", "The most USD that a UTC month may cost."),
-    "resources_day": ("Resources per Day", "The most posts, users and trends that X may return a UTC day."),
-    "resources_month": ("Resources per Month", "The most that X may return a UTC month."),
+    "resources_day": ("Resources per Day", "The most posts, users and requests for trends of a UTC day."),
+    "resources_month": ("Resources per Month", "The same of a UTC month."),
 }
 LIMITS = {
     limit: PropertyDescriptor(
@@ -59,7 +59,10 @@ LIMITS = {
 }
 PRICE = PropertyDescriptor(
     name="Prices",
-    description="USD for each resource that X returns, by kind, as your contract has them.",
+    description=(
+        "USD for each post, user or medium that X returns, and for each request for trends and counts, as "
+        "your contract has them."
+    ),
     required=True,
     default_value=",".join(f"{kind}:{price:g}" for kind, price in PRICES.items()),
     validators=[StandardValidators.NON_EMPTY_VALIDATOR],
@@ -110,7 +113,7 @@ REFERENCED = PropertyDescriptor(
 )
 RETWEETS = PropertyDescriptor(
     name="Retweets",
-    description="Whether retweets are collected; each one is charged like a tweet.",
+    description="Whether the stream brings retweets; each one is charged like a tweet. Search has none.",
     required=True,
     default_value="true",
     allowable_values=["true", "false"],
@@ -129,7 +132,17 @@ ROUND = PropertyDescriptor(
     required=False,
     validators=[StandardValidators.TIME_PERIOD_VALIDATOR],
 )
-COLLECTING = [MODE, PAGES, RESULTS, AUTHORS, REFERENCED, RETWEETS, INTERVAL]
+TRENDS_PART = PropertyDescriptor(
+    name="Part of Trends",
+    description=(
+        "Which part of each round is kept for trends, 0 to 1, while something is followed: what follows do "
+        "not claim of the rest, within what each may cost, is the trends' as well."
+    ),
+    required=True,
+    default_value="0.5",
+    validators=[StandardValidators.NON_EMPTY_VALIDATOR],
+)
+COLLECTING = [MODE, PAGES, RESULTS, AUTHORS, REFERENCED, RETWEETS, INTERVAL, TRENDS_PART]
 
 
 def client_of(context: Any) -> XClient:
@@ -165,4 +178,5 @@ def policy_of(context: Any) -> CollectionPolicy:
         expansions=tuple(expansion for prop, expansion in expansions if value_of(context, prop) == "true"),
         interval=interval_of(context),
         retweets=value_of(context, RETWEETS) == "true",
+        kept_for_trends=part_in(value_of(context, TRENDS_PART) or "0.5"),
     )
