@@ -93,7 +93,7 @@ class Hosts:
         done = subprocess.run(
             [ANSIBLE, "-i", inventory, ROOT / playbook, *arguments],
             cwd=ROOT, capture_output=True, text=True, timeout=400, check=False,
-            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"},
         )  # fmt: skip
         (self.folder / "last.log").write_text(done.stdout + done.stderr)
         return Played(done.returncode, done.stdout + done.stderr)
