@@ -23,10 +23,11 @@ import tweepy  # type: ignore[import-untyped]
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from opslib.x.names import EXPAND_AUTHORS, OF_CALLS, OF_THE_STREAM, PARAMETERS, normal
+from opslib.x.names import EXPAND_AUTHORS, OF_CALLS, OF_THE_STREAM, PARAMETERS, normal, ours
+from opslib.x.problems import failed, refused_field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from opslib.x.names import Names
 
@@ -63,6 +64,7 @@ _T = TypeVar("_T")
 _TWEEPY_HOST = "https://api.twitter.com"
 _STREAM = "/2/tweets/search/stream"
 _STREAM_RULES = f"{_STREAM}/rules"
+_STREAM_ENDPOINT = "filtered_stream"
 # X's stream shows every 20 s that it is alive; the second is for the way.
 # https://docs.x.com/x-api/fundamentals/handling-disconnections
 KEEP_ALIVE_SECONDS = 21.0
@@ -112,8 +114,14 @@ class Unavailable(XError):  # noqa: N818
         self.maybe_charged = maybe_charged
 
 
+class TooManyConnections(RateLimited):
+    """The token has its one connection to the stream already."""
+
+
 class Interrupted(Unavailable):
-    """No answer came, or the connection broke: nothing that X said."""
+    """No answer came, or the connection broke; ``said_by_x`` tells that X has ended it properly."""
+
+    said_by_x = False
 
 
 @dataclass(frozen=True)
@@ -135,6 +143,11 @@ class Lookup:
     errors: list[dict[str, Any]]
 
 
+def is_loopback(url: str) -> bool:
+    """Tell whether *url* leads to this host, and so through no proxy."""
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+
+
 class _Elsewhere(HTTPAdapter):
     """Sends what tweepy addresses to its fixed host to *base_url*, and never waits for ever."""
 
@@ -153,7 +166,7 @@ class _Elsewhere(HTTPAdapter):
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
         request.url = self._base_url + str(request.url)[len(_TWEEPY_HOST) :]
-        if urlsplit(request.url).hostname in ("127.0.0.1", "localhost", "::1"):
+        if is_loopback(request.url):
             proxies = None
         return super().send(request, stream, timeout or self._timeout, verify, cert, proxies)
 
@@ -173,6 +186,8 @@ class XClient:
         self.spent_until: int | None = None
         # By which names each call was answered last, as its place in the order in which they are tried.
         self._taken: dict[str, int] = {}
+        # Fields that X says this token does not get.
+        self._refused_fields: set[str] = set()
 
     def _note_limits(self, response: requests.Response, *_: Any, **__: Any) -> None:
         told = [response.headers.get(f"x-rate-limit-{name}") for name in ("limit", "remaining", "reset")]
@@ -196,7 +211,7 @@ class XClient:
         trends: list[dict[str, Any]] = answer.get("data") or []
         if not trends and answer.get("errors"):
             # The request was answered, and that is what X charges for.
-            raise Refused(200, _detail(answer), maybe_charged=True)
+            raise _nothing(answer, maybe_charged=True)
         return trends
 
     def search_recent(
@@ -219,7 +234,7 @@ class XClient:
         answer = self._posts("/2/tweets/search/recent", parameters, TWEET_FIELDS, expansions)
         meta = answer.get("meta") or {}
         if not meta and answer.get("errors"):
-            raise Refused(200, _detail(answer))
+            raise _nothing(answer)
         return SearchPage(
             tweets=answer.get("data") or [],
             includes=answer.get("includes") or {},
@@ -234,7 +249,7 @@ class XClient:
         tweets, errors = answer.get("data") or [], answer.get("errors") or []
         about = [error for error in errors if isinstance(error, dict) and error.get("resource_id")]
         if not tweets and not about:
-            raise Refused(200, _detail(answer))
+            raise _nothing(answer)
         return Lookup(tweets, about)
 
     def usage(self, days: int = 7) -> dict[str, int]:
@@ -252,12 +267,12 @@ class XClient:
 
     def add_rules(self, rules: list[dict[str, str]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Add *rules* (``{value, tag}``); return those that X took, and its problems with the others."""
-        answer = self._call("POST", _STREAM_RULES, {}, {"add": rules})
+        answer = self.call("POST", _STREAM_RULES, {}, {"add": rules})
         return answer.get("data") or [], answer.get("errors") or []
 
     def delete_rules(self, ids: list[str]) -> None:
         """Delete rules by their ids; one that is gone already is none to complain about."""
-        self._call("POST", _STREAM_RULES, {}, {"delete": {"ids": ids}})
+        self.call("POST", _STREAM_RULES, {}, {"delete": {"ids": ids}})
 
     @contextmanager
     def stream(
@@ -296,6 +311,11 @@ class XClient:
             finally:
                 streaming.close()
 
+    def end_streams(self) -> int:
+        """End the stream's connections of this token, whoever holds them; return how many there were."""
+        answer = self.call("DELETE", f"/2/connections/{_STREAM_ENDPOINT}", {})
+        return int((answer.get("data") or {}).get("successful_kills") or 0)
+
     def _posts(
         self,
         route: str,
@@ -308,7 +328,16 @@ class XClient:
         def ask(names: dict[str, Any]) -> dict[str, Any]:
             return self._get(route, {**parameters, **names})
 
-        return self._named(route, fields, expansions, OF_CALLS, ask)
+        answer = self._named(route, fields, expansions, OF_CALLS, ask)
+        self.learn(answer.get("errors") or ())
+        return answer
+
+    def learn(self, problems: Iterable[Any]) -> None:
+        """Ask no more for fields that *problems* of an answer say this token does not get."""
+        for problem in problems:
+            field_name = refused_field(problem) if isinstance(problem, dict) else None
+            if field_name is not None:
+                self._refused_fields.add(ours(field_name))
 
     def _named(
         self,
@@ -325,7 +354,8 @@ class XClient:
         *order* are tried, each once, and those that it takes are remembered.
         """
         place = (self._taken.get(route, 0) + tried) % len(order)
-        parameters = order[place].asked(fields, expansions)
+        wanted = tuple(field_name for field_name in fields if field_name not in self._refused_fields)
+        parameters = order[place].asked(wanted, expansions)
         if EXPAND_AUTHORS in expansions:
             parameters["user.fields"] = ",".join(USER_FIELDS)
         try:
@@ -339,9 +369,10 @@ class XClient:
         return answer
 
     def _get(self, route: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        return self._call("GET", route, parameters)
+        return self.call("GET", route, parameters)
 
-    def _call(self, method: str, route: str, parameters: dict[str, Any], body: Any = None) -> dict[str, Any]:
+    def call(self, method: str, route: str, parameters: dict[str, Any], body: Any = None) -> dict[str, Any]:
+        """Return what X answers, by the names used here; for what has no method of its own."""
         with _translated():
             answer = self._client.request(method, route, params=parameters, json=body).json()
         if not isinstance(answer, dict):
@@ -365,7 +396,9 @@ class Streaming:
             yield from self._response.iter_content(_PART_BYTES)
         except (requests.RequestException, OSError) as error:
             raise Interrupted(f"the stream broke: {error}", maybe_charged=True) from error
-        raise Interrupted("X has ended the stream", maybe_charged=True)
+        ended = Interrupted("X has ended the stream", maybe_charged=True)
+        ended.said_by_x = True
+        raise ended
 
     def leave(self) -> None:
         """End it, from any thread: what X sends before it notices still comes, for two seconds at most."""
@@ -413,8 +446,10 @@ def _translated() -> Iterator[None]:
         if "usage" in detail.lower() and "cap" in detail.lower():
             raise Refused(429, detail) from error
         # With calls left it is not the window: too many connections, which end when they end.
-        left = error.response.headers.get("x-rate-limit-remaining", "0")
-        raise RateLimited(error.reset_time if left == "0" else None, detail) from error
+        left = error.response.headers.get("x-rate-limit-remaining")
+        if "connection" in detail.lower() and left != "0":
+            raise TooManyConnections(None, detail) from error
+        raise RateLimited(error.reset_time if left in (None, "0") else None, detail) from error
     except tweepy.TwitterServerError as error:
         failed = f"X failed: {error.response.status_code} {error.response.reason}"
         raise Unavailable(failed, maybe_charged=False) from error
@@ -451,6 +486,13 @@ def _detail(answer: Any) -> str:
     ]
     said = (answer.get(name) for name in ("detail", "message", "title"))
     return "; ".join(details) or str(next(filter(None, said), answer))[:200]
+
+
+def _nothing(answer: dict[str, Any], *, maybe_charged: bool = False) -> XError:
+    """Return what an answer amounts to that holds problems alone."""
+    if failed(error for error in answer.get("errors") or () if isinstance(error, dict)):
+        return Unavailable(f"X failed: {_detail(answer)}", maybe_charged=maybe_charged)
+    return Refused(200, _detail(answer), maybe_charged=maybe_charged)
 
 
 def _named_in(response: requests.Response) -> frozenset[str]:
