@@ -130,11 +130,11 @@ def _query(parameters: Mapping[str, str]) -> tuple[str, Matcher]:
         raise InvalidRequest(str(error), "query", query) from error
 
 
-def search(store: Store, parameters: Mapping[str, str]) -> Json:
-    """Return the answer for one page of recent search."""
+def search(store: Store, parameters: Mapping[str, str], most: int = 100) -> Json:
+    """Return the answer for one page of recent search, or of another with *most* results."""
     p.check(parameters, SEARCH_PARAMETERS)
     query, matches = _query(parameters)
-    size = p.number(parameters, "max_results", 10, 100, 10)
+    size = p.number(parameters, "max_results", 10, most, 10)
     p.choice(parameters, "sort_order", ("recency", "relevancy"))
     selection = Selection.of(parameters)
     ids = p.time_range(parameters, query, store.now())

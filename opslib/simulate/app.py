@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from opslib.simulate import answers, contracts, rules
+from opslib.simulate import answers, archive, contracts, rules
 from opslib.simulate.compliance import OneAtATime
 from opslib.simulate.connections import ENDPOINT, endpoint_of, uuids_of
 from opslib.simulate.control import control_routes
@@ -42,13 +42,14 @@ _STREAM_PARAMETERS = names("backfill_minutes start_time end_time") | OF_TWEETS
 # The calls whose parameters the contracts name differently.
 _NAMED = {
     "search": answers.SEARCH_PARAMETERS,
+    "search_all": answers.SEARCH_PARAMETERS,
     "lookup": answers.LOOKUP_PARAMETERS,
     "stream": _STREAM_PARAMETERS,
 }
 # X has no place for errors in its lists of rules.
 _NEVER_PARTIAL = ("rules", "compliance", "connections")
 # What the month's cap of posts ends.
-_POSTS = ("search", "lookup")
+_POSTS = ("search", "search_all", "lookup")
 
 
 class _Refused(Exception):  # noqa: N818 - a way out, no error
@@ -83,7 +84,9 @@ def application(x: LocalX, state_file: Path | None = None) -> Starlette:
         routes=[
             get("/2/trends/by/woeid/{woeid}", "trends", _trends),
             get("/2/tweets/search/recent", "search", _search),
+            get("/2/tweets/search/all", "search_all", _search_all),
             get("/2/tweets/counts/recent", "counts", _counts),
+            get("/2/tweets/counts/all", "counts_all", _counts_all),
             get("/2/tweets", "lookup", _lookup),
             get("/2/usage/tweets", "usage", _usage),
             Route(
@@ -133,6 +136,14 @@ def _search(x: LocalX, request: Request) -> Json:
 
 def _counts(x: LocalX, request: Request) -> Json:
     return answers.counts(x.store, _parameters(request))
+
+
+def _search_all(x: LocalX, request: Request) -> Json:
+    return archive.search(x.store, _named(x, "search_all", request))
+
+
+def _counts_all(x: LocalX, request: Request) -> Json:
+    return archive.counts(x.store, _parameters(request))
 
 
 def _lookup(x: LocalX, request: Request) -> Json:

@@ -13,7 +13,7 @@ from typing import Any
 Json = dict[str, Any]
 
 ROUTES = (
-    *("trends", "search", "counts", "lookup", "usage", "rules", "stream"),
+    *("trends", "search", "search_all", "counts", "counts_all", "lookup", "usage", "rules", "stream"),
     *("compliance", "connections"),
 )
 FAULTS = ("429", "503", "disconnect", "stall", "malformed", "partial", "duplicate", "disorder")

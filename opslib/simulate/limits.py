@@ -11,7 +11,9 @@ _WINDOW = 15 * 60
 LIMITS = {
     "trends": 75,
     "search": 450,
+    "search_all": 300,
     "counts": 300,
+    "counts_all": 300,
     "lookup": 3500,
     "usage": 50,
     "stream": 50,

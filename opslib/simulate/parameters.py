@@ -186,7 +186,7 @@ def time_range(parameters: Mapping[str, str], query: str, now: datetime) -> Rang
             # start_time is inclusive, end_time is not.
             bounds.append(snowflake(moment(parameters[name], name, now)) - (name == "start_time"))
     tokens = [name for name in ("next_token", "pagination_token") if name in parameters]
-    high.extend(_place(parameters[name], query, name) for name in tokens)
+    high.extend(place_of(parameters[name], query, name) for name in tokens)
     return Range(max(low), min(high))
 
 
@@ -228,7 +228,8 @@ def token_of(place: int, query: str) -> str:
     return digits
 
 
-def _place(token: str, query: str, name: str) -> int:
+def place_of(token: str, query: str, name: str) -> int:
+    """Return the place in a token that :func:`token_of` made for that query."""
     if token and len(token) < 40 and set(token) <= set(_DIGITS):
         place, checksum = divmod(int(token, 36), 1 << 32)
         if checksum == zlib.crc32(query.encode()):

@@ -164,6 +164,11 @@ WORD_COUNTS = Collection(
     ),
     (
         IndexModel([(name, ASCENDING) for name in ("unit", "at", "keys.woeid", "keys.topic")]),
+        # What is followed, which few of them are of.
+        IndexModel(
+            [("keys.kind", ASCENDING), ("at", DESCENDING)],
+            partialFilterExpression={"keys.kind": {"$exists": True}},
+        ),
         IndexModel([("at", ASCENDING)]),
     ),
     expires="at",

@@ -15,12 +15,15 @@ import socket
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 from urllib.parse import urlsplit
 
 import requests
 import tweepy  # type: ignore[import-untyped]
 from requests.adapters import HTTPAdapter
+from requests.utils import should_bypass_proxies
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from opslib.x.names import EXPAND_AUTHORS, OF_CALLS, OF_THE_STREAM, PARAMETERS, normal, ours
@@ -57,6 +60,7 @@ USER_FIELDS = ("id", "name", "username")
 _LOOKUP_FIELDS = ("author_id", "edit_history_tweet_ids")
 MAX_TRENDS = 50
 MAX_RESULTS = 100
+MAX_ARCHIVE_RESULTS = 500
 MAX_LOOKUP = 100
 # How a problem that is no more than a text quotes a parameter.
 _QUOTED = re.compile(r"[`\[\"']([a-z_]+(?:\.fields)?)[`\]\"']")
@@ -143,9 +147,17 @@ class Lookup:
     errors: list[dict[str, Any]]
 
 
-def is_loopback(url: str) -> bool:
-    """Tell whether *url* leads to this host, and so through no proxy."""
-    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+def _is_own(host: str) -> bool:
+    """Return whether *host* is this one, or an address of a network of one's own: no proxy knows the way."""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return host == "localhost"
+
+
+def is_near(url: str) -> bool:
+    """Tell whether *url* is reached without a proxy, which requests would not know of tweepy's host."""
+    return _is_own(urlsplit(url).hostname or "") or should_bypass_proxies(url, None)
 
 
 class _Elsewhere(HTTPAdapter):
@@ -166,7 +178,8 @@ class _Elsewhere(HTTPAdapter):
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
         request.url = self._base_url + str(request.url)[len(_TWEEPY_HOST) :]
-        if is_loopback(request.url):
+        # requests asked for the proxies of tweepy's host, not of the one that is called.
+        if is_near(request.url):
             proxies = None
         return super().send(request, stream, timeout or self._timeout, verify, cert, proxies)
 
@@ -231,17 +244,51 @@ class XClient:
             parameters["until_id"] = until_id
         if next_token:
             parameters["next_token"] = next_token
-        answer = self._posts("/2/tweets/search/recent", parameters, TWEET_FIELDS, expansions)
-        meta = answer.get("meta") or {}
-        if not meta and answer.get("errors"):
-            raise _nothing(answer)
-        return SearchPage(
-            tweets=answer.get("data") or [],
-            includes=answer.get("includes") or {},
-            newest_id=meta.get("newest_id"),
-            next_token=meta.get("next_token"),
-            errors=answer.get("errors") or [],
-        )
+        return _page(self._posts("/2/tweets/search/recent", parameters, TWEET_FIELDS, expansions))
+
+    def search_all(
+        self,
+        query: str,
+        since_id: str,
+        until_id: str,
+        max_results: int = MAX_ARCHIVE_RESULTS,
+        expansions: tuple[str, ...] = (),
+    ) -> SearchPage:
+        """Return one page of all posts that match, newest first; costs *max_results* posts at most."""
+        parameters = {
+            "query": query,
+            "max_results": max_results,
+            "since_id": since_id,
+            "until_id": until_id,
+        }
+        return _page(self._posts("/2/tweets/search/all", parameters, TWEET_FIELDS, expansions))
+
+    def counts(
+        self,
+        query: str,
+        since: datetime,
+        until: datetime,
+        *,
+        archive: bool = False,
+        next_token: str | None = None,
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Return how many posts match in each hour of a span, and the token of what comes next.
+
+        Of the last 7 days, or with *archive* of all there are, 31 days a call; X charges for the request.
+        """
+        parameters = {
+            "query": query,
+            "granularity": "hour",
+            "start_time": _second(since),
+            "end_time": _second(until),
+        }
+        if next_token:
+            parameters["next_token"] = next_token
+        answer = self._get(f"/2/tweets/counts/{'all' if archive else 'recent'}", parameters)
+        if answer.get("data") is None and answer.get("errors"):
+            raise _nothing(answer, maybe_charged=True)
+        hours: list[dict[str, Any]] = answer.get("data") or []
+        return hours, (answer.get("meta") or {}).get("next_token")
 
     def lookup(self, ids: Sequence[int]) -> Lookup:
         """Return what X has of the posts *ids*, at most 100; costs as many posts at most as come back."""
@@ -416,6 +463,25 @@ class Streaming:
     def _shut(self, how: int) -> None:
         with suppress(OSError):  # it is closed already
             self._socket.shutdown(how)
+
+
+def _page(answer: dict[str, Any]) -> SearchPage:
+    """Return what an answer to a search holds."""
+    meta = answer.get("meta") or {}
+    if not meta and answer.get("errors"):
+        raise _nothing(answer)
+    return SearchPage(
+        tweets=answer.get("data") or [],
+        includes=answer.get("includes") or {},
+        newest_id=meta.get("newest_id"),
+        next_token=meta.get("next_token"),
+        errors=answer.get("errors") or [],
+    )
+
+
+def _second(moment: datetime) -> str:
+    """Return *moment* as X takes it in a call: whole seconds, UTC."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _number(header: str | None) -> int | None:

@@ -46,6 +46,7 @@ _WALK = "walk"
 _TOPIC = "topic/"
 _FOLLOW = "follow/"
 _FOLLOWS = "follows"
+_FOLLOWS_AT = "follows_at"
 _PLACES = "places"  # how many the last snapshots were of
 # A round of trends comes with what is followed. Where it does not, that is searched by itself, so much later.
 _LATE_ROUND = 1.25
@@ -129,6 +130,15 @@ def of_trends(state: State) -> bool:
     """Tell whether the walk that is under way searches for trends."""
     running = json.loads(state.get(_WALK, "null"))
     return bool(running) and any(not search.get("follow") for search in running["searches"])
+
+
+def newer(state: State, at: str) -> bool:
+    """Tell whether what was followed *at* a moment is newer than what *state* knows, and note the moment."""
+    if at and at < state.get(_FOLLOWS_AT, ""):
+        return False
+    if at:
+        state[_FOLLOWS_AT] = at
+    return True
 
 
 def note_follows(state: State, follows: Iterable[Follow]) -> None:
