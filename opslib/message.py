@@ -63,7 +63,25 @@ _RETWEET = re.compile(r"RT @\w+: ", re.ASCII)
 _REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 # What holds the whole of a post that is longer than its text; X changed the name in August 2026.
 _NOTES = ("note_tweet", "note_post")
-_OPTIONAL_FIELDS = {"lang": str, "author_id": str, "author": dict, "entities": dict, "public_metrics": dict}
+# Where the text of an article stands; X's documents leave open which.
+_ARTICLE_TEXTS = ("plain_text", "text", "preview_text")
+# What a document has of a post as it came, where it came.
+_KEPT = {
+    "article": dict,
+    "attachments": dict,
+    "community_id": str,
+    "context_annotations": list,
+    "geo": dict,
+    "paid_partnership": bool,
+    "withheld": dict,
+}
+_OPTIONAL_FIELDS = {
+    "lang": str,
+    "author_id": str,
+    "author": dict,
+    "entities": dict,
+    "public_metrics": dict,
+}
 
 Json = dict[str, Any]
 
@@ -178,6 +196,9 @@ def decode_tweet(value: bytes | None) -> Json:
             type(message.get(name)) is not kind
         ):  # as nearly all are, and the whole look costs five times as much
             _optional(message, name, kind)
+    for name in _KEPT.keys() & message.keys():
+        _optional(message, name, _KEPT[name])
+    _objects(message, "context_annotations")
     _check_author(message)
     for reference in _objects(message, "referenced_tweets"):
         _check_id(_required(reference, "id", str, "referenced_tweets."))
@@ -211,6 +232,10 @@ def _check_notes(tweet: Json, where: str = "") -> None:
             _optional(tweet, name, dict, where)
             _optional(tweet[name], "text", str, f"{where}{name}.")
             _optional(tweet[name], "entities", dict, f"{where}{name}.")
+    if tweet.get("article") is not None:
+        _optional(tweet, "article", dict, where)
+        for part in ("title", *_ARTICLE_TEXTS):
+            _optional(tweet["article"], part, str, f"{where}article.")
 
 
 def _check_topic(topic: Json) -> None:
@@ -254,6 +279,7 @@ def tweet_document(message: Mapping[str, Any]) -> Json:
         "entities": entities,
         "public_metrics": message.get("public_metrics"),
         "referenced_tweets": message.get("referenced_tweets") or [],
+        **{name: message[name] for name in _KEPT if message.get(name) is not None},
         "topics": [_topic(topic, collected_at, created_at) for topic in message.get("collected_for") or ()],
         "created_at": created_at,
         "first_seen_at": collected_at,
@@ -328,7 +354,8 @@ def whole_text(tweet: Mapping[str, Any]) -> tuple[str, Json | None]:
     """Return the text of a tweet as people read it, and its entities, where X cut neither.
 
     X shortens long posts, whose whole stands in a note, and retweets, whose whole is that of the original
-    under ``referenced``; and it writes some characters as HTML references.
+    under ``referenced``; of an article a post has no more than its link, and the article stands beside it.
+    And it writes some characters as HTML references.
     """
     retweeted = retweeted_id(tweet)
     prefix = _RETWEET.match(tweet["text"]) if retweeted is not None else None
@@ -342,11 +369,20 @@ def whole_text(tweet: Mapping[str, Any]) -> tuple[str, Json | None]:
 
 def _noted(tweet: Mapping[str, Any]) -> tuple[str, Json | None]:
     """Return text and entities of a post, those of its note if it has one."""
-    for name in _NOTES:
+    text, entities = tweet["text"], tweet.get("entities")
+    for name in reversed(_NOTES):
         note = tweet.get(name) or {}
         if note.get("text") is not None:
-            return note["text"], note.get("entities") or tweet.get("entities")
-    return tweet["text"], tweet.get("entities")
+            text, entities = note["text"], note.get("entities") or tweet.get("entities")
+    # Behind the post's own text, where entities stay in their places.
+    return "\n\n".join([text, *_article(tweet)]), entities
+
+
+def _article(tweet: Mapping[str, Any]) -> list[str]:
+    """Return title and text of the article that is a post, as far as there are any."""
+    article = tweet.get("article") or {}
+    body = next((article[part] for part in _ARTICLE_TEXTS if article.get(part)), None)
+    return [part for part in (article.get("title"), body) if part]
 
 
 def decoded(text: str) -> str:
@@ -471,7 +507,7 @@ def _required(holder: Json, name: str, kind: type, where: str = "") -> Any:
 def _optional(holder: Json, name: str, kind: type, where: str = "") -> None:
     value = holder.get(name)
     # To Python True is a number, to MongoDB it is none.
-    if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+    if value is not None and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
         raise BadMessage(f"{where}{name} is a {type(value).__name__}, not a {kind.__name__}")
 
 

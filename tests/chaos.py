@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import opened
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -83,7 +84,7 @@ class Machine:
             "security_protocol": "SSL",
             "ssl_cafile": str(operator / "ca.pem"),
             "ssl_certfile": str(operator / "operator.pem"),
-            "ssl_keyfile": str(operator / "operator.key"),
+            "ssl_keyfile": opened.operator_key(self.folder / "ca", self.secrets["tls_operator_p12_password"]),
         }
         self.mongo: MongoClient[dict[str, Any]] = MongoClient(
             self.address,

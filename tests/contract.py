@@ -9,30 +9,32 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 
 X_API = Path(__file__).resolve().parents[2] / "shared" / "data" / "x-api"
-CONTRACT = X_API / "openapi.json"
-SEARCH = "Get2TweetsSearchRecentResponse"
-STREAMED = "FilteredStreamingTweetResponse"
+CONTRACTS = {"2.159": X_API / "openapi.json", "2.167": X_API / "openapi-2.167.json"}
+CONTRACT = CONTRACTS["2.167"]
+SEARCH = {"2.159": "Get2TweetsSearchRecentResponse", "2.167": "SearchPostsRecentResponse"}
+_STREAM = "/2/tweets/search/stream"
 _REQUIRED = {
     "Tweet": ["id", "text"],
+    "Post": ["id", "text"],
     "Trend": ["trend_name"],
     "Problem": ["title", "type"],
     "Usage": ["cap_reset_day", "project_cap", "project_id", "project_usage"],
     "Rule": ["id", "value"],
+    "GetRulesResponseData": ["id", "value"],
+    "UpdateRulesResponseData": ["id", "value"],
+    "ComplianceJob": ["id", "type", "status"],
+    "Connection": ["id"],
 }
-_ANSWERS = {
-    "/2/tweets/search/recent": SEARCH,
-    "/2/tweets/search/all": SEARCH,
-    "/2/tweets/counts/recent": "Get2TweetsCountsRecentResponse",
-    "/2/tweets/counts/all": "Get2TweetsCountsRecentResponse",
-    "/2/tweets": "Get2TweetsResponse",
-    "/2/usage/tweets": "Get2UsageTweetsResponse",
-    "/2/trends/by/woeid": "Get2TrendsByWoeidWoeidResponse",
+_PROBLEM_TYPES = {
+    "2.159": "https://api.twitter.com/2/problems/",
+    "2.167": "https://api.x.com/2/problems/",
 }
 
 ValidationError = jsonschema_rs.ValidationError
@@ -42,8 +44,10 @@ class Contract:
     """X's contract, read strictly."""
 
     def __init__(self, contract: dict[str, Any]) -> None:
+        self.version = contract["info"]["version"]
         self._schemas = copy.deepcopy(contract["components"]["schemas"])
         self._types = self._schemas["Problem"]["discriminator"]["mapping"]
+        self._operations = _operations(contract)
         # What others extend must leave room for their fields.
         extended = {
             part["$ref"].rsplit("/", 1)[-1]
@@ -55,14 +59,18 @@ class Contract:
             if name not in extended:
                 _close(schema)
             schema["required"] = sorted({*schema.get("required", []), *_REQUIRED.get(name, [])})
-        for name in [*_ANSWERS.values(), STREAMED]:
-            self._schemas[name]["anyOf"] = [{"required": [key]} for key in ("data", "errors", "meta")]
+        for _, _, name in self._operations:
+            properties = self._schemas[name].get("properties", {})
+            if "data" in properties:
+                told = [key for key in ("data", "errors", "meta") if key in properties]
+                self._schemas[name]["anyOf"] = [{"required": [key]} for key in told]
         self._validators: dict[str, jsonschema_rs.Draft202012Validator] = {}
 
     @classmethod
-    def read(cls) -> Contract | None:
-        """Return the contract if it is there."""
-        return cls(json.loads(CONTRACT.read_text())) if CONTRACT.is_file() else None
+    def read(cls, version: str = "2.167") -> Contract | None:
+        """Return the contract of that *version* if it is there."""
+        path = CONTRACTS[version]
+        return cls(json.loads(path.read_text())) if path.is_file() else None
 
     def _validate(self, answer: Any, name: str) -> None:
         if name not in self._validators:
@@ -70,25 +78,65 @@ class Contract:
             self._validators[name] = jsonschema_rs.Draft202012Validator(schema)
         self._validators[name].validate(answer)
 
+    def knows(self, method: str, path: str) -> bool:
+        """Tell whether the contract has such a call."""
+        return self._schema_of(method, path) is not None
+
+    def _schema_of(self, method: str, path: str) -> str | None:
+        return next((name for m, p, name in self._operations if m == method and p.fullmatch(path)), None)
+
     def check(self, answer: Any, name: str) -> None:
         """Raise ``ValidationError`` unless *answer* is what the schema *name* describes."""
         self._validate(answer, name)
         for problem in answer.get("errors", ()):
             self._check_problem(problem)
 
+    def check_streamed(self, message: Any) -> None:
+        """Raise ``ValidationError`` unless *message* is one of the filtered stream."""
+        self.check(message, str(self._schema_of("GET", _STREAM)))
+
     def _check_problem(self, problem: dict[str, Any]) -> None:
+        if problem["type"] != "about:blank":
+            assert problem["type"].startswith(_PROBLEM_TYPES[self.version]), problem["type"]
         self._validate(problem, "Problem")
         self._validate(problem, self._types[problem["type"]].rsplit("/", 1)[-1])
 
     def check_answer(self, method: str, path: str, status: int, content_type: str, body: Any) -> None:
         """Raise ``ValidationError``, or say what else is wrong, unless this answers one of X's calls."""
-        if status != 200:
+        if status == 200:
+            name = self._schema_of(method, path)
+            assert name is not None, f"the contract {self.version} has no {method} {path}"
+            self.check(body, name)
+        elif self.version == "2.167" and content_type.startswith("application/json"):
+            # What has no kind of problem there.
+            self._validate(body, "Error")
+        else:
             assert content_type.startswith("application/problem+json"), content_type
             self._check_problem(body)
-        elif path.endswith("/rules"):
-            self.check(body, "AddOrDeleteRulesResponse" if method == "POST" else "RulesLookupResponse")
-        else:
-            self.check(body, _ANSWERS[path.rpartition("/")[0] if "woeid" in path else path])
+
+
+class Contracts:
+    """Both contracts, as far as they are there."""
+
+    def __init__(self) -> None:
+        self._of = {version: Contract.read(version) for version in CONTRACTS}
+
+    def __getitem__(self, version: str) -> Contract | None:
+        return self._of[version]
+
+
+def _operations(contract: dict[str, Any]) -> list[tuple[str, re.Pattern[str], str]]:
+    """Return method, path and name of the schema of the answer of each call."""
+    found = []
+    for path, operations in contract["paths"].items():
+        pattern = re.compile(re.sub(r"\{[a-z_]+\}", "[^/]+", path))
+        for method, operation in operations.items():
+            answer = operation.get("responses", {}).get("200") if isinstance(operation, dict) else None
+            if answer is not None:
+                schema = next(iter(answer["content"].values()))["schema"]["$ref"]
+                found.append((method.upper(), pattern, schema.rsplit("/", 1)[-1]))
+    # A path with a name in its place would match those without one.
+    return sorted(found, key=lambda one: "[^/]+" in one[1].pattern)
 
 
 def _close(schema: Any, part_of_another: bool = False) -> None:

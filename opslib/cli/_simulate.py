@@ -12,6 +12,7 @@ from opslib.cli._options import COUNT, FILE, OUTPUT, SEED, NumberType, WrongInpu
 from opslib.cli._terminal import tell
 from opslib.cli._times import SpanType
 from opslib.settings import has_credential, secret
+from opslib.simulate import CONTRACTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,8 +86,20 @@ def _now() -> datetime:
 @click.option("--no-limits", is_flag=True, help="Without X's rate limits.")
 @click.option("--includes-free", is_flag=True, help="Charge nothing for what comes in includes.")
 @click.option(
+    "--contract",
+    type=click.Choice(CONTRACTS),
+    default=CONTRACTS[0],
+    show_default=True,
+    help="The version of X's contract to speak: which names parameters and fields have.",
+)
+@click.option(
+    "--strict-fields",
+    is_flag=True,
+    help="Refuse among fields what the contract has among expansions alone, such as author_id.",
+)
+@click.option(
     "--monthly-cap",
-    default=2_000_000,
+    default=3_000_000,
     show_default=True,
     type=click.IntRange(0, 2**31 - 1),
     help="Posts that may be read in a month.",
@@ -112,6 +125,8 @@ def command(
     token: str | None,
     no_limits: bool,
     includes_free: bool,
+    contract: str,
+    strict_fields: bool,
     monthly_cap: int,
     keep_alive: Span,
     faults: Path | None,
@@ -144,6 +159,8 @@ def command(
             keep_alive=keep_alive.total_seconds(),
             includes_charged=not includes_free,
             monthly_cap=monthly_cap,
+            contract=contract,
+            strict_fields=strict_fields,
         )
         if before is not None:
             put(x, before)

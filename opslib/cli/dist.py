@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from opslib.cli._options import WrongInput, examples
+from opslib.cli._options import WrongInput, examples, tell_json, with_format
 from opslib.cli._progress import progress
-from opslib.cli._terminal import tell
+from opslib.cli._terminal import one_line, tell
 from opslib.dist import DistError, build
+from opslib.dist import advisories as known
 from opslib.dist.lock import resolve
 from opslib.dist.sources import SOURCES
 from opslib.packing import CHECKOUT
@@ -94,6 +96,52 @@ def verify(names: tuple[str, ...]) -> None:
     if wrong:
         sys.exit(1)
     _say(f"{len(names or build.NAMES)} distributions are what their locks say")
+
+
+@command.command(
+    epilog=examples("opslib dist advisories", "opslib dist advisories --osv ~/osv/Maven --osv ~/osv/PyPI")
+)
+@click.option(
+    "--osv",
+    "folders",
+    type=click.Path(exists=True, file_okay=False, readable=True, path_type=Path),
+    multiple=True,
+    help="A folder of advisories in OSV's format (*.json, also below it); may be repeated.",
+)
+@with_format
+@_of_a_checkout
+def advisories(folders: tuple[Path, ...], form: str) -> None:
+    """Say which known faults the locked versions have, and who can reach them.
+
+    Without --osv those that somebody has judged (opslib/dist/advisories.json). Nothing is asked of the
+    internet. Exit code 1 if anybody can reach one, or if nobody has judged one yet.
+    """
+    try:
+        files = [path for folder in folders for path in sorted(folder.rglob("*.json"))]
+        components = known.installed(CHECKOUT)
+        findings = known.check(components, files)
+    except DistError as error:
+        raise WrongInput(str(error)) from error
+    for finding in findings:
+        told = {
+            "advisory": finding.advisory,
+            "component": finding.component.name,
+            "version": finding.component.version,
+            "files": list(finding.component.places),
+            "reachable_by": finding.reachable,
+            "why": finding.why,
+        }
+        if form == "json":
+            tell_json(told)
+        else:
+            tell(
+                f"{finding.reachable:10} {finding.advisory:20} {finding.component.name} "
+                f"{finding.component.version}: {one_line(finding.why)}"
+            )
+    bad = sum(finding.is_bad for finding in findings)
+    _say(f"{len(findings)} known faults of {len(components)} components, {bad} to be looked at")
+    if bad:
+        sys.exit(1)
 
 
 @command.command(epilog=examples("opslib dist path kafka"))

@@ -28,6 +28,7 @@ from opslib.cli._times import SpanType
 from opslib.flow import api, deploy
 from opslib.flow.definition import Definition
 from opslib.flow.history import DEFAULT, History
+from opslib.x import plan
 
 if TYPE_CHECKING:
     from opslib.cli._times import Span
@@ -126,12 +127,25 @@ def deploy_(
 
     A running flow is replaced in place: FlowFiles in its queues, the state of its processors and its
     secrets stay. What somebody changed by hand is not overwritten, and a definition that NiFi cannot run is
-    taken back.
+    taken back. A budget that would be used up by asking for trends is refused, with the sum.
     """
     values, secrets = _parameters(parameters) if parameters else ({}, set())
+    _require_workable(values)
     flow = Definition.read(definition)
     how = deploy.How(dry_run, force, starting.total_seconds(), patience.total_seconds(), _say)
     _print_outcome(deploy.deploy(flow, values, secrets, History(history, flow.name), how), form)
+
+
+def _require_workable(values: dict[str, str]) -> None:
+    """Refuse parameters by which X would be paid and nothing collected."""
+    if not {"places", "trends_interval"} <= values.keys():
+        return  # another flow, or a file of some parameters
+    try:
+        reason = plan.unworkable(values)
+    except ValueError as error:
+        raise WrongInput(str(error)) from error
+    if reason:
+        raise WrongInput(reason)
 
 
 def _parameters(path: Path) -> tuple[dict[str, str], set[str]]:

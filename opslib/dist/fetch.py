@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
+_PLUGIN_SHA256 = "9fc3d435085983b16bc53903f9413aede9de30e20c57c0cece94614f328b14b5"
 _ATTEMPTS = 3
 
 # Debian 11's C library is 2.31: every manylinux up to that.
@@ -139,14 +140,49 @@ def _xml(fields: dict[str, str]) -> str:
 
 
 def _maven(body: str, goal: str, folder: Path, *options: str) -> None:
+    _check_plugin(folder.with_suffix(".plugin.xml"))
+    pom = _project(folder.with_suffix(".pom.xml"), body)
     folder.mkdir(parents=True, exist_ok=True)
-    pom = folder.with_suffix(".pom.xml")
+    _mvn(pom, f"{_PLUGIN}:{goal}", f"-DoutputDirectory={folder}", *options)
+
+
+def _check_plugin(pom: Path) -> None:
+    """Have Maven fetch its plugin without running it, and refuse one that is not the one known.
+
+    Maven looks into the plugin's file to learn when a goal is to run, if the project does not say, and the
+    phase asked for comes before that.
+    """
+    group, artifact, version = _PLUGIN.split(":")
+    name = f"{artifact}-{version}.jar"
+    jar = _repository() / group.replace(".", "/") / artifact / version / name
+    if not jar.is_file():
+        plugin = _xml({"groupId": group, "artifactId": artifact, "version": version})
+        plugin += "<executions><execution><goals><goal>copy</goal></goals></execution></executions>"
+        _mvn(_project(pom, f"<build><plugins><plugin>{plugin}</plugin></plugins></build>"), "validate")
+    found = sha256(jar)
+    if found != _PLUGIN_SHA256:
+        jar.unlink()
+        raise DistError(
+            f"{name}, which fetches what Maven has, has the wrong checksum: {_PLUGIN_SHA256} is known, the file "
+            f"has {found}. It was deleted and not run; nothing was built."
+        )
+
+
+def _repository() -> Path:
+    """Return where Maven keeps what it fetched: a place of our own, so that nobody else puts a plugin there."""
+    return cache() / "maven"
+
+
+def _project(path: Path, body: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
     head = _xml({"modelVersion": "4.0.0", "groupId": "trendlake", "artifactId": "dist", "version": "1"})
-    pom.write_text(f"<project>{head}<packaging>pom</packaging>{body}</project>", encoding="utf-8")
-    _run(
-        ["mvn", "-q", "-B", "-f", str(pom), f"{_PLUGIN}:{goal}", f"-DoutputDirectory={folder}", *options],
-        "Debian's package maven",
-    )
+    path.write_text(f"<project>{head}<packaging>pom</packaging>{body}</project>", encoding="utf-8")
+    return path
+
+
+def _mvn(pom: Path, goal: str, *options: str) -> None:
+    command = ["mvn", "-q", "-B", "-f", str(pom), f"-Dmaven.repo.local={_repository()}", goal, *options]
+    _run(command, "Debian's package maven")
 
 
 def wheel(requirement: str, checksum: str | None, folder: Path) -> Path:

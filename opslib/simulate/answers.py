@@ -11,7 +11,7 @@ from opslib.simulate import parameters as p
 from opslib.simulate.ledger import USAGE_DAYS
 from opslib.simulate.problems import InvalidRequest, not_authorized, not_found, problem
 from opslib.simulate.query import Matcher, QueryError, parse
-from opslib.simulate.tweets import DELETED, SEARCHABLE
+from opslib.simulate.tweets import DELETED, SEARCHABLE, SUSPENDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,8 +24,9 @@ Json = dict[str, Any]
 
 _ALWAYS = ("id", "text", "edit_history_tweet_ids")
 _USER_ALWAYS = ("id", "name", "username")
-_SEARCH_PARAMETERS = p.names("query max_results sort_order") | p.OF_TIME | p.OF_TWEETS
-_COUNTS_PARAMETERS = p.names("query granularity search_count.fields") | p.OF_TIME
+SEARCH_PARAMETERS = p.names("query max_results sort_order") | p.OF_TIME | p.OF_TWEETS
+COUNTS_PARAMETERS = p.names("query granularity search_count.fields") | p.OF_TIME
+LOOKUP_PARAMETERS = p.names("ids") | p.OF_TWEETS
 _BUCKETS = {"hour": timedelta(hours=1), "minute": timedelta(minutes=1), "day": timedelta(days=1)}
 MAX_LOOKUP = 100
 _PROJECT = "1"
@@ -43,8 +44,8 @@ class Selection:
     def of(cls, parameters: Mapping[str, str]) -> Selection:
         """Return what the *parameters*, checked before, ask for."""
         fields, expansions = p.items(parameters, "tweet.fields"), p.items(parameters, "expansions")
-        if "author_id" in expansions:
-            fields |= {"author_id"}
+        # The ids that expansions go by come along.
+        fields |= expansions & {"author_id", "in_reply_to_user_id"}
         if "referenced_tweets.id" in expansions:
             fields |= {"referenced_tweets"}
         return cls(fields, p.items(parameters, "user.fields"), expansions)
@@ -83,6 +84,9 @@ def _looked_up(store: Store, ids: Iterable[str], parameter: str) -> tuple[list[T
             found.append(tweet)
         elif gone in (None, DELETED):
             problems.append(not_found("tweet", tweet_id, parameter))
+        elif gone == SUSPENDED:
+            suspended = f"User has been suspended: [{tweet_id}]."
+            problems.append({**not_found("tweet", tweet_id, parameter), "detail": suspended})
         else:
             problems.append(not_authorized("tweet", tweet_id, parameter))
     return found, problems
@@ -108,6 +112,16 @@ def trends(store: Store, woeid: str, parameters: Mapping[str, str]) -> Json:
     return {"data": found} if found else {"errors": [none]}
 
 
+def searchable(tweet: Tweet) -> bool:
+    """Tell whether searches and counts know *tweet*: since May 2026 they know no retweets."""
+    return "retweeted" not in tweet.indexed.references
+
+
+def offered(store: Store) -> list[str]:
+    """Return the ids of all tweets that a search may find, the newest first."""
+    return [str(tweet.id) for tweet in store.newest_first() if searchable(tweet)]
+
+
 def _query(parameters: Mapping[str, str]) -> tuple[str, Matcher]:
     query = parameters.get("query", "")
     try:
@@ -118,13 +132,14 @@ def _query(parameters: Mapping[str, str]) -> tuple[str, Matcher]:
 
 def search(store: Store, parameters: Mapping[str, str], most: int = 100) -> Json:
     """Return the answer for one page of recent search, or of another with *most* results."""
-    p.check(parameters, _SEARCH_PARAMETERS)
+    p.check(parameters, SEARCH_PARAMETERS)
     query, matches = _query(parameters)
     size = p.number(parameters, "max_results", 10, most, 10)
     p.choice(parameters, "sort_order", ("recency", "relevancy"))
     selection = Selection.of(parameters)
     ids = p.time_range(parameters, query, store.now())
-    page, more = _page((t for t in store.newest_first(ids.low, ids.high) if matches(t.indexed)), size)
+    found = (t for t in store.newest_first(ids.low, ids.high) if searchable(t) and matches(t.indexed))
+    page, more = _page(found, size)
     if not page:
         return {"meta": {"result_count": 0}}
     meta: Json = {
@@ -151,7 +166,7 @@ def _page(found: Iterable[Tweet], size: int) -> tuple[list[Tweet], bool]:
 
 def lookup(store: Store, parameters: Mapping[str, str]) -> Json:
     """Return the answer for tweets by their ids; those that are not to be had become errors."""
-    p.check(parameters, p.names("ids") | p.OF_TWEETS)
+    p.check(parameters, LOOKUP_PARAMETERS)
     ids = p.identities(parameters, "ids", MAX_LOOKUP)
     selection = Selection.of(parameters)
     store.refresh()
@@ -164,7 +179,7 @@ def lookup(store: Store, parameters: Mapping[str, str]) -> Json:
 
 def counts(store: Store, parameters: Mapping[str, str]) -> Json:
     """Return the answer for how many tweets match, in buckets of a minute, an hour or a day."""
-    p.check(parameters, _COUNTS_PARAMETERS)
+    p.check(parameters, COUNTS_PARAMETERS)
     query, matches = _query(parameters)
     width = _BUCKETS[p.choice(parameters, "granularity", ("hour", "minute", "day"))]
     now = store.now()
@@ -175,7 +190,7 @@ def counts(store: Store, parameters: Mapping[str, str]) -> Json:
     edges = _edges(start, end, width)
     numbers = [0] * (len(edges) - 1)
     for tweet in store.newest_first(ids.low, ids.high):
-        if start <= tweet.created_at < end and matches(tweet.indexed):
+        if start <= tweet.created_at < end and searchable(tweet) and matches(tweet.indexed):
             numbers[_bucket(edges, tweet.created_at, width)] += 1
     data = [
         {"start": stamp(edges[place]), "end": stamp(edges[place + 1]), "tweet_count": number}

@@ -1,9 +1,8 @@
 """What X would have on its bill: what was returned, how often, and what that is charged.
 
-X charges for resources, not for calls. A post, a user or a medium is free when the same one is read again
-within a UTC day. A trend has no id by which it could be the same one, so each is charged every time; so is
-each request for counts. What comes in ``includes`` is charged unless that is switched off: X's documents do
-not say.
+X charges for resources. A post, a user or a medium is free when the same one is read again within a UTC day.
+Trends and counts are charged by the request, every time. What comes in ``includes`` is charged unless that is
+switched off: X's documents do not say.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# USD for each resource, as X charges since February 2026.
+# USD for each resource, or each request for trends and counts, as X charges since June 2026.
 PRICES = {
     "posts": 0.005,
     "users": 0.010,
@@ -28,7 +27,7 @@ PRICES = {
     "media": 0.005,
 }
 # Posts that one project may read in a month.
-MONTHLY_CAP = 2_000_000
+MONTHLY_CAP = 3_000_000
 # How far back the usage endpoint can be asked.
 USAGE_DAYS = 90
 _HOW = ("returned", "streamed", "looked_up", "cut")
@@ -53,9 +52,7 @@ class Ledger:
 
     def enter(self, route: str, answer: Json, cut: bool = False) -> None:
         """Enter what *answer* gives out; *cut* if the caller got no more than a part of it."""
-        if route == "trends":
-            self._charge_each("trends", len(answer.get("data", ())))
-        elif route in ("counts", "counts_all"):
+        if route in ("trends", "counts", "counts_all"):
             self._charge_each(route, 1)
         elif route in _OF_ROUTE:
             self._enter_posts(_OF_ROUTE[route], answer, cut)

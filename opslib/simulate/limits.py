@@ -19,6 +19,8 @@ LIMITS = {
     "stream": 50,
     "rules": 450,
     "rules:change": 100,
+    "compliance": 150,
+    "connections": 25,
 }
 
 

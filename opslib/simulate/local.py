@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from opslib.simulate import NEW
+from opslib.simulate.compliance import Compliance
+from opslib.simulate.connections import Streams
 from opslib.simulate.faults import Faults
 from opslib.simulate.ledger import MONTHLY_CAP, Ledger
 from opslib.simulate.rules import RuleSet
-from opslib.simulate.stream import Streams
 
 if TYPE_CHECKING:
     from opslib.simulate.limits import RateLimits
@@ -25,10 +27,14 @@ class LocalX:
     keep_alive: float = 20.0  # seconds
     includes_charged: bool = True
     monthly_cap: int = MONTHLY_CAP  # posts
+    contract: str = NEW
+    strict_fields: bool = False  # whether relations are refused among fields, as the contract has it
     rules: RuleSet = field(default_factory=RuleSet)
     faults: Faults = field(default_factory=Faults)
     streams: Streams = field(default_factory=Streams)
     ledger: Ledger = field(init=False)
+    compliance: Compliance = field(init=False)
 
     def __post_init__(self) -> None:
+        self.compliance = Compliance(self.store)
         self.ledger = Ledger(self.store.now, self.includes_charged, self.monthly_cap)

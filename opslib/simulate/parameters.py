@@ -20,23 +20,23 @@ def names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# What X takes there, whether or not our tweets have it.
+# What X takes there by either contract, in the older one's names, whether or not our tweets have it.
 LISTS: dict[str, frozenset[str]] = {
     "tweet.fields": names(
         """
-        article attachments author_id card_uri community_id context_annotations conversation_id created_at
-        display_text_range edit_controls edit_history_tweet_ids entities geo id in_reply_to_user_id lang
-        media_metadata non_public_metrics note_tweet organic_metrics possibly_sensitive promoted_metrics
-        public_metrics referenced_tweets reply_settings scopes source suggested_source_links
-        suggested_source_links_with_counts text withheld
+        article article_title attachments author_id card_uri community_id context_annotations conversation_id
+        created_at display_text_range edit_controls edit_history_tweet_ids entities geo id in_reply_to_user_id
+        lang matched_media_notes media_metadata non_public_metrics note_request_suggestions note_tweet
+        organic_metrics paid_partnership possibly_sensitive promoted_metrics public_metrics referenced_tweets
+        reply_settings scopes source suggested_source_links suggested_source_links_with_counts text withheld
         """
     ),
     "user.fields": names(
         """
         affiliation confirmed_email connection_status created_at description entities id
         is_identity_verified location most_recent_tweet_id name parody pinned_tweet_id profile_banner_url
-        profile_image_url protected public_metrics receives_your_dm subscription subscription_type url
-        username verified verified_followers_count verified_type withheld
+        profile_image_url protected public_metrics receives_your_dm subscribes_to_you subscription
+        subscription_type url username verified verified_followers_count verified_type withheld
         """
     ),
     "expansions": names(
@@ -44,7 +44,7 @@ LISTS: dict[str, frozenset[str]] = {
         article.cover_media article.media_entities attachments.media_keys attachments.media_source_tweet
         attachments.poll_ids author_id edit_history_tweet_ids entities.mentions.username geo.place_id
         in_reply_to_user_id entities.note.mentions.username referenced_tweets.id
-        referenced_tweets.id.attachments.media_keys referenced_tweets.id.author_id
+        referenced_tweets.id.attachments.media_keys referenced_tweets.id.author_id username
         """
     ),
     "media.fields": names(
@@ -56,7 +56,21 @@ LISTS: dict[str, frozenset[str]] = {
     "poll.fields": names("duration_minutes end_datetime id options voting_status"),
     "place.fields": names("contained_within country country_code full_name geo id name place_type"),
     "trend.fields": names("trend_name tweet_count"),
-    "search_count.fields": names("end start tweet_count"),
+    "compliance_job.fields": names(
+        """
+        created_at download_expires_at download_url id name resumable status type upload_expires_at upload_url
+        """
+    ),
+    "connection.fields": names("client_ip connected_at disconnect_reason disconnected_at endpoint_name id"),
+    "endpoints": names(
+        """
+        filtered_stream sample_stream sample10_stream firehose_stream tweets_compliance_stream
+        users_compliance_stream tweet_label_stream firehose_stream_lang_en firehose_stream_lang_ja
+        firehose_stream_lang_ko firehose_stream_lang_pt likes_firehose_stream likes_sample10_stream
+        likes_compliance_stream
+        """
+    ),
+    "search_count.fields": names("end post_count start tweet_count"),
     "usage.fields": names(
         "cap_reset_day daily_client_app_usage daily_project_usage project_cap project_id project_usage"
     ),
@@ -69,6 +83,13 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 def check(parameters: Mapping[str, str], known: frozenset[str]) -> None:
     """Refuse parameters that are not *known*, and lists with unknown items."""
+    check_names(parameters, known)
+    for name in known & set(LISTS):
+        items(parameters, name)
+
+
+def check_names(parameters: Mapping[str, str], known: frozenset[str]) -> None:
+    """Refuse parameters that are not *known*."""
     for name in parameters:
         if name not in known:
             listed = ",".join(sorted(known))
@@ -77,8 +98,6 @@ def check(parameters: Mapping[str, str], known: frozenset[str]) -> None:
                 name,
                 parameters[name],
             )
-    for name in known & set(LISTS):
-        items(parameters, name)
 
 
 def items(parameters: Mapping[str, str], name: str) -> frozenset[str]:
@@ -86,10 +105,17 @@ def items(parameters: Mapping[str, str], name: str) -> frozenset[str]:
     text = parameters.get(name)
     if text is None:
         return frozenset()
+    return check_items(name, text, LISTS[name])
+
+
+def check_items(
+    name: str, text: str, allowed: frozenset[str], also: frozenset[str] = frozenset()
+) -> frozenset[str]:
+    """Return the items of a list, each of which is *allowed*, or *also* taken without being told."""
     given = text.split(",")
     for item in given:
-        if item not in LISTS[name]:
-            listed = ",".join(sorted(LISTS[name]))
+        if item not in allowed | also:
+            listed = ",".join(sorted(allowed))
             raise InvalidRequest(
                 f"The `{name}` query parameter value [{item}] is not one of [{listed}]", name, text
             )

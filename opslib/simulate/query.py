@@ -53,6 +53,10 @@ class Indexed:
         """Return how the tweet refers to others."""
         return {reference["type"] for reference in self.data.get("referenced_tweets", ())}
 
+    def metric(self, name: str) -> int:
+        """Return one of the public metrics."""
+        return int((self.data.get("public_metrics") or {}).get(name, 0))
+
 
 Matcher = Callable[[Indexed], bool]
 
@@ -233,6 +237,18 @@ def _conversation(value: str) -> _Expression:
     return _Expression(lambda tweet: tweet.data.get("conversation_id") == value)
 
 
+def _at_least(metric: str) -> Callable[[str], _Expression]:
+    """Return the operator that asks for so many of a metric; it may stand alone."""
+
+    def make(value: str) -> _Expression:
+        if not (value.isascii() and value.isdigit() and len(value) < 10):
+            raise QueryError(f"Reference to invalid value '{value}': a number is to be given")
+        least = int(value)
+        return _Expression(lambda tweet: tweet.metric(metric) >= least)
+
+    return make
+
+
 _OPERATORS: dict[str, Callable[[str], _Expression]] = {
     "from": _from,
     "to": _to,
@@ -240,4 +256,7 @@ _OPERATORS: dict[str, Callable[[str], _Expression]] = {
     "is": _is,
     "has": _has,
     "conversation_id": _conversation,
+    "min_likes": _at_least("like_count"),
+    "min_replies": _at_least("reply_count"),
+    "min_reposts": _at_least("retweet_count"),
 }

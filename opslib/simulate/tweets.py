@@ -31,6 +31,7 @@ Matches = Callable[[Indexed], bool]
 # Why a tweet is not to be had any more.
 DELETED = "deleted"
 PROTECTED = "protected"
+SUSPENDED = "suspended"
 # How far a reader of the stream may fall behind.
 MAX_WAITING = 100_000
 
@@ -105,17 +106,24 @@ def completed(given: Json, moment: datetime, sequence: int, lang: str) -> tuple[
 
 _FIELDS = frozenset(
     (
+        "article",
+        "attachments",
         "author_id",
+        "community_id",
+        "context_annotations",
         "conversation_id",
         "created_at",
         "edit_history_tweet_ids",
         "entities",
+        "geo",
         "in_reply_to_user_id",
         "lang",
         "note_tweet",
+        "paid_partnership",
         "possibly_sensitive",
         "public_metrics",
         "referenced_tweets",
+        "withheld",
     )
 )
 

@@ -75,6 +75,14 @@ TWEETS = Collection(
             "author": {"bsonType": ["object", "null"]},
             "entities": {"bsonType": ["object", "null"]},
             "public_metrics": {"bsonType": ["object", "null"]},
+            # As X has them, of the few posts that have one.
+            "article": _OBJECT,
+            "attachments": _OBJECT,
+            "community_id": _TEXT,
+            "context_annotations": _array(_OBJECT),
+            "geo": _OBJECT,
+            "paid_partnership": {"bsonType": "bool"},
+            "withheld": _OBJECT,
         },
     ),
     # Every index is paid for by each tweet that comes in. The first says what is the newest, which the

@@ -16,12 +16,14 @@ import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 from urllib.parse import urlsplit
 
 import requests
 import tweepy  # type: ignore[import-untyped]
 from requests.adapters import HTTPAdapter
+from requests.utils import should_bypass_proxies
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from opslib.x.names import EXPAND_AUTHORS, OF_CALLS, OF_THE_STREAM, PARAMETERS, normal
@@ -91,8 +93,16 @@ class RateLimited(XError):  # noqa: N818 - the names say what befell, the base s
 class Refused(XError):  # noqa: N818
     """X understood and said no: the token, the query or the account. Trying again will not help."""
 
-    def __init__(self, status: int, detail: str, parameters: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        parameters: frozenset[str] = frozenset(),
+        *,
+        maybe_charged: bool = False,
+    ) -> None:
         super().__init__(f"X refused ({status}): {detail}")
+        self.maybe_charged = maybe_charged
         self.status = status
         self.detail = detail
         self.parameters = parameters  # of the call that X's problem names
@@ -129,6 +139,14 @@ class Lookup:
     errors: list[dict[str, Any]]
 
 
+def _is_own(host: str) -> bool:
+    """Return whether *host* is this one, or an address of a network of one's own: no proxy knows the way."""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return host == "localhost"
+
+
 class _Elsewhere(HTTPAdapter):
     """Sends what tweepy addresses to its fixed host to *base_url*, and never waits for ever."""
 
@@ -147,7 +165,8 @@ class _Elsewhere(HTTPAdapter):
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
         request.url = self._base_url + str(request.url)[len(_TWEEPY_HOST) :]
-        if urlsplit(request.url).hostname in ("127.0.0.1", "localhost", "::1"):
+        # requests asked for the proxies of tweepy's host, not of the one that is called.
+        if _is_own(urlsplit(request.url).hostname or "") or should_bypass_proxies(request.url, None):
             proxies = None
         return super().send(request, stream, timeout or self._timeout, verify, cert, proxies)
 
@@ -189,7 +208,8 @@ class XClient:
         )
         trends: list[dict[str, Any]] = answer.get("data") or []
         if not trends and answer.get("errors"):
-            raise Refused(200, _detail(answer))
+            # The request was answered, and that is what X charges for.
+            raise Refused(200, _detail(answer), maybe_charged=True)
         return trends
 
     def search_recent(

@@ -48,8 +48,8 @@ _LIMITS = {
         "The most USD that a UTC day may cost; collection then waits for the next.",
     ),
     "usd_month": ("USD per Month", "The most USD that a UTC month may cost."),
-    "resources_day": ("Resources per Day", "The most posts, users and trends that X may return a UTC day."),
-    "resources_month": ("Resources per Month", "The most that X may return a UTC month."),
+    "resources_day": ("Resources per Day", "The most posts, users and requests for trends of a UTC day."),
+    "resources_month": ("Resources per Month", "The same of a UTC month."),
 }
 LIMITS = {
     limit: PropertyDescriptor(
@@ -59,7 +59,10 @@ LIMITS = {
 }
 PRICE = PropertyDescriptor(
     name="Prices",
-    description="USD for each resource that X returns, by kind, as your contract has them.",
+    description=(
+        "USD for each post, user or medium that X returns, and for each request for trends and counts, as "
+        "your contract has them."
+    ),
     required=True,
     default_value=",".join(f"{kind}:{price:g}" for kind, price in PRICES.items()),
     validators=[StandardValidators.NON_EMPTY_VALIDATOR],
@@ -110,7 +113,7 @@ REFERENCED = PropertyDescriptor(
 )
 RETWEETS = PropertyDescriptor(
     name="Retweets",
-    description="Whether retweets are collected; each one is charged like a tweet.",
+    description="Whether the stream brings retweets; each one is charged like a tweet. Search has none.",
     required=True,
     default_value="true",
     allowable_values=["true", "false"],

@@ -21,6 +21,9 @@ PRIVATE_FORMAT = (
     serialization.NoEncryption(),
 )
 
+_USES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
+BOTH = ("server", "client")
+
 
 @dataclass(frozen=True)
 class Certificate:
@@ -62,8 +65,8 @@ class Authority:
             .not_valid_after(now + dt.timedelta(days=days))
         )
 
-    def certificate(self, name: str, *, days: float = 365) -> Certificate:
-        """Make the certificate *name* for server and client use, valid for *days* from now."""
+    def certificate(self, name: str, *, days: float = 365, uses: tuple[str, ...] = BOTH) -> Certificate:
+        """Make the certificate *name* of loopback for *uses*, valid for *days* from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name(
             [
@@ -74,7 +77,7 @@ class Authority:
         names = x509.SubjectAlternativeName(
             [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         )
-        usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+        usages = x509.ExtendedKeyUsage([_USES[use] for use in uses])
         signed = (
             self._builder(subject, key.public_key(), days)
             .add_extension(names, critical=False)

@@ -65,6 +65,31 @@ def test_tweets_and_trends_arrive_once_each(lake: Lake) -> None:
     assert lake.dead_letters() == []
 
 
+def test_all_that_x_says_of_a_post_is_stored_where_a_reader_expects_it(lake: Lake) -> None:
+    lake.start_sink()
+    told = {
+        "article": {"title": "Carnaval", "plain_text": "o texto de um artigo"},
+        "attachments": {"media_keys": ["3_1"], "poll_ids": ["7"]},
+        "community_id": "1500000000000000001",
+        "context_annotations": [{"domain": {"id": "45", "name": "Brand"}, "entity": {"id": "10"}}],
+        "geo": {"place_id": "68e019afec7d0ba5"},
+        "paid_partnership": False,
+        "withheld": {"copyright": False, "country_codes": ["DE"], "scope": "tweet"},
+    }
+    # The copy without comes later, and takes nothing away.
+    lake.send({**tweet(1), **told}, tweet(1, minutes=5, likes=3))
+    snapshot = message.trends_message(1, "World", [{"trend_name": f"#t{n}"} for n in range(50)], NOON, 10)
+    lake.send(snapshot, topic=message.TRENDS)
+    lake.wait_for_commit()
+    stored = lake.database.tweets.find_one({"_id": FIRST_ID + 1})
+    assert {name: stored[name] for name in told} == told
+    assert stored["public_metrics"] == {"like_count": 3}
+    assert "artigo" in stored["words"]
+    kept = lake.database.trends.find_one({"woeid": 1})
+    assert (len(kept["trends"]), kept["searched"]) == (50, 10)
+    assert lake.dead_letters() == []
+
+
 def test_the_same_again_changes_nothing(lake: Lake) -> None:
     lake.start_sink()
     messages = [tweet(n) for n in range(300)]

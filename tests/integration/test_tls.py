@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
@@ -95,6 +98,7 @@ class Host:
             "formats": ["pem", "keystore"],
             "subject": {"O": "Trendlake", "CN": "kafka"},
             "names": ["DNS:localhost", "DNS:lake", "DNS:lake.example.org", "IP:127.0.0.1", "IP:192.0.2.7"],
+            "uses": ["serverAuth", "clientAuth"],
             "authority": (self.folder / "ca/ca.pem").read_text(),
             "renew_days": 30,
             **different,
@@ -129,6 +133,52 @@ def test_a_certificate_is_for_the_names_of_its_host_and_names_its_principal(made
     assert (made.tls / "key.pem").stat().st_mode & 0o777 == 0o400
 
 
+def test_a_client_s_certificate_is_for_no_server_and_names_none(host: Host) -> None:
+    before = (host.tls / "key.pem").read_bytes()
+    assert "restarted" in host.play(PLAY, tls_uses=["clientAuth"]), "one for both uses was left as it was"
+    extensions = host.certificate().extensions
+    uses = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(uses) == [ExtendedKeyUsageOID.CLIENT_AUTH]
+    with pytest.raises(x509.ExtensionNotFound):
+        extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    assert (host.tls / "key.pem").read_bytes() == before
+    assert "changed=0" in host.play(PLAY, tls_uses=["clientAuth"])
+
+
+OPERATOR = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role: {name: tls, tasks_from: authority}
+"""
+
+
+def test_the_operator_s_key_lies_encrypted_and_one_that_lay_open_is_replaced(host: Host) -> None:
+    folder = host.folder / "ca/operator"
+    key = folder / "operator.key"
+    assert b"ENCRYPTED PRIVATE KEY" in key.read_bytes()
+    assert "changed=0" in host.play(OPERATOR)
+    key.write_bytes((host.tls / "key.pem").read_bytes())  # as up to 0.1
+    host.play(OPERATOR)
+    opened = serialization.load_pem_private_key(key.read_bytes(), b"of the tests")
+    certificate = x509.load_pem_x509_certificate((folder / "operator.pem").read_bytes())
+    assert opened.public_key() == certificate.public_key()
+    stored, shown, _ = pkcs12.load_key_and_certificates(
+        (folder / "operator.p12").read_bytes(), b"of the tests"
+    )
+    assert (stored.public_key(), shown) == (certificate.public_key(), certificate)
+
+
+def test_another_password_of_the_operator_s_key_is_taken(host: Host) -> None:
+    host.play(OPERATOR, tls_operator_p12_password="another one")
+    folder = host.folder / "ca/operator"
+    for open_it in (
+        lambda: serialization.load_pem_private_key((folder / "operator.key").read_bytes(), b"another one"),
+        lambda: pkcs12.load_key_and_certificates((folder / "operator.p12").read_bytes(), b"another one"),
+    ):
+        open_it()
+
+
 def test_a_second_run_changes_nothing_and_takes_one_look(made: Host) -> None:
     said = made.play(PLAY)
     assert "changed=0" in said
@@ -141,6 +191,7 @@ def test_a_second_run_changes_nothing_and_takes_one_look(made: Host) -> None:
         ({}, ""),
         ({"renew_days": 398}, "it ends on"),
         ({"names": ["DNS:localhost"]}, "it is for"),
+        ({"uses": ["clientAuth"]}, "it is for other uses"),
         ({"subject": {"O": "Others", "CN": "kafka"}}, "its subject"),
         ({"owner": "nobody"}, "belongs to root:root"),
         ({"formats": ["p12"]}, "keystore.p12 is not there"),

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
-from contract import STREAMED, Contract
+from contract import Contracts
 
+from opslib.simulate import NEW
 from opslib.simulate.local import LocalX
 from opslib.simulate.server import Server, listen
 from opslib.simulate.tweets import Nothing, Store, snowflake
@@ -22,29 +23,43 @@ from opslib.simulate.tweets import Nothing, Store, snowflake
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from contract import Contract
+
     from opslib.simulate.tweets import Source
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 ROOT = Path(__file__).resolve().parents[2]
-_CONTRACT = Contract.read()
+_CONTRACTS = Contracts()
 
 
 class Client:
     """Calls the local X API, and holds what it answers against the contract."""
 
-    def __init__(self, url: str, token: str = "right") -> None:
+    def __init__(self, url: str, token: str = "right", x: LocalX | None = None) -> None:
         self.url = url
+        self.x = x
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {token}"
 
     def call(self, method: str, path: str, broken: bool = False, **options: Any) -> requests.Response:
         response = self._session.request(method, self.url + path, timeout=20, **options)
-        if _CONTRACT is not None and path.startswith("/2/") and not broken:
+        path = urlsplit(response.url).path
+        contract = self._contract
+        if contract is not None and path.startswith("/2/") and not broken:
             kind = response.headers["content-type"]
-            _CONTRACT.check_answer(
-                method, urlsplit(response.url).path, response.status_code, kind, response.json()
-            )
+            if response.status_code != 200 or contract.knows(method, path):
+                contract.check_answer(method, path, response.status_code, kind, response.json())
         return response
+
+    @property
+    def _contract(self) -> Contract | None:
+        """The contract that the server claims to speak."""
+        return _CONTRACTS[self.x.contract if self.x is not None else NEW]
+
+    def refuses(self, path: str, **parameters: Any) -> bool:
+        """Tell whether a call is refused as wrong, without reading on where it is not."""
+        with self._session.get(self.url + path, params=parameters, stream=True, timeout=20) as response:
+            return response.status_code == 400
 
     def get(self, path: str, **parameters: Any) -> dict[str, Any]:
         response = self.call("GET", path, params=parameters)
@@ -81,10 +96,10 @@ class Client:
             f"{self.url}/2/tweets/search/stream", params=parameters, stream=True, timeout=20
         ) as response:
             assert response.status_code == 200, response.text
-            yield _messages(response)
+            yield _messages(response, self._contract)
 
 
-def _messages(response: requests.Response) -> Iterator[dict[str, Any] | bytes]:
+def _messages(response: requests.Response, contract: Contract | None) -> Iterator[dict[str, Any] | bytes]:
     pending = b""
     for part in response.iter_content(None):
         *lines, pending = (pending + part).split(b"\r\n")
@@ -94,8 +109,8 @@ def _messages(response: requests.Response) -> Iterator[dict[str, Any] | bytes]:
             except ValueError:
                 yield line
                 continue
-            if _CONTRACT is not None:
-                _CONTRACT.check(message, STREAMED)
+            if contract is not None:
+                contract.check_streamed(message)
             yield message
 
 
@@ -130,7 +145,7 @@ class Running:
 
 
 class Ten:
-    """A source of ten tweets about goals, a minute apart; the last four are retweets of the first."""
+    """A source of ten tweets about goals, a minute apart; the last four quote the first."""
 
     def __init__(self, now: datetime = NOW) -> None:
         from opslib.simulate.tweets import tweet_of
@@ -141,7 +156,7 @@ class Ten:
             given: dict[str, Any] = {"text": f"gol número {place} #Gol", "author_id": str(500 + place % 3)}
             if place > 5:
                 first = str(self._tweets[0].id)
-                given["referenced_tweets"] = [{"type": "retweeted", "id": first}]
+                given["referenced_tweets"] = [{"type": "quoted", "id": first}]
             given["id"] = str(snowflake(moment, place))
             self._tweets.append(tweet_of(given, "made", moment, place, "pt"))
         self._given = False
@@ -169,7 +184,7 @@ def serving(x: LocalX, state_file: Path | None = None) -> Iterator[Client]:
         try:
             while not server.started and thread.is_alive():
                 time.sleep(0.01)
-            yield Client(f"http://127.0.0.1:{listening.getsockname()[1]}")
+            yield Client(f"http://127.0.0.1:{listening.getsockname()[1]}", x=x)
         finally:
             server.handle_exit(signal.SIGTERM, None)
             thread.join(20)

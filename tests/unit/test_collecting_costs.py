@@ -10,6 +10,7 @@ import yaml
 from opslib.settings import Settings
 from opslib.x.budget import PRICES, Budget, Limits
 from opslib.x.client import BASE_URL
+from opslib.x.plan import unworkable
 from opslib.x.walk import CollectionPolicy, allowance
 
 ROOT = Path(__file__).parents[2]
@@ -19,22 +20,42 @@ MIDNIGHT = datetime(2026, 1, 31, tzinfo=timezone.utc)
 
 def test_the_page_says_what_a_day_at_the_defaults_costs(tmp_path: Path) -> None:
     minutes = int(DEFAULTS["nifi_flow_trends_interval"].removesuffix(" min"))
-    rounds, topics = 24 * 60 // minutes, DEFAULTS["nifi_flow_topics_per_place"]
+    rounds, places = 24 * 60 // minutes, len(DEFAULTS["nifi_flow_places"])
     usd = DEFAULTS["nifi_flow_budget_usd_day"]
-    trends = rounds * topics
-    posts = round((usd - trends * PRICES["trend"]) / PRICES["post"])
+    posts = round((usd - rounds * places * PRICES["trend"]) / PRICES["post"])
     budget = Budget(tmp_path / "b", Limits(usd_day=usd), DEFAULTS["nifi_flow_prices"], lambda: MIDNIGHT)
     rules = CollectionPolicy(interval=timedelta(minutes=minutes))
     # The round's own trends are paid for when its share is worked out.
-    with budget.call({"trend": topics}) as came:
-        came({"trend": [str(n) for n in range(topics)]})
-    share = allowance(budget, rules, topics, MIDNIGHT)
-    usd_left = usd - trends * PRICES["trend"]
+    with budget.call({"trend": places}) as came:
+        came({"trend": [str(n) for n in range(places)]})
+    share = allowance(budget, rules, places, MIDNIGHT)
+    usd_left = usd - rounds * places * PRICES["trend"]
     said = (
-        f"{rounds} rounds of {topics} trends are {trends} trends, {usd - usd_left:.2f} USD. The budget of "
-        f"{usd} USD leaves {usd_left:.2f} USD, which is {posts:,} posts: {share} a round."
+        f"{rounds} rounds of {places} place are {rounds * places} requests for trends, "
+        f"{usd - usd_left:.2f} USD. The budget of {usd} USD leaves {usd_left:.2f} USD, which is {posts:,} "
+        f"posts: {share} a round."
     )
     assert said in " ".join((ROOT / "docs/collecting.md").read_text().split())
+
+
+def test_the_page_says_what_a_budget_that_cannot_work_comes_to() -> None:
+    refused = unworkable(
+        {"places": "1:World,2:Rio", "trends_interval": "1 min", "x_budget_usd_day": "20", "x_prices": ""}
+    )
+    assert "= 28.80 USD a day" in str(refused)
+    text = " ".join((ROOT / "docs/collecting.md").read_text().split())
+    assert "every minute the trends of two places are 28.80 USD a day" in text
+
+
+def test_the_defaults_are_x_s_prices_and_a_budget_that_works() -> None:
+    assert DEFAULTS["nifi_flow_prices"] == PRICES
+    parameters = {
+        "places": ",".join(f"{place['woeid']}:{place['name']}" for place in DEFAULTS["nifi_flow_places"]),
+        "trends_interval": DEFAULTS["nifi_flow_trends_interval"],
+        "x_budget_usd_day": str(DEFAULTS["nifi_flow_budget_usd_day"]),
+        "x_budget_usd_month": str(DEFAULTS["nifi_flow_budget_usd_month"]),
+    }
+    assert unworkable(parameters) is None
 
 
 def test_all_but_the_demo_collect_from_the_real_x() -> None:

@@ -152,3 +152,23 @@ def test_each_source_has_its_lock(name: str) -> None:
 def test_an_unknown_distribution_is_refused() -> None:
     with pytest.raises(DistError, match="there is no distribution nonsense"):
         build.path("nonsense")
+
+
+def test_a_plugin_of_maven_that_is_not_the_one_known_is_not_run(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    ran = tmp_path / "ran"
+    # Puts another file where Maven would put its plugin, and notes what it was asked for.
+    maven = bin_folder / "mvn"
+    plugin = cache / "maven/org/apache/maven/plugins/maven-dependency-plugin/3.8.1"
+    jar = plugin / "maven-dependency-plugin-3.8.1.jar"
+    maven.write_text(f'#!/bin/sh\necho "$@" >> {ran}\nmkdir -p {plugin}\necho other > {jar}\n')
+    maven.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bin_folder}:/usr/bin:/bin")
+    with pytest.raises(DistError, match=r"maven-dependency-plugin-3.8.1.jar.* has the wrong checksum"):
+        list(fetch.maven_files(["group:artifact:1"], tmp_path / "files"))
+    assert ran.read_text().count("validate") == 1
+    assert ":copy" not in ran.read_text()
+    assert not list(plugin.iterdir())

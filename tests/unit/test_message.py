@@ -21,6 +21,7 @@ from opslib.message import (
     key_of,
     moment_of,
     moment_of_id,
+    searched_in,
     stamp,
     trend_document,
     trends_message,
@@ -149,6 +150,51 @@ def test_a_retweet_of_a_long_post_has_the_whole_of_it(name: str) -> None:
     assert (alone["text"], alone["entities"]) == ("all of it & not a cut character #fim", tags)
 
 
+WHOLE = {
+    "article": {"title": "Carnaval &amp; chuva", "plain_text": "Um artigo inteiro"},
+    "attachments": {"media_keys": ["3_1"]},
+    "community_id": "1500000000000000001",
+    "context_annotations": [{"domain": {"id": "45"}, "entity": {"id": "10", "name": "Carnaval"}}],
+    "geo": {"place_id": "68e019afec7d0ba5"},
+    "paid_partnership": False,
+    "withheld": {"copyright": False, "country_codes": ["DE"], "scope": "tweet"},
+}
+
+
+def test_what_x_says_besides_stands_in_the_document_where_it_stood_in_the_post() -> None:
+    document = tweet_document(decode_tweet(json.dumps({**GOOD, **WHOLE}).encode()))
+    assert {name: document[name] for name in WHOLE} == WHOLE
+    assert WHOLE.keys().isdisjoint(tweet_document(decode_tweet(json.dumps(GOOD).encode())))
+
+
+@pytest.mark.parametrize("part", ["plain_text", "text", "preview_text"])
+def test_an_article_s_text_counts_as_the_post_s(part: str) -> None:
+    article = {"title": "Carnaval &amp; chuva", part: "Um artigo inteiro #folia"}
+    entities = {"hashtags": [{"start": 0, "end": 2, "tag": "a"}]}
+    post = {**GOOD, "text": "#a https://t.co/x", "article": article, "entities": entities}
+    document = tweet_document(decode_tweet(json.dumps(post).encode()))
+    assert document["text"] == "#a https://t.co/x\n\nCarnaval & chuva\n\nUm artigo inteiro #folia"
+    assert document["entities"] == entities, "which are in their places"
+    retweet = {
+        **GOOD,
+        "text": "RT @ana: #a https://t…",
+        "referenced_tweets": [{"type": "retweeted", "id": "5"}],
+        "referenced": [{**post, "id": "5"}],
+    }
+    assert tweet_document(decode_tweet(json.dumps(retweet).encode()))["text"].endswith("inteiro #folia")
+
+
+def test_a_snapshot_says_for_how_many_of_its_trends_tweets_are_collected() -> None:
+    trends = [{"trend_name": f"#t{rank}"} for rank in range(1, 51)]
+    told = decode_trends(encode(trends_message(1, "World", trends, NOW, 10)))
+    assert [trend["name"] for trend in searched_in(told)] == [f"#t{rank}" for rank in range(1, 11)]
+    document = trend_document(told)
+    assert (len(document["trends"]), document["searched"]) == (50, 10)
+    before = decode_trends(encode(trends_message(1, "World", trends, NOW)))
+    assert searched_in(before) == before["trends"], "one from before it said so is searched for all of them"
+    assert "searched" not in trend_document(before)
+
+
 def test_a_snapshot_goes_through_kafka_into_its_document() -> None:
     trends = [{"trend_name": "#A", "tweet_count": 12}, {"trend_name": "b"}]
     message = trends_message(23424768, "Brasil", trends, NOW)
@@ -197,6 +243,11 @@ def test_a_snapshot_goes_through_kafka_into_its_document() -> None:
         ({"note_tweet": {"text": 1}}, "note_tweet.text is a int"),
         ({"note_post": {"text": 1}}, "note_post.text is a int"),
         ({"referenced": [{"id": "5", "text": "x", "note_tweet": 1}]}, "referenced.note_tweet is a int"),
+        ({"article": {"title": 1}}, "article.title is a int"),
+        ({"referenced": [{"id": "5", "text": "x", "article": []}]}, "referenced.article is a list"),
+        ({"paid_partnership": 1}, "paid_partnership is a int, not a bool"),
+        ({"context_annotations": ["a"]}, "context_annotations holds a str"),
+        ({"community_id": 7}, "community_id is a int"),
         ({"text": "\ud83d"}, "lone surrogate"),
         ({"entities": {"a\udc00": 1}}, "a key contains half a character"),
         ({"entities": {"a\0": 1}}, "a key contains NUL"),
@@ -235,7 +286,11 @@ def test_half_characters_that_make_a_whole_are_none() -> None:
 @given(
     st.dictionaries(
         st.sampled_from(
-            [*GOOD, "created_at", "author", "entities", "referenced", "collected_for", "note_tweet"]
+            [
+                *(*GOOD, "created_at", "author", "entities", "referenced", "collected_for", "note_tweet"),
+                *("article", "attachments", "community_id", "context_annotations", "geo"),
+                *("paid_partnership", "withheld"),
+            ]
         ),
         st.recursive(
             st.none()

@@ -459,6 +459,25 @@ def test_logins_and_changes_leave_a_line_and_an_entry(
     assert users.events() == []
 
 
+def test_what_was_typed_for_a_name_is_kept_nowhere(users: Users, tmp_path: Path) -> None:
+    users.add("ana", PASSWORD)
+    users.log_in("ana", "wrong password", "10.0.0.1")
+    users.log_in("typed into the wrong field", "wrong password", "10.0.0.1")
+    users.close()
+    with sqlite3.connect(tmp_path / "users.sqlite") as file:
+        dump = "\n".join(file.iterdump())
+    assert "'ana'" in dump
+    assert "wrong" not in dump
+
+
+def test_entries_are_gone_after_90_days(users: Users, clock: Clock, tmp_path: Path) -> None:
+    users.log_in("ana", "wrong password", "10.0.0.1")
+    clock.now += EVENT_SECONDS
+    users.log_in("ana", "wrong password", "10.0.0.2")
+    with sqlite3.connect(tmp_path / "users.sqlite") as file:
+        assert file.execute("SELECT place FROM events").fetchall() == [("10.0.0.2",)]
+
+
 def test_entries_are_no_more_than_fit(users: Users, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("opslib.web.users.MOST_EVENTS", 5)
     for number in range(9):

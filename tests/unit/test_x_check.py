@@ -68,7 +68,7 @@ def test_a_good_token_may_do_what_collecting_needs(run, tmp_path: Path) -> None:
     assert calls["trends"]["ok"]
     assert calls["search"]["ok"]
     assert calls["rules"]["ok"]
-    assert (calls["search"]["limit"], calls["search"]["left"]) == (450, 446)
+    assert (calls["search"]["limit"], calls["search"]["left"]) == (450, 449)
     assert found["cost_usd"] == pytest.approx(0.06)
     assert calls["search"]["posts"] == 10
     assert found["spent_today_usd"] == pytest.approx(0.2 + found["cost_usd"]) == budget.spent_today().usd

@@ -14,7 +14,7 @@ from opslib.simulate.faults import BadFaults, Faults
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SEARCH = "/2/tweets/search/recent?query=gol&expansions=author_id,referenced_tweets.id"
+SEARCH = "/2/tweets/search/recent?query=gol&expansions=author_id,referenced_posts"
 ROUTES = [
     ("trends", "/2/trends/by/woeid/1"),
     ("search", SEARCH),
@@ -78,9 +78,9 @@ def test_a_partial_answer_has_all_that_was_asked_for_but_not_what_it_includes(x:
     x.faults(next=[{"route": "search", "fault": "partial"}])
     part = x.call("GET", SEARCH).json()
     assert part["data"] == whole["data"]
-    assert "tweets" in whole["includes"]
-    assert "tweets" not in part["includes"]
-    assert part["errors"][0]["resource_id"] == whole["includes"]["tweets"][0]["id"]
+    assert "posts" in whole["includes"]
+    assert "posts" not in part["includes"]
+    assert part["errors"][0]["resource_id"] == whole["includes"]["posts"][0]["id"]
 
 
 @pytest.mark.parametrize(("route", "path"), ROUTES[:5])

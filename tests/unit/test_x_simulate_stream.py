@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 from local_x import Client, local_x, posts, serving
+
+from opslib.simulate import NEW, OLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +30,7 @@ def test_a_post_comes_with_the_rules_that_it_matches(x: Client) -> None:
     assert [tag["tag"] for tag in one["matching_rules"]] == ["tag of gol", "tag of -samba gol"]
     assert [tag["tag"] for tag in two["matching_rules"]] == ["tag of gol"]
     assert (one["data"]["id"], two["data"]["id"]) == (first, third)
-    assert set(one["data"]) == {"id", "text", "edit_history_tweet_ids", "author_id", "created_at"}
+    assert set(one["data"]) == {"id", "text", "edit_history_post_ids", "author_id", "created_at"}
     assert [user["id"] for user in one["includes"]["users"]] == [one["data"]["author_id"]]
     ledger = x.ledger()
     assert ledger["streamed"] == {first: 1, third: 1}
@@ -65,11 +68,13 @@ def test_a_token_has_one_connection(x: Client) -> None:
         next(messages)
         second = x.call("GET", STREAM)
         assert second.status_code == 429
-        assert second.json()["type"].endswith("/streaming-connection")
-        assert second.json()["connection_issue"] == "TooManyConnections"
+        assert second.json()["code"] == 429
+        assert "maximum allowed connection limit" in second.json()["message"]
         x.send("POST", "/_control/stream/disconnect", {"type": "UpstreamOperationalDisconnect"})
         (last,) = [message for message in messages if isinstance(message, dict)]
-    assert last["errors"][0]["disconnect_type"] == "UpstreamOperationalDisconnect"
+    (problem,) = last["errors"]
+    assert problem["title"] == "operational-disconnect"
+    assert "UpstreamOperationalDisconnect" in problem["detail"]
     # The place is free again.
     with x.stream() as messages:
         x.add("gol")
@@ -80,7 +85,23 @@ def test_a_stream_without_rules_is_refused() -> None:
     with serving(local_x()) as x:
         answer = x.call("GET", STREAM)
     assert answer.status_code == 409
-    assert answer.json()["connection_issue"] == "RuleConfigurationIssue"
+    assert "There are no rules" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("contract", [OLD, NEW])
+def test_the_stream_is_asked_by_the_old_names_and_answers_by_those_of_its_contract(contract: str) -> None:
+    post = {"text": "gol", "note_tweet": {"text": "gol e mais gol"}, "paid_partnership": True}
+    with serving(local_x(contract=contract)) as x:
+        x.add_rules("gol")
+        assert x.call("GET", f"{STREAM}?post.fields=note_post").status_code == 400
+        with x.stream(**{"tweet.fields": "note_tweet,public_metrics"}) as messages:
+            x.add(json.dumps(post))
+            (sent,) = posts(messages, 1)
+        refused = x.refuses(STREAM, **{"tweet.fields": "paid_partnership"})
+    assert refused == (contract == OLD)
+    new = contract == NEW
+    assert ("note_post" in sent["data"], "note_tweet" in sent["data"]) == (new, not new)
+    assert ("repost_count" in sent["data"]["public_metrics"]) == new
 
 
 @pytest.mark.parametrize("parameter", ["backfill_minutes=9", "tweet.fields=colour", "query=gol"])
@@ -95,4 +116,4 @@ def test_the_end_of_the_server_ends_it() -> None:
         messages = stream.__enter__()
         next(messages)
     (last,) = [message for message in messages if isinstance(message, dict)]
-    assert last["errors"][0]["disconnect_type"] == "ForceDisconnect"
+    assert "ForceDisconnect" in last["errors"][0]["detail"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import time
@@ -10,6 +11,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import opened
 import pytest
 import testinfra
 import yaml
@@ -26,9 +28,21 @@ if TYPE_CHECKING:
 
 SCENARIO = os.environ.get("MOLECULE_SCENARIO_NAME", "cluster")
 FOLDER = Path(__file__).resolve().parents[3] / "out/molecule" / SCENARIO
-CA, CERTIFICATE, KEY = (
-    str(FOLDER / "ca/operator" / name) for name in ("ca.pem", "operator.pem", "operator.key")
-)
+CA, CERTIFICATE = (str(FOLDER / "ca/operator" / name) for name in ("ca.pem", "operator.pem"))
+
+
+@functools.cache
+def secrets() -> dict[str, Any]:
+    vault = VaultLib([("default", VaultSecret((FOLDER / "vault-password").read_bytes().strip()))])
+    return yaml.safe_load(vault.decrypt((FOLDER / "vault.yml").read_bytes()))
+
+
+@pytest.fixture
+def brokers_pair(hosts: list[Host], tmp_path: Path) -> tuple[str, str]:
+    """Return Kafka's certificate and key: nobody else may change ZooKeeper's tree."""
+    for name in ("cert.pem", "key.pem"):
+        (tmp_path / name).write_text(hosts[0].check_output(f"cat /etc/kafka/tls/{name}"))
+    return str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +87,9 @@ def eventually(what: str, seen: Callable[[], Any], seconds: float = 60) -> Any:
 
 
 @contextlib.contextmanager
-def zookeeper(address: str) -> Iterator[KazooClient]:
+def zookeeper(address: str, pair: tuple[str, str]) -> Iterator[KazooClient]:
     client = KazooClient(
-        f"{address}:2182", use_ssl=True, ca=CA, certfile=CERTIFICATE, keyfile=KEY, verify_certs=True
+        f"{address}:2182", use_ssl=True, ca=CA, certfile=pair[0], keyfile=pair[1], verify_certs=True
     )
     client.start(timeout=15)
     try:
@@ -91,14 +105,13 @@ def kafka(addresses: list[str]) -> dict[str, Any]:
         "security_protocol": "SSL",
         "ssl_cafile": CA,
         "ssl_certfile": CERTIFICATE,
-        "ssl_keyfile": KEY,
+        "ssl_keyfile": opened.operator_key(FOLDER / "ca", secrets()["tls_operator_p12_password"]),
     }
 
 
 @pytest.fixture
 def mongodb(addresses: dict[str, str]) -> Iterator[MongoClient[dict[str, Any]]]:
-    vault = VaultLib([("default", VaultSecret((FOLDER / "vault-password").read_bytes().strip()))])
-    password = yaml.safe_load(vault.decrypt((FOLDER / "vault.yml").read_bytes()))["mongodb_admin_password"]
+    password = secrets()["mongodb_admin_password"]
     with MongoClient(
         list(addresses.values()), replicaSet="trendlake", tls=True, tlsCAFile=CA,
         username="admin", password=password, serverSelectionTimeoutMS=30_000,
@@ -106,18 +119,18 @@ def mongodb(addresses: dict[str, str]) -> Iterator[MongoClient[dict[str, Any]]]:
         yield client
 
 
-def test_a_znode_made_on_one_member_is_read_on_the_others_while_one_is_away(addresses, hosts):
+def test_a_znode_made_on_one_member_is_read_on_the_others_while_one_is_away(addresses, hosts, brokers_pair):
     one, two, three = addresses.values()
     path = f"/verify-{uuid.uuid4().hex}"
-    with zookeeper(one) as client:
+    with zookeeper(one, brokers_pair) as client:
         client.create(path, b"seen")
-    with zookeeper(three) as client:
+    with zookeeper(three, brokers_pair) as client:
         client.sync(path)
         assert client.get(path)[0] == b"seen"
     with away(hosts[2], "zookeeper"):
 
         def deleted() -> bool:
-            with zookeeper(two) as client:
+            with zookeeper(two, brokers_pair) as client:
                 if client.exists(path):
                     client.delete(path)
                 return True

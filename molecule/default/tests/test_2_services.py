@@ -12,19 +12,20 @@ import using
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from kazoo.handlers.threading import KazooTimeoutError
+from kazoo.security import make_acl
 from pymongo.errors import OperationFailure, PyMongoError
 
 
-def test_zookeeper_keeps_a_znode(lake):
-    path = f"/verify-{uuid.uuid4().hex}"
-    with using.zookeeper(lake) as one, using.zookeeper(lake) as other:
-        one.create(path, b"seen")
+def test_zookeeper_keeps_a_znode_of_kafka(lake, held):
+    path, kafka = f"/verify-{uuid.uuid4().hex}", held("kafka")
+    with using.zookeeper(lake, pair=kafka) as one, using.zookeeper(lake, pair=kafka) as other:
+        one.create(path, b"seen", acl=[make_acl("auth", "", all=True)])
         assert other.get(path)[0] == b"seen"
         one.delete(path)
 
 
 def test_zookeeper_refuses_a_client_without_a_certificate(lake):
-    with pytest.raises(KazooTimeoutError), using.zookeeper(lake, certificate=False):
+    with pytest.raises(KazooTimeoutError), using.zookeeper(lake, pair=None):
         pass
 
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def zookeeper(lake: Lake, *, certificate: bool = True) -> Iterator[KazooClient]:
-    pair = {"certfile": lake.certificate, "keyfile": lake.key} if certificate else {}
+def zookeeper(lake: Lake, *, pair: tuple[str, str] | None) -> Iterator[KazooClient]:
+    shown = {"certfile": pair[0], "keyfile": pair[1]} if pair else {}
     client = KazooClient(
-        f"{lake.address}:2182", use_ssl=True, ca=lake.ca, verify_certs=True, timeout=5, **pair
+        f"{lake.address}:2182", use_ssl=True, ca=lake.ca, verify_certs=True, timeout=5, **shown
     )
     client.start(timeout=8)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import unquote
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -15,8 +16,8 @@ description:
   - Looks at the access list of every node. Kafka gives its own nodes lists, but not the root, from which
     anybody with a certificate of the lake can delete what is below it, nor what others or earlier versions
     made.
-  - What others may read because Kafka says so stays readable. Two runs of ZooKeeper's tool if there is
-    nothing to change.
+  - What others may read because Kafka says so stays readable. Two runs of ZooKeeper's tool if nothing is to
+    be changed.
 options:
   java: {type: path, required: true, description: The java program.}
   libs: {type: path, required: true, description: Folder with Kafka's jars.}
@@ -40,8 +41,11 @@ _PATH = re.compile(r"^/\S*$", re.MULTILINE)
 
 
 def entries(answer: str) -> set[tuple[str, str, str]]:
-    """Return the access list that ``getAcl`` printed: scheme, identity and permissions of each entry."""
-    return set(_ENTRY.findall(answer))
+    """Return the access list that ``getAcl`` printed: scheme, identity and permissions of each entry.
+
+    It writes the commas of a certificate's subject as a URL does.
+    """
+    return {(scheme, unquote(identity), allowed) for scheme, identity, allowed in _ENTRY.findall(answer)}
 
 
 def is_open(acl: set[tuple[str, str, str]], principal: str) -> bool:
