@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "roles" / "service"
 
 import service
 
+ROOT = Path(__file__).resolve().parents[2]
 LAKE, PEER = "192.0.2.1", "192.0.2.2"
 
 
@@ -114,3 +117,22 @@ def test_lines_of_getent_become_names_with_their_addresses() -> None:
     assert service.service_looked_up(results) == {
         "lake": {"lake": ["127.0.1.1"], "peer": [PEER], "gone": []},
     }
+
+
+def test_a_run_on_one_host_goes_on_when_another_one_is_down(tmp_path: Path) -> None:
+    here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    # Nobody listens there.
+    down = {"ansible_host": "127.0.0.1", "ansible_port": 9, "trendlake_address": "192.0.2.9"}
+    (tmp_path / "hosts.json").write_text(json.dumps({"trendlake": {"hosts": {"here": here, "down": down}}}))
+    found = {
+        "ansible.builtin.copy": {"content": "{{ service_addresses | to_json }}", "dest": f"{tmp_path}/found"}
+    }
+    find = {"ansible.builtin.import_role": {"name": "service", "tasks_from": "find_addresses"}}
+    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "here", "tasks": [find, found]}]))
+    ansible = Path(sys.executable).with_name("ansible-playbook")
+    ran = subprocess.run(
+        [ansible, "-i", tmp_path / "hosts.json", tmp_path / "play.yml"],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert json.loads((tmp_path / "found").read_text())["down"] == "192.0.2.9"
