@@ -16,6 +16,7 @@ KAFKA: dict[str, tuple[str, ...]] = {
     "opslib-stats": ("write tweets.raw", "write tweets.dlq", "delete tweets.dlq", "join trendlake-sink"),
     "opslib-dlq": ("read tweets.raw", "delete tweets.dlq", "join trendlake-sink", "change access lists"),
     "opslib-doctor": ("read tweets.raw", "write tweets.raw", "join trendlake-sink", "change access lists"),
+    "opslib-follow": ("read tweets.raw", "write tweets.raw", "write tweets.dlq", "join trendlake-sink"),
     # Certificates for other ports: they open the door and find nothing behind it.
     "opslib-flow": ("read tweets.raw", "write tweets.raw", "make a topic"),
     "mongodb": ("read tweets.raw", "write tweets.raw", "change access lists"),
@@ -25,7 +26,7 @@ KAFKA: dict[str, tuple[str, ...]] = {
 # By the CN of a certificate: what the lists of ZooKeeper's nodes refuse. Kafka alone may do these.
 ZOOKEEPER_CLIENTS = (
     "nifi", "mongodb", "zookeeper", "operator", "opslib-doctor", "opslib-sink", "opslib-speed",
-    "opslib-stats", "opslib-dlq", "opslib-flow",
+    "opslib-stats", "opslib-dlq", "opslib-flow", "opslib-follow",
 )  # fmt: skip
 ZOOKEEPER = (
     "list the root",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from opslib.cli import _simulate
+from opslib.cli import _estimate, _simulate
 from opslib.cli._options import examples, tell_json, with_format, with_settings
 from opslib.cli._terminal import tell
 from opslib.settings import SettingsError, secret
@@ -23,6 +23,7 @@ def command() -> None:
 
 
 command.add_command(_simulate.command, "simulate")
+command.add_command(_estimate.command, "estimate")
 
 
 @command.command(epilog=examples("opslib x check", "opslib x check --woeid 23424768 --format json"))

@@ -11,7 +11,7 @@ from opslib.simulate import parameters as p
 from opslib.simulate.ledger import USAGE_DAYS
 from opslib.simulate.problems import InvalidRequest, not_authorized, not_found, problem
 from opslib.simulate.query import Matcher, QueryError, parse
-from opslib.simulate.tweets import DELETED, SEARCHABLE
+from opslib.simulate.tweets import DELETED, SEARCHABLE, SUSPENDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -84,6 +84,9 @@ def _looked_up(store: Store, ids: Iterable[str], parameter: str) -> tuple[list[T
             found.append(tweet)
         elif gone in (None, DELETED):
             problems.append(not_found("tweet", tweet_id, parameter))
+        elif gone == SUSPENDED:
+            suspended = f"User has been suspended: [{tweet_id}]."
+            problems.append({**not_found("tweet", tweet_id, parameter), "detail": suspended})
         else:
             problems.append(not_authorized("tweet", tweet_id, parameter))
     return found, problems
@@ -127,11 +130,11 @@ def _query(parameters: Mapping[str, str]) -> tuple[str, Matcher]:
         raise InvalidRequest(str(error), "query", query) from error
 
 
-def search(store: Store, parameters: Mapping[str, str]) -> Json:
-    """Return the answer for one page of recent search."""
+def search(store: Store, parameters: Mapping[str, str], most: int = 100) -> Json:
+    """Return the answer for one page of recent search, or of another with *most* results."""
     p.check(parameters, SEARCH_PARAMETERS)
     query, matches = _query(parameters)
-    size = p.number(parameters, "max_results", 10, 100, 10)
+    size = p.number(parameters, "max_results", 10, most, 10)
     p.choice(parameters, "sort_order", ("recency", "relevancy"))
     selection = Selection.of(parameters)
     ids = p.time_range(parameters, query, store.now())

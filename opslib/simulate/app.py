@@ -12,7 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from opslib.simulate import answers, contracts, rules
+from opslib.simulate import answers, archive, contracts, rules
+from opslib.simulate.compliance import OneAtATime
+from opslib.simulate.connections import ENDPOINT, endpoint_of, uuids_of
 from opslib.simulate.control import control_routes
 from opslib.simulate.faults import REFUSALS
 from opslib.simulate.limits import LIMITS, headers
@@ -22,7 +24,7 @@ from opslib.simulate.state import saving
 from opslib.simulate.stream import Stream, cut, partial
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Mapping
     from pathlib import Path
 
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -40,13 +42,14 @@ _STREAM_PARAMETERS = names("backfill_minutes start_time end_time") | OF_TWEETS
 # The calls whose parameters the contracts name differently.
 _NAMED = {
     "search": answers.SEARCH_PARAMETERS,
+    "search_all": answers.SEARCH_PARAMETERS,
     "lookup": answers.LOOKUP_PARAMETERS,
     "stream": _STREAM_PARAMETERS,
 }
 # X has no place for errors in its lists of rules.
-_NEVER_PARTIAL = ("rules",)
+_NEVER_PARTIAL = ("rules", "compliance", "connections")
 # What the month's cap of posts ends.
-_POSTS = ("search", "lookup")
+_POSTS = ("search", "search_all", "lookup")
 
 
 class _Refused(Exception):  # noqa: N818 - a way out, no error
@@ -81,18 +84,26 @@ def application(x: LocalX, state_file: Path | None = None) -> Starlette:
         routes=[
             get("/2/trends/by/woeid/{woeid}", "trends", _trends),
             get("/2/tweets/search/recent", "search", _search),
+            get("/2/tweets/search/all", "search_all", _search_all),
             get("/2/tweets/counts/recent", "counts", _counts),
+            get("/2/tweets/counts/all", "counts_all", _counts_all),
             get("/2/tweets", "lookup", _lookup),
             get("/2/usage/tweets", "usage", _usage),
             Route(
                 "/2/tweets/search/stream/rules",
-                _either(
-                    get=_endpoint(x, "rules", _answered("rules", _rules)),
-                    post=_endpoint(x, "rules:change", _answered("rules", _changed_rules, "rules:change")),
+                _by_method(
+                    {
+                        "GET": _endpoint(x, "rules", _answered("rules", _rules)),
+                        "POST": _endpoint(
+                            x, "rules:change", _answered("rules", _changed_rules, "rules:change")
+                        ),
+                    }
                 ),
                 methods=["GET", "POST"],
             ),
             Route("/2/tweets/search/stream", _endpoint(x, "stream", _connected)),
+            *_compliance_routes(x),
+            *_connection_routes(x),
             *control_routes(x, lambda request: _bearer(x, request) is not None),
         ],
         exception_handlers={HTTPException: as_problem, Exception: as_problem},
@@ -127,6 +138,14 @@ def _counts(x: LocalX, request: Request) -> Json:
     return answers.counts(x.store, _parameters(request))
 
 
+def _search_all(x: LocalX, request: Request) -> Json:
+    return archive.search(x.store, _named(x, "search_all", request))
+
+
+def _counts_all(x: LocalX, request: Request) -> Json:
+    return archive.counts(x.store, _parameters(request))
+
+
 def _lookup(x: LocalX, request: Request) -> Json:
     return answers.lookup(x.store, _named(x, "lookup", request))
 
@@ -140,10 +159,7 @@ def _rules(x: LocalX, request: Request) -> Json:
 
 
 async def _changed_rules(x: LocalX, request: Request) -> Json:
-    try:
-        body = orjson.loads(await request.body())
-    except ValueError as error:
-        raise InvalidRequest(f"The body is not JSON: {error}", "body", "") from error
+    body = await _json(request)
     try:
         return rules.changed(x.rules, _parameters(request), body, x.store.now())
     except rules.TooManyRules as error:
@@ -153,9 +169,11 @@ async def _changed_rules(x: LocalX, request: Request) -> Json:
 Respond = Callable[[Request], "Awaitable[ASGIApp]"]
 
 
-def _either(get: Respond, post: Respond) -> Respond:
+def _by_method(responds: Mapping[str, Respond]) -> Respond:
+    """Return what responds to a request by its method."""
+
     async def respond(request: Request) -> ASGIApp:
-        return await (post if request.method == "POST" else get)(request)
+        return await responds["GET" if request.method == "HEAD" else request.method](request)
 
     return respond
 
@@ -247,7 +265,112 @@ async def _connected(x: LocalX, request: Request, token: str, limited: dict[str,
     if token in x.streams.connected:
         detail = "This stream is currently at the maximum allowed connection limit."
         raise _Refused(429, connection_issue("TooManyConnections", detail))
-    return Stream(x, token, selection, limited)
+    host = request.client.host if request.client else ""
+    return Stream(x, token, selection, limited, host)
+
+
+def _compliance_routes(x: LocalX) -> list[Route]:
+    """Return the routes of batch compliance, and of the storage that its URLs lead to."""
+
+    def route(path: str, **answers_of: Answer) -> Route:
+        sent = {
+            m: _endpoint(x, "compliance", _answered("compliance", answer)) for m, answer in answers_of.items()
+        }
+
+        return Route(path, _by_method(sent), methods=list(answers_of))
+
+    async def storage(request: Request) -> Response:
+        job, signature = request.path_params["job"], request.query_params.get("signature", "")
+        if request.method == "PUT":
+            done = x.compliance.upload(job, signature, await request.body())
+            return Response(status_code=200 if done else 403)
+        found = x.compliance.download(job, signature)
+        return (
+            Response(found, media_type="application/x-ndjson")
+            if found is not None
+            else Response(status_code=404)
+        )
+
+    return [
+        route("/2/compliance/jobs", GET=_jobs, POST=_new_job),
+        route("/2/compliance/jobs/{job}", GET=_job),
+        Route("/_storage/{job}/submission", storage, methods=["PUT"]),
+        Route("/_storage/{job}/results", storage, methods=["GET"]),
+    ]
+
+
+def _base(request: Request) -> str:
+    return f"{request.url.scheme}://{request.url.netloc}"
+
+
+def _may(x: LocalX) -> None:
+    if not x.compliance.allowed:
+        detail = "When authenticating requests to this endpoint, you must use an App that is allowed to."
+        raise _Refused(403, problem(403, "Forbidden", detail))
+
+
+def _jobs(x: LocalX, request: Request) -> Json:
+    _may(x)
+    return x.compliance.listed(_parameters(request), _base(request))
+
+
+async def _new_job(x: LocalX, request: Request) -> Json:
+    _may(x)
+    body = await _json(request)
+    try:
+        return x.compliance.create(_parameters(request), body, _base(request))
+    except OneAtATime:
+        detail = "You have reached the maximum number of concurrent jobs of this type."
+        raise _Refused(409, problem(409, "Conflict", detail)) from None
+
+
+def _job(x: LocalX, request: Request) -> Json:
+    _may(x)
+    found = x.compliance.one(request.path_params["job"], _parameters(request), _base(request))
+    if found is None:
+        raise _Refused(404, problem(404, "Not Found", "There is no such job."))
+    return found
+
+
+def _connection_routes(x: LocalX) -> list[Route]:
+    """Return the routes that show the connections of a token and end them."""
+
+    def sent(answer: Callable[[Request, str], Any]) -> Sent:
+        async def send(x: LocalX, request: Request, token: str, limited: dict[str, str]) -> ASGIApp:
+            return await _answered("connections", lambda _, asked: answer(asked, token))(
+                x, request, token, limited
+            )
+
+        return send
+
+    def endpoint(answer: Callable[[Request, str], Any]) -> Respond:
+        respond: Respond = _endpoint(x, "connections", sent(answer))
+        return respond
+
+    def listed(request: Request, token: str) -> Json:
+        return x.streams.listed(token, _parameters(request))
+
+    async def some(request: Request, token: str) -> Json:
+        return x.streams.killed(token, uuids_of(await _json(request)), x.store.now())
+
+    def every(request: Request, token: str) -> Json:
+        name = request.path_params.get("endpoint", ENDPOINT)
+        ids = None if endpoint_of(name) == ENDPOINT else ()
+        return x.streams.killed(token, ids, x.store.now())
+
+    either = _by_method({"GET": endpoint(listed), "DELETE": endpoint(some)})
+    return [
+        Route("/2/connections", either, methods=["GET", "DELETE"]),
+        Route("/2/connections/all", endpoint(every), methods=["DELETE"]),
+        Route("/2/connections/{endpoint}", endpoint(every), methods=["DELETE"]),
+    ]
+
+
+async def _json(request: Request) -> Any:
+    try:
+        return orjson.loads(await request.body())
+    except ValueError as error:
+        raise InvalidRequest(f"The body is not JSON: {error}", "body", "") from error
 
 
 def _refusal(x: LocalX, status: int, content: Json, limited: dict[str, str]) -> Response:

@@ -64,7 +64,7 @@ _OLD_LISTS: dict[str, frozenset[str]] = {
 # In the newer contract the stream is asked by the old names, for fields that are new as well.
 _STREAM_LISTS = {**_OLD_LISTS, "tweet.fields": p.LISTS["tweet.fields"] - {"article_title"}}
 # The routes that return posts by request.
-_OF_POSTS = ("search", "lookup")
+_OF_POSTS = ("search", "search_all", "lookup")
 
 _PROBLEMS = "https://api.x.com/2/problems"
 _SAME_KINDS = ("resource-not-found", "not-authorized-for-resource")

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from opslib.simulate import CONTRACTS, answers, state
 from opslib.simulate.faults import BadFaults
 from opslib.simulate.problems import problem
-from opslib.simulate.tweets import DELETED, PROTECTED, BadFile, BadState, lines_of
+from opslib.simulate.tweets import DELETED, PROTECTED, SUSPENDED, BadFile, BadState, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -53,7 +53,9 @@ def control_routes(x: LocalX, allowed: Callable[[Request], bool]) -> list[Route]
         route("tweets", POST=_add),
         route("tweets/delete", POST=_delete),
         route("tweets/protect", POST=_protect),
+        route("tweets/suspend", POST=_suspend),
         route("tweets/edit", POST=_edit),
+        route("compliance", GET=_compliance, PUT=_set_compliance),
         route("stream/disconnect", POST=_disconnect),
         route("contract", GET=_contract, PUT=_set_contract),
     ]
@@ -106,6 +108,25 @@ def _delete(x: LocalX, body: bytes) -> Json:
 
 def _protect(x: LocalX, body: bytes) -> Json:
     return {"protected": x.store.remove(_ids(body), PROTECTED)}
+
+
+def _suspend(x: LocalX, body: bytes) -> Json:
+    return {"suspended": x.store.remove(_ids(body), SUSPENDED)}
+
+
+def _compliance(x: LocalX, _: bytes) -> Json:
+    return {"seconds": x.compliance.seconds, "allowed": x.compliance.allowed, **x.compliance.summary()}
+
+
+def _set_compliance(x: LocalX, body: bytes) -> Json:
+    given = _json(body)
+    if not isinstance(given, dict) or not set(given) <= {"seconds", "allowed"}:
+        raise _BadRequest("the body is no object with seconds or allowed")
+    seconds, allowed = given.get("seconds", x.compliance.seconds), given.get("allowed", x.compliance.allowed)
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not isinstance(allowed, bool):
+        raise _BadRequest("seconds is a number, allowed true or false")
+    x.compliance.seconds, x.compliance.allowed = float(seconds), allowed
+    return _compliance(x, body)
 
 
 def _edit(x: LocalX, body: bytes) -> Json:

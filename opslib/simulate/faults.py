@@ -12,7 +12,10 @@ from typing import Any
 
 Json = dict[str, Any]
 
-ROUTES = ("trends", "search", "counts", "lookup", "usage", "rules", "stream")
+ROUTES = (
+    *("trends", "search", "search_all", "counts", "counts_all", "lookup", "usage", "rules", "stream"),
+    *("compliance", "connections"),
+)
 FAULTS = ("429", "503", "disconnect", "stall", "malformed", "partial", "duplicate", "disorder")
 # Refusals are for a call; on a stream they meet the connect, and the others single posts.
 REFUSALS = ("429", "503")
@@ -25,6 +28,7 @@ _DEFAULTS: Json = {
     "next": [],
     "stall_seconds": 5.0,
     "reset_seconds": 2.0,
+    "linger_seconds": 0.0,
 }
 
 
@@ -49,6 +53,8 @@ class Faults:
     stall_seconds: float = 5.0
     # When a 429 of chance says that there are calls again.
     reset_seconds: float = 2.0
+    # How long X holds a stream's connection whose caller has gone without a word.
+    linger_seconds: float = 0.0
     _next: list[_Ordered] = field(default_factory=list)
     _chances: dict[str, random.Random] = field(default_factory=dict)
 
@@ -88,6 +94,7 @@ class Faults:
             "next": [vars(ordered).copy() for ordered in self._next],
             "stall_seconds": self.stall_seconds,
             "reset_seconds": self.reset_seconds,
+            "linger_seconds": self.linger_seconds,
         }
 
     def set(self, given: Any) -> None:
@@ -106,8 +113,9 @@ class Faults:
                 raise BadFaults(f"the rates for {route} are more than 1 together")
         ordered = [_ordered(item) for item in _list(given["next"])]
         stall, reset = _seconds(given, "stall_seconds"), _seconds(given, "reset_seconds")
+        linger = _seconds(given, "linger_seconds")
         self.seed, self.rates, self.by_route, self._next = given["seed"], rates, by_route, ordered
-        self.stall_seconds, self.reset_seconds = stall, reset
+        self.stall_seconds, self.reset_seconds, self.linger_seconds = stall, reset, linger
         self._chances = {}
 
     def state(self) -> Json:

@@ -32,7 +32,7 @@ MONTHLY_CAP = 3_000_000
 USAGE_DAYS = 90
 _HOW = ("returned", "streamed", "looked_up", "cut")
 # How a route gives posts out, by the name that the ledger has for it.
-_OF_ROUTE = {"search": "returned", "stream": "streamed", "lookup": "looked_up"}
+_OF_ROUTE = {"search": "returned", "search_all": "returned", "stream": "streamed", "lookup": "looked_up"}
 
 
 class Ledger:

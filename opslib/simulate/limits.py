@@ -11,12 +11,16 @@ _WINDOW = 15 * 60
 LIMITS = {
     "trends": 75,
     "search": 450,
+    "search_all": 300,
     "counts": 300,
+    "counts_all": 300,
     "lookup": 3500,
     "usage": 50,
     "stream": 50,
     "rules": 450,
     "rules:change": 100,
+    "compliance": 150,
+    "connections": 25,
 }
 
 

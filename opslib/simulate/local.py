@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from opslib.simulate import NEW
+from opslib.simulate.compliance import Compliance
+from opslib.simulate.connections import Streams
 from opslib.simulate.faults import Faults
 from opslib.simulate.ledger import MONTHLY_CAP, Ledger
 from opslib.simulate.rules import RuleSet
-from opslib.simulate.stream import Streams
 
 if TYPE_CHECKING:
     from opslib.simulate.limits import RateLimits
@@ -32,6 +33,8 @@ class LocalX:
     faults: Faults = field(default_factory=Faults)
     streams: Streams = field(default_factory=Streams)
     ledger: Ledger = field(init=False)
+    compliance: Compliance = field(init=False)
 
     def __post_init__(self) -> None:
+        self.compliance = Compliance(self.store)
         self.ledger = Ledger(self.store.now, self.includes_charged, self.monthly_cap)

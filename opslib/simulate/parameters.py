@@ -56,6 +56,20 @@ LISTS: dict[str, frozenset[str]] = {
     "poll.fields": names("duration_minutes end_datetime id options voting_status"),
     "place.fields": names("contained_within country country_code full_name geo id name place_type"),
     "trend.fields": names("trend_name tweet_count"),
+    "compliance_job.fields": names(
+        """
+        created_at download_expires_at download_url id name resumable status type upload_expires_at upload_url
+        """
+    ),
+    "connection.fields": names("client_ip connected_at disconnect_reason disconnected_at endpoint_name id"),
+    "endpoints": names(
+        """
+        filtered_stream sample_stream sample10_stream firehose_stream tweets_compliance_stream
+        users_compliance_stream tweet_label_stream firehose_stream_lang_en firehose_stream_lang_ja
+        firehose_stream_lang_ko firehose_stream_lang_pt likes_firehose_stream likes_sample10_stream
+        likes_compliance_stream
+        """
+    ),
     "search_count.fields": names("end post_count start tweet_count"),
     "usage.fields": names(
         "cap_reset_day daily_client_app_usage daily_project_usage project_cap project_id project_usage"
@@ -172,7 +186,7 @@ def time_range(parameters: Mapping[str, str], query: str, now: datetime) -> Rang
             # start_time is inclusive, end_time is not.
             bounds.append(snowflake(moment(parameters[name], name, now)) - (name == "start_time"))
     tokens = [name for name in ("next_token", "pagination_token") if name in parameters]
-    high.extend(_place(parameters[name], query, name) for name in tokens)
+    high.extend(place_of(parameters[name], query, name) for name in tokens)
     return Range(max(low), min(high))
 
 
@@ -214,7 +228,8 @@ def token_of(place: int, query: str) -> str:
     return digits
 
 
-def _place(token: str, query: str, name: str) -> int:
+def place_of(token: str, query: str, name: str) -> int:
+    """Return the place in a token that :func:`token_of` made for that query."""
     if token and len(token) < 40 and set(token) <= set(_DIGITS):
         place, checksum = divmod(int(token, 36), 1 << 32)
         if checksum == zlib.crc32(query.encode()):

@@ -33,6 +33,7 @@ def taken(x: LocalX) -> Json:
         "ledger": x.ledger.state(),
         "limits": x.limits.state() if x.limits is not None else [],
         "faults": x.faults.state(),
+        "compliance": x.compliance.state(),
     }
 
 
@@ -59,6 +60,7 @@ def _put(x: LocalX, state: Json) -> None:
     if x.limits is not None:
         x.limits.restore(state["limits"])
     x.faults.restore(state["faults"])
+    x.compliance.restore(state.get("compliance", []))
 
 
 def read(path: Path) -> Json | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -32,30 +31,6 @@ _FAULTS_OF_POSTS = tuple(fault for fault in FAULTS if fault not in REFUSALS)
 _END = b"\r\n"
 
 
-@dataclass
-class Streams:
-    """Who is connected: X allows one connection a token."""
-
-    connected: set[str] = field(default_factory=set)
-    # Of each ending ordered: how X calls it. The number tells connections which ones are new to them.
-    _endings: list[str] = field(default_factory=list)
-    closing: bool = False
-
-    def disconnect(self, kind: str) -> None:
-        """End all connections, with the message that X sends then."""
-        self._endings.append(kind)
-
-    def endings(self) -> int:
-        """Return how many endings there were so far."""
-        return len(self._endings)
-
-    def ending(self, since: int) -> str | None:
-        """Return the first ending after the first *since* ones."""
-        if self.closing:
-            return "ForceDisconnect"
-        return self._endings[since] if len(self._endings) > since else None
-
-
 class _Cut(Exception):  # noqa: N818 - a way out, no error
     """The connection ends in the middle of what is sent; the text is what is still to go."""
 
@@ -67,9 +42,10 @@ class _Cut(Exception):  # noqa: N818 - a way out, no error
 class Stream:
     """One connection: the answer to ``GET /2/tweets/search/stream``."""
 
-    def __init__(self, x: LocalX, token: str, selection: Selection, headers: dict[str, str]) -> None:
+    def __init__(
+        self, x: LocalX, token: str, selection: Selection, headers: dict[str, str], client_ip: str = ""
+    ) -> None:
         self._x = x
-        self._token = token
         self._selection = selection
         self._headers = headers
         # A post held back, to come behind the next one.
@@ -77,7 +53,7 @@ class Stream:
         self._stall = False
         self._since = x.streams.endings()
         self._queue = x.store.listen()
-        x.streams.connected.add(token)
+        self._connection = x.streams.connect(token, x.store.now(), client_ip)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the caller goes or the stream ends."""
@@ -93,7 +69,17 @@ class Stream:
             sending.cancel()
             leaving.cancel()
             self._x.store.leave(self._queue)
-            self._x.streams.connected.discard(self._token)
+            self._let_go(leaving.done() and not sending.done())
+
+    def _let_go(self, unnoticed: bool) -> None:
+        """Give the place free, some time later where X has not noticed that its caller is gone."""
+        streams, now = self._x.streams, self._x.store.now
+        wait = self._x.faults.linger_seconds if unnoticed else 0
+        if wait:
+            loop = asyncio.get_running_loop()
+            loop.call_later(wait, lambda: streams.release(self._connection, now()))
+        else:
+            streams.release(self._connection, now())
 
     async def _send(self, send: Send, headers: dict[str, str]) -> None:
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
@@ -108,7 +94,7 @@ class Stream:
                 # Without the end that the protocol asks for, the server closes the connection.
                 await _part(send, cut.rest)
                 return
-            ending = self._x.streams.ending(self._since)
+            ending = self._x.streams.ending(self._since, self._connection)
             if len(self._queue) > MAX_WAITING:
                 ending = "SlowReader"
             if ending is not None:

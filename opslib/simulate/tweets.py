@@ -31,6 +31,7 @@ Matches = Callable[[Indexed], bool]
 # Why a tweet is not to be had any more.
 DELETED = "deleted"
 PROTECTED = "protected"
+SUSPENDED = "suspended"
 # How far a reader of the stream may fall behind.
 MAX_WAITING = 100_000
 

@@ -9,6 +9,7 @@ shown before its time.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +17,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pymongo import ASCENDING, DESCENDING
 
+from opslib.message import FOLLOW
+from opslib.store import rollups
+from opslib.store.buckets import document_keys
 from opslib.store.collections import (
     CLOUDS,
     OPS_STATS,
@@ -40,6 +44,8 @@ PICTURES = {"light": "svg", "dark": "svg_dark", "tall": "svg_tall", "png": "png"
 STATS = ("tweets", "lag", "budget")
 _WITHOUT_PICTURES = dict.fromkeys(PICTURES.values(), 0)
 _IN_LIST = dict.fromkeys(("until", "since", "tweets", "rendered_at", "woeid", "kind", "place"), 1)
+_OF_FOLLOWS = dict.fromkeys(("unit", "at", "keys", "tweets", "computed_at"), 1)
+_FOLLOWED = timedelta(days=1)
 _PLACES_SECONDS = 10.0
 _MOST_IN_LIST = 2_000
 
@@ -149,6 +155,28 @@ class Lake:
         if window is not None:
             window["items"] = [item for item in window["items"] if item["authors"] > item["expected"]]
         return window
+
+    def follows(self, at: datetime) -> dict[str, int]:
+        """Return what was followed in the 24 hours before *at*: tweets by name, the most first."""
+        chosen = [
+            {"unit": unit, "at": {"$in": ats}}
+            for unit, ats in rollups.buckets(at - _FOLLOWED, at).items()
+            if ats
+        ]
+        newest: dict[tuple[Any, ...], Document] = {}
+        for found in self.database[WORD_COUNTS.name].find(
+            {"$or": chosen, "keys.kind": FOLLOW}, _OF_FOLLOWS, **self._limit("max_time_ms")
+        ):
+            for key in document_keys(found):
+                bucket = (found["unit"], found["at"], key.topic)
+                known = newest.get(bucket)
+                # Somebody may be replacing it.
+                if key.kind == FOLLOW and (known is None or known["computed_at"] < found["computed_at"]):
+                    newest[bucket] = found
+        tweets: Counter[str] = Counter()
+        for (_, _, name), found in newest.items():
+            tweets[name] += found["tweets"]
+        return dict(sorted(tweets.items(), key=lambda item: (-item[1], item[0])))
 
     # ---- clouds
 

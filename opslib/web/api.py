@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from opslib.store.reads import Document, Kind
 from opslib.web import said
-from opslib.web.asked import lake_of, now_of
+from opslib.web.asked import kind_asked, lake_of, now_of
 from opslib.web.render import cloud_address, tag_of, unless_known
 
 _INT64 = 2**63
@@ -80,7 +80,7 @@ class Cloud(CloudEntry):
 class Rising(BaseModel):
     """Something that more people write about than usual."""
 
-    kind: Literal["word", "hashtag", "topic"]
+    kind: Literal["word", "hashtag", "topic", "follow"]
     name: str
     authors: int = Field(description="People who wrote about it in the window.")
     tweets: int = Field(description="Their tweets about it that were collected, retweets among them.")
@@ -213,11 +213,14 @@ def words(
     until: Optional[AwareDatetime] = Query(default=None, description="By default now."),
     woeid: Optional[int] = Woeid,
     topic: Optional[str] = Query(default=None, max_length=500, description="Only tweets collected for this."),
+    kind: Literal["trend", "follow"] = Query(default="trend", description="What the topic is."),
     limit: int = Query(default=200, ge=1, le=10_000),
 ) -> Words:
     """Count how many tweets hold each word, in a span of a year at most, widened to whole minutes."""
     begin, end = _span(request, since, until, timedelta(days=1), _LONGEST_SPAN)
-    found = said.words(lake_of(request), begin, end, woeid=woeid, topic=topic, limit=limit)
+    found = said.words(
+        lake_of(request), begin, end, woeid=woeid, topic=topic, kind=kind_asked(kind), limit=limit
+    )
     return Words(
         since=begin,
         until=end,

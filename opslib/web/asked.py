@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from fastapi import HTTPException
 
+from opslib.message import TREND
+
 if TYPE_CHECKING:
     from fastapi import Request
 
@@ -33,6 +35,11 @@ def chosen(places: list[Place], woeid: int | None) -> Place | None:
         if place.woeid == woeid:
             return place
     raise HTTPException(404)
+
+
+def kind_asked(kind: str) -> str | None:
+    """Return a kind of topic as tweets have it; a trend has none."""
+    return None if kind == TREND else kind
 
 
 def date_of(day: str, place: Place, now: datetime) -> date:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Optional
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from opslib.message import FOLLOW
 from opslib.store.reads import KINDS, MINUTES, Kind, Lake, Place, zone_of
 from opslib.web import operations
 from opslib.web.asked import bounds, chosen, date_of, lake_of, moment, now_of
@@ -62,10 +63,15 @@ def _now(request: Request, woeid: Optional[int], kind: Kind, minutes: int) -> di
     places = lake.places()
     place = chosen(places, woeid)
     window = lake.window(place.woeid if place else None, minutes, at)
-    items = window["items"] if window else []
+    # What is followed has no place.
+    nowhere = lake.window(None, minutes, at)
+    items = [
+        *(window["items"] if window else []),
+        *(item for item in (nowhere or {"items": []})["items"] if item["kind"] == FOLLOW),
+    ]
     rising = {
         name: [item for item in items if item["kind"] == name][:_MOST_RISING]
-        for name in ("topic", "hashtag", "word")
+        for name in (FOLLOW, "topic", "hashtag", "word")
     }
     cloud = lake.newest_cloud(place.woeid, kind, at) if place else None
     return {
@@ -77,6 +83,7 @@ def _now(request: Request, woeid: Optional[int], kind: Kind, minutes: int) -> di
         "words": _words_of(cloud),
         "window": window,
         "rising": rising,
+        "follows": lake.follows(at),
         "minutes": minutes,
         "all_minutes": MINUTES,
     }

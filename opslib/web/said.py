@@ -53,6 +53,7 @@ class Subject:
     since: datetime
     until: datetime
     entries: tuple[str, ...] | None = None
+    kind: str | None = None  # of a topic: ``follow``, or none for a trend
 
     def collected(self) -> Document:
         """Return the query of the tweets that were collected for it first from *since* until *until*."""
@@ -78,7 +79,7 @@ class Subject:
 
     def _topic(self) -> Document:
         place = {} if self.woeid is None else {"woeid": self.woeid}
-        return place if self.entries is not None else {"name": self.name, **place}
+        return place if self.entries is not None else {"name": self.name, "kind": self.kind, **place}
 
     def _words(self) -> Document:
         return {} if self.entries is None else {"words": {"$in": list(self.entries)}}
@@ -91,11 +92,12 @@ def words(
     *,
     woeid: int | None = None,
     topic: str | None = None,
+    kind: str | None = None,
     limit: int | None = None,
 ) -> Words:
     """Return the words of the tweets collected in a span for a place and a topic, or for any."""
     with _within(lake):
-        counts = rollups.counts(lake.database, since, until, woeid=woeid, topic=topic)
+        counts = rollups.counts(lake.database, since, until, woeid=woeid, topic=topic, kind=kind)
     return Words(counts.tweets, list(merge(counts.words).items())[:limit])
 
 
@@ -105,6 +107,12 @@ def topic_like(lake: Lake, name: str, woeid: int, at: datetime) -> str | None:
     with _within(lake):
         known = lake.database[TRENDS.name].distinct("trends.name", span)
     alike = [found for found in known if _loosely(found) == _loosely(name)]
+    return max(alike, key=lambda found: _likeness(found, name), default=None)
+
+
+def follow_like(lake: Lake, name: str, at: datetime) -> str | None:
+    """Return what is followed and is named so but for case, accents and ``#``."""
+    alike = [found for found in lake.follows(at) if _loosely(found) == _loosely(name)]
     return max(alike, key=lambda found: _likeness(found, name), default=None)
 
 

@@ -138,6 +138,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "rising.minutes": ("{n} min", "{n} min"),
     "rising.window": ("Window", "Janela"),
     "rising.topic": ("Topics", "Assuntos"),
+    "rising.follow": ("Followed", "Seguidos"),
     "rising.hashtag": ("Hashtags", "Hashtags"),
     "rising.word": ("Words", "Palavras"),
     "rising.people": ("{n} person|{n} people", "{n} pessoa|{n} pessoas"),
@@ -177,6 +178,13 @@ STRINGS: dict[str, tuple[str, str]] = {
     "topics.title": ("What is trending in {place}", "Assuntos do momento: {place}"),
     "topics.at": ("As X gave it", "Como o X informou"),
     "topics.volume": ("{n} tweet on X|{n} tweets on X", "{n} tuíte no X|{n} tuítes no X"),
+    "follow": ("followed", "seguido"),
+    "follows.title": ("What is followed", "O que é seguido"),
+    "follows.meaning": (
+        "Queries of this lake, collected whether they trend or not; tweets of the last 24 hours.",
+        "Consultas deste lago, coletadas mesmo fora dos assuntos do momento; tuítes das últimas 24 horas.",
+    ),
+    "follows.tweets": ("{n} tweet|{n} tweets", "{n} tuíte|{n} tuítes"),
     "topics.find": ("A topic or a word", "Um assunto ou uma palavra"),
     "topics.none": (
         "No snapshot of what is trending has been collected here.",

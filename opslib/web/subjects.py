@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from opslib.message import FOLLOW
 from opslib.store.reads import Place
 from opslib.web import said
 from opslib.web.asked import bounds, chosen, date_of, lake_of, now_of
@@ -35,20 +36,26 @@ def topics(request: Request, place: Optional[int] = None) -> Response:
     places = lake.places()
     where = chosen(places, place)
     snapshot = lake.snapshot(where.woeid, now) if where else None
-    return page(request, "topics.html", places=places, place=where, snapshot=snapshot)
+    follows = lake.follows(now)
+    return page(request, "topics.html", places=places, place=where, snapshot=snapshot, follows=follows)
 
 
 @router.get("/find")
 def find(request: Request, name: str = Name, place: Optional[int] = None) -> Response:
-    """Lead to the topic or else the word that is named, however it is spelt."""
+    """Lead to the topic, what is followed or else the word that is named, however it is spelt."""
     lake, now = lake_of(request), now_of(request)
     where = chosen(lake.places(), place)
+    follow = said.follow_like(lake, name, now)
     if where is None:
+        if follow is not None:
+            return RedirectResponse(address("/follow", name=follow), 303)
         return RedirectResponse(address("/topic", name=name), 303)
     today = now.astimezone(where.zone).date()
     since, until = bounds(today, where)
     if said.words(lake, since, until, woeid=where.woeid, topic=name).tweets:
         return RedirectResponse(address("/topic", name=name, place=where.woeid), 303)
+    if follow is not None:
+        return RedirectResponse(address("/follow", name=follow, place=where.woeid), 303)
     topic = said.topic_like(lake, name, where.woeid, now)
     if topic is not None:
         return RedirectResponse(address("/topic", name=topic, place=where.woeid), 303)
@@ -72,6 +79,17 @@ def topic(request: Request, name: str = Name, place: Optional[int] = None, day: 
     )
     ranks = _ranks(request.state.viewer, subject, where, said.ranks(lake, subject))
     return _subject_page(request, subject, words, places, where, asked, ranks=ranks)
+
+
+@router.get("/follow")
+def follow(request: Request, name: str = Name, place: Optional[int] = None, day: str = "") -> Response:
+    """Show what is said about something that is followed; the days are those of a place."""
+    lake, now = lake_of(request), now_of(request)
+    places, where, asked = _where(request, place, day)
+    since, until = bounds(asked, where)
+    subject = Subject(name, None, since, until, kind=FOLLOW)
+    words = said.words(lake, since, min(until, max(now, since)), topic=name, kind=FOLLOW, limit=_MOST_WORDS)
+    return _subject_page(request, subject, words, places, where, asked, ranks=None)
 
 
 @router.get("/word")
@@ -112,7 +130,7 @@ def _subject_page(
     return page(
         request,
         "topic.html",
-        kind="topic" if subject.entries is None else "word",
+        kind=subject.kind or ("topic" if subject.entries is None else "word"),
         places=places,
         place=where,
         name=subject.name,

@@ -12,6 +12,8 @@ https://docs.x.com/x-api/getting-started/pricing
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta, timezone
@@ -20,7 +22,6 @@ from typing import TYPE_CHECKING, Any, Callable
 from opslib.x.budget_file import BudgetFile
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
@@ -154,7 +155,10 @@ class Budget:
 
     def spent_by(self, name: str) -> tuple[float, float]:
         """Return the USD that the account *name* has cost today and in all, open reservations included."""
-        day, total = self._file.read(lambda database: self._account(database, name))
+        try:
+            day, total = self._file.read(lambda database: self._account(database, name))
+        except sqlite3.OperationalError:
+            return 0.0, 0.0  # a file of before has no accounts
         return day / _MICRO, total / _MICRO
 
     def left_today(self) -> dict[str, float | None]:
@@ -194,6 +198,32 @@ class Budget:
     def _day_and_month(self, database: sqlite3.Connection) -> tuple[tuple[int, int], tuple[int, int]]:
         today = self._today()
         return self._total(database, today), self._total(database, today[:7])
+
+    def answer(self, question: str, within: timedelta) -> dict[str, Any] | None:
+        """Return what was kept as the answer to a question that was paid for, if that is no older."""
+        try:
+            found = self._file.read(
+                lambda database: database.execute(
+                    "SELECT at, answer FROM answers WHERE question = ?", (question,)
+                ).fetchone()
+            )
+        except sqlite3.OperationalError:
+            return None  # a file of before has no answers
+        if found is None or not timedelta() <= self._clock() - datetime.fromisoformat(found[0]) < within:
+            return None
+        answer: dict[str, Any] = json.loads(found[1])
+        return answer
+
+    def keep_answer(self, question: str, answer: Mapping[str, Any]) -> None:
+        """Keep what was paid for, or what is to be told of it; what is old is forgotten."""
+        now = self._clock()
+        with self._file.transaction() as database:
+            old = (now - timedelta(days=_KEPT_DAYS)).isoformat()
+            database.execute("DELETE FROM answers WHERE at < ?", (old,))
+            database.execute(
+                "INSERT OR REPLACE INTO answers VALUES (?, ?, ?)",
+                (question, now.isoformat(), json.dumps(answer)),
+            )
 
     # ---- spending
 

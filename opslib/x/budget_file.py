@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS account_spent (
 CREATE TABLE IF NOT EXISTS account_reserved (
     call INTEGER PRIMARY KEY, account TEXT, day TEXT, at TEXT, micro_usd INTEGER
 );
+CREATE TABLE IF NOT EXISTS answers (question TEXT PRIMARY KEY, at TEXT, answer TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS seen (day TEXT, kind TEXT, id TEXT, PRIMARY KEY (day, kind, id)) WITHOUT ROWID;
 """
 # How often a file is looked at that changes meanwhile: a write lasts milliseconds.
@@ -47,8 +48,6 @@ class BudgetFile:
     def begin(self, terms: Mapping[str, Any]) -> None:
         """Make the file unless it is there; *terms* (limits, prices) are with it from now on."""
         with self.transaction() as database:
-            for statement in _SCHEMA.split(";"):
-                database.execute(statement)
             database.executemany(
                 "INSERT OR REPLACE INTO rules VALUES (?, ?)",
                 [(name, json.dumps(value)) for name, value in terms.items()],
@@ -68,6 +67,9 @@ class BudgetFile:
             database.execute("PRAGMA synchronous=FULL")
             database.execute("BEGIN IMMEDIATE")
             try:
+                # One of before has fewer tables.
+                for statement in _SCHEMA.split(";"):
+                    database.execute(statement)
                 yield database
             except BaseException:
                 if database.in_transaction:

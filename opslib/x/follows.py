@@ -24,7 +24,7 @@ ORIGINS = ("command", "inventory")
 # https://docs.x.com/x-api/posts/search/integrate/build-a-query
 MOST_QUERY = {"search": 512, "stream": 1024}
 MOST_ARCHIVE_QUERY = 1024
-_NAME = re.compile(r"[^\W_][\w .#@&'+-]{0,59}")
+_NAME = re.compile(r"[#@]?[^\W_][\w .#@&'+-]{0,59}")
 _LANG = re.compile(r"[a-z]{2,3}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _LARGEST_USD = 1e6
@@ -125,10 +125,11 @@ def follow_of(record: Mapping[str, Any]) -> Follow:
 
 def follows_in(text: str) -> list[Follow]:
     """Return the follows in the *text* of a state; those of a later version that are strange are left out."""
-    return [follow for record in json.loads(text or "[]") if (follow := _readable(record)) is not None]
+    return [follow for record in json.loads(text or "[]") if (follow := readable(record)) is not None]
 
 
-def _readable(record: Mapping[str, Any]) -> Follow | None:
+def readable(record: Mapping[str, Any]) -> Follow | None:
+    """Return the follow in a *record*; ``None`` for one that a later version has written."""
     try:
         return follow_of(record)
     except BadFollow:

@@ -19,7 +19,7 @@ from opslib.x.budget import PRICES, Budget
 from opslib.x.carry import value_of
 from opslib.x.client import XClient
 from opslib.x.names import EXPAND_AUTHORS, EXPAND_REFERENCED
-from opslib.x.parameters import limits_in, prices_in
+from opslib.x.parameters import limits_in, part_in, prices_in
 from opslib.x.walk import CollectionPolicy
 
 BASE_URL = PropertyDescriptor(
@@ -132,7 +132,17 @@ ROUND = PropertyDescriptor(
     required=False,
     validators=[StandardValidators.TIME_PERIOD_VALIDATOR],
 )
-COLLECTING = [MODE, PAGES, RESULTS, AUTHORS, REFERENCED, RETWEETS, INTERVAL]
+TRENDS_PART = PropertyDescriptor(
+    name="Part of Trends",
+    description=(
+        "Which part of each round is kept for trends, 0 to 1, while something is followed: what follows do "
+        "not claim of the rest, within what each may cost, is the trends' as well."
+    ),
+    required=True,
+    default_value="0.5",
+    validators=[StandardValidators.NON_EMPTY_VALIDATOR],
+)
+COLLECTING = [MODE, PAGES, RESULTS, AUTHORS, REFERENCED, RETWEETS, INTERVAL, TRENDS_PART]
 
 
 def client_of(context: Any) -> XClient:
@@ -168,4 +178,5 @@ def policy_of(context: Any) -> CollectionPolicy:
         expansions=tuple(expansion for prop, expansion in expansions if value_of(context, prop) == "true"),
         interval=interval_of(context),
         retweets=value_of(context, RETWEETS) == "true",
+        kept_for_trends=part_in(value_of(context, TRENDS_PART) or "0.5"),
     )

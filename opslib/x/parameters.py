@@ -48,6 +48,14 @@ def limits_in(texts: Mapping[str, str]) -> Limits:
     )
 
 
+def part_in(text: str) -> float:
+    """Return the part of a whole, 0 to 1, that *text* says. Raises :class:`ValueError`."""
+    part = _number(text, "a part")
+    if part > 1:
+        raise ValueError(f"{text!r} is no part of a whole: 0 to 1 is")
+    return part
+
+
 def _whole(number: float | None) -> int | None:
     return None if number is None else int(number)
 

@@ -46,6 +46,7 @@ _WALK = "walk"
 _TOPIC = "topic/"
 _FOLLOW = "follow/"
 _FOLLOWS = "follows"
+_FOLLOWS_AT = "follows_at"
 _PLACES = "places"  # how many the last snapshots were of
 # A round of trends comes with what is followed. Where it does not, that is searched by itself, so much later.
 _LATE_ROUND = 1.25
@@ -131,6 +132,26 @@ def of_trends(state: State) -> bool:
     return bool(running) and any(not search.get("follow") for search in running["searches"])
 
 
+def newer(state: State, at: str) -> bool:
+    """Tell whether what was followed *at* a moment is newer than what *state* knows, and note the moment."""
+    if at and at < state.get(_FOLLOWS_AT, ""):
+        return False
+    if at:
+        state[_FOLLOWS_AT] = at
+    return True
+
+
+def follows_of(state: State) -> State:
+    """Return what of *state* says what is followed."""
+    return {name: state[name] for name in (_FOLLOWS, _FOLLOWS_AT) if name in state}
+
+
+def followed(state: State, mode: str, now: datetime) -> list[Follow]:
+    """Return what *state* knows to be followed in that way *now*."""
+    known = follows_in(state.get(_FOLLOWS, ""))
+    return [follow for follow in known if follow.mode == mode and follow.active(now)]
+
+
 def note_follows(state: State, follows: Iterable[Follow]) -> None:
     """Note in *state* what is followed from now on."""
     state[_FOLLOWS] = text_of(follows)
@@ -185,9 +206,7 @@ class Walker:
 
     def followed(self, state: State) -> list[Follow]:
         """Return what is followed by search now."""
-        now = self._clock()
-        known = follows_in(state.get(_FOLLOWS, ""))
-        return [follow for follow in known if follow.mode == "search" and follow.active(now)]
+        return followed(state, "search", self._clock())
 
     def due(self, state: State, walk: str, *, alone: bool) -> list[Follow]:
         """Return what is followed and was not searched for in this round, or not since its query changed.

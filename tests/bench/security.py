@@ -295,7 +295,11 @@ def main() -> None:
                 thread.join(60)
         letters = [dict(letter.headers)["reason"].decode() for letter in bench.lake.dead_letters()]
         tell("dead letters", {reason: letters.count(reason) for reason in set(letters)})
-        tell("MiB at most", {unit: most_memory(process) for unit, process in bench.units.items()})
+        alive = {unit: process for unit, process in bench.units.items() if process.poll() is None}
+        tell("MiB at most", {unit: most_memory(process) for unit, process in alive.items()})
+        for unit in bench.units.keys() - alive.keys():
+            log = next(bench.lake.folder.glob(f"{unit}*.log")).read_text()
+            sys.stderr.write(f"{unit} ended: {log[-2000:]}\n")
 
 
 if __name__ == "__main__":

@@ -103,6 +103,7 @@ class Collector:
             "pages_per_topic": "100",
             "tweets_per_page": str(PAGE),
             "retweets": "true",
+            "trends_part": "0.5",
             "authors": "false",
             "referenced_tweets": "false",
             "x_budget_file": str(budget),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-TOPICS = {message.TWEETS: 3, message.TRENDS: 1, message.DEAD_LETTERS: 1}
+TOPICS = {message.TWEETS: 3, message.TRENDS: 1, message.DEAD_LETTERS: 1, message.FOLLOWS: 1}
 
 
 @dataclass

@@ -25,6 +25,8 @@ from opslib.store.documents import complete
 from opslib.words import merge
 
 BRAZIL, RIO = 23424768, 455825
+# Also the name of a trend, which is another topic.
+FOLLOWED = "#Carnaval"
 PLACES = {
     BRAZIL: ("Brasil", "America/Sao_Paulo"),
     RIO: ("Rio de Janeiro", "America/Sao_Paulo"),
@@ -82,6 +84,9 @@ def _tweets(database: Any, until: datetime, hours: int, chance: random.Random) -
                 documents.append(document)
             else:
                 documents[-1]["topics"] += document["topics"]
+        if len(documents) % 7 == 0:
+            follow = {"kind": "follow", "name": FOLLOWED, "woeid": None}
+            documents[-1]["topics"] += [{**follow, "first_at": documents[-1]["collected_at"]}]
     database.tweets.insert_many(documents)
     ranked = sorted(seen, key=lambda name: -seen[name])
     for back in range(hours * 2):

@@ -27,7 +27,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from opslib.message import DEAD_LETTERS
+from opslib.message import DEAD_LETTERS, FOLLOWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -368,6 +368,8 @@ def create_topics(port: int, certificate: Certificate, names: dict[str, int]) ->
     }
     if DEAD_LETTERS in topics:
         topics[DEAD_LETTERS]["configs"] = {"max.message.bytes": "4194304"}  # as the role kafka has it
+    if FOLLOWS in topics:
+        topics[FOLLOWS]["configs"] = {"cleanup.policy": "compact"}
     admin.create_topics(topics)
     admin.wait_for_topics(list(names))
 

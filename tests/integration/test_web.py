@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
     unsupported_method,
 )
-from seeded import BRAZIL, HOSTILE, RIO
+from seeded import BRAZIL, FOLLOWED, HOSTILE, RIO
 
 from opslib import message
 from opslib.store import rollups
@@ -388,3 +388,28 @@ def test_a_new_cloud_is_seen_at_once(page: Page, session: requests.Session) -> N
     html = get(page, session, f"/live/now?place={BRAZIL}").text
     assert f'data-cloud="{cloud_id}"' in html
     page.database.clouds.delete_many({"until": newer})
+
+
+def test_what_is_followed_has_a_page_of_its_own_beside_a_trend_of_the_same_name(
+    page: Page, session: requests.Session
+) -> None:
+    begin = page.until.replace(hour=3, minute=0, second=0, microsecond=0)  # of the day in Brazil
+    begin -= timedelta(days=1) if page.until.hour < 3 else timedelta()
+    follow = {"kind": "follow", "name": FOLLOWED, "woeid": None, "first_at": {"$gte": begin}}
+    tweets = page.database.tweets.count_documents({"topics": {"$elemMatch": follow}})
+    trend = {"woeid": BRAZIL, "name": FOLLOWED, "first_at": {"$gte": begin}}
+    of_trend = page.database.tweets.count_documents({"topics": {"$elemMatch": trend}})
+    assert 0 < tweets != of_trend
+    name = FOLLOWED.replace("#", "%23")
+    html = get(page, session, f"/follow?name={name}&place={BRAZIL}").text
+    assert f"{tweets:,} tweet" in html
+    assert "<article" in html, "some tweets"
+    assert f"{of_trend:,} tweet" in get(page, session, f"/topic?name={name}&place={BRAZIL}").text
+    for path in (f"/?place={BRAZIL}", f"/topics?place={BRAZIL}"):
+        html = get(page, session, path).text
+        assert "What is followed" in html
+        assert f"/follow?name={name}&amp;place={BRAZIL}" in html
+    since = begin.isoformat().replace("+00:00", "Z")
+    query = f"/api/words?topic={name}&since={since}"
+    assert get(page, session, f"{query}&kind=follow").json()["tweets"] == tweets
+    assert get(page, session, f"{query}&kind=trend&woeid={BRAZIL}").json()["tweets"] == of_trend

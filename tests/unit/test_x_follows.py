@@ -55,6 +55,7 @@ def test_language_and_country_are_part_of_the_query_and_an_or_keeps_to_itself() 
         ({"name": ""}, "'' is no name"),
         ({"name": " a"}, "is no name"),
         ({"name": "a" * 61}, "60"),
+        ({"name": "##a"}, "is no name"),
         ({"query": " "}, "its query is empty"),
         ({"query": "a" * 513}, "513 characters, and X takes 512 by search"),
         ({"query": "a" * 1025, "mode": "stream"}, "X takes 1024 by stream"),

@@ -285,7 +285,9 @@ def test_x_s_limits() -> None:
     assert LIMITS == {
         "trends": 75,
         "search": 450,
+        "search_all": 300,
         "counts": 300,
+        "counts_all": 300,
         "lookup": 3500,
         "usage": 50,
         "stream": 50,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import subprocess
 from typing import TYPE_CHECKING
@@ -58,6 +59,16 @@ def locked(host: Host, manner: str) -> Iterator[None]:
         yield
     finally:
         host.run("systemctl stop updater")
+
+
+def unnamed() -> dict[str, str]:
+    """Return how a machine is reached by an address that ssh_config does not have."""
+    lines = (FOLDER / "ssh_config").read_text().splitlines()
+    return {
+        "ansible_user": "root",
+        "ansible_ssh_private_key_file": next(line.split()[1] for line in lines if "IdentityFile" in line),
+        "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -202,17 +213,7 @@ def test_through_a_tunnel_the_address_is_the_hosts_own_and_the_tunnels_port_is_n
         ["ssh", "-F", FOLDER / "ssh_config", "-N", "-o", "ExitOnForwardFailure=yes",
          "-L", f"127.0.0.1:{port}:127.0.0.1:22", hosts.first],
     )  # fmt: skip
-    reached = {
-        "ansible_host": "127.0.0.1",
-        "ansible_port": port,
-        "ansible_user": "root",
-        "ansible_ssh_common_args": "",
-    }
-    key = next(
-        line.split()[1] for line in (FOLDER / "ssh_config").read_text().splitlines() if "IdentityFile" in line
-    )
-    reached["ansible_ssh_private_key_file"] = key
-    reached["ansible_ssh_common_args"] = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+    reached = {"ansible_host": "127.0.0.1", "ansible_port": port, **unnamed()}
     try:
         played = hosts.play(
             "ansible/preflight.yml", only=[hosts.first], **{hosts.first.replace("-", "_"): reached}
@@ -228,3 +229,28 @@ def test_through_a_tunnel_the_address_is_the_hosts_own_and_the_tunnels_port_is_n
     assert line.startswith("stop")
     assert "common_ssh_ports" in line
     assert str(port) in line
+
+
+def test_a_host_of_ipv6_alone_is_refused_at_once(hosts: Hosts) -> None:
+    name, address = hosts.second, hosts.addresses[hosts.second]
+
+    def ip(*arguments: str) -> str:
+        return subprocess.run(["ip", *arguments], capture_output=True, text=True, check=True).stdout
+
+    inside = ("-n", f"trendlake-{name}")
+    (route,) = json.loads(ip("-j", "route", "get", address))
+    (link,) = json.loads(ip(*inside, "-j", "address", "show", "eth0"))
+    (local,) = [one["local"] for one in link["addr_info"] if one.get("scope") == "link"]
+    (gateway,) = [one["gateway"] for one in json.loads(ip(*inside, "-j", "route", "show", "default"))]
+    for card in ("eth0", "virbr0", "card2"):
+        ip(*inside, "-4", "address", "flush", "dev", card)
+    try:
+        reached = {"ansible_host": f"{local}%{route['dev']}", **unnamed()}
+        played = hosts.play("ansible/preflight.yml", only=[name], **{name.replace("-", "_"): reached})
+    finally:
+        ip(*inside, "address", "add", f"{address}/24", "dev", "eth0")
+        ip(*inside, "route", "add", "default", "via", gateway)
+    assert played.code == 2
+    assert [line for line in played.of(name) if line.startswith("stop it has no IPv4 address")], played.said[
+        -3000:
+    ]

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 State = dict[str, str]
 # The attribute of a FlowFile that holds all that is followed, one a line: how many they are.
 FOLLOWS = "follows.count"
+# When that was so: one that was kept waiting is not to bring back what was.
+FOLLOWS_AT = "follows.at"
+# Behind them, what is to be looked up for them: how many these are.
+BACKFILLS = "backfills.count"
 
 
 class FlowFile(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable
 
 from opslib.message import key_of
+from opslib.x.board import tls_options
 from opslib.x.turns import Turn, objects_in
 
 if TYPE_CHECKING:
@@ -20,14 +21,6 @@ def connect(servers: str, tls_directory: str) -> Any:
     """Return a producer; *tls_directory* holds cert.pem, key.pem and ca.pem, empty for one without TLS."""
     from kafka import KafkaProducer  # type: ignore[import-untyped]
 
-    tls = {}
-    if tls_directory:
-        tls = {
-            "security_protocol": "SSL",
-            "ssl_cafile": f"{tls_directory}/ca.pem",
-            "ssl_certfile": f"{tls_directory}/cert.pem",
-            "ssl_keyfile": f"{tls_directory}/key.pem",
-        }
     return KafkaProducer(
         bootstrap_servers=servers.split(","),
         acks="all",
@@ -38,7 +31,7 @@ def connect(servers: str, tls_directory: str) -> Any:
         linger_ms=20,
         batch_size=262144,
         max_request_size=2097152,
-        **tls,
+        **tls_options(tls_directory),
     )
 
 

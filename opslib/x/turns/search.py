@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable
 
 from opslib.x import walk
+from opslib.x.backfill import Backfiller
 from opslib.x.backoff import Backoff
 from opslib.x.budget import CapReached, Exhausted, utc_now
 from opslib.x.client import Refused, XError
-from opslib.x.follows import follow_of
-from opslib.x.turns import FOLLOWS, Turn, described, lines_of, objects_in, told_of
+from opslib.x.follows import readable
+from opslib.x.problems import said
+from opslib.x.turns import FOLLOWS, FOLLOWS_AT, Turn, described, lines_of, objects_in, told_of
 from opslib.x.walk import Busy, Position, Walker
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from opslib.x.walk import CollectionPolicy
 
 POSITION = "search.position"
+LOOKED_UP = "backfill.position"
 _BAD_REQUEST = 400
 
 
@@ -38,15 +41,20 @@ class SearchTurns:
         self._client = client
         self._budget = budget
         self._walker = Walker(client, budget, policy, clock)
+        self._backfiller = Backfiller(client, budget, policy, clock)
         self._mode = mode
         self._backoff = Backoff(clock)
 
     def turn(self, state: State, flowfile: FlowFile) -> Turn:
         """Search for the next page of the walk that *flowfile* stands for; *state* may be changed."""
+        if flowfile.attribute(LOOKED_UP):
+            return self._looked_up(state, flowfile)
         # It keeps its attributes when it goes round.
-        told = flowfile.attribute(FOLLOWS) and not flowfile.attribute(POSITION)
-        if told:
-            walk.note_follows(state, map(follow_of, objects_in(flowfile.content())))
+        told = bool(flowfile.attribute(FOLLOWS)) and not flowfile.attribute(POSITION)
+        if told and walk.newer(state, flowfile.attribute(FOLLOWS_AT)):
+            lines, number = objects_in(flowfile.content()), int(flowfile.attribute(FOLLOWS))
+            walk.note_follows(state, filter(None, map(readable, lines[:number])))
+            self._backfiller.note(state, lines[number:])
         if self._mode != "search":
             if walk.of_trends(state):
                 # Once this mode is back, others would wait for it.
@@ -71,6 +79,7 @@ class SearchTurns:
             number = flowfile.attribute("uuid")
             due = self._walker.due(state, number, alone=self._mode != "search")
             if not due:
+                self._look_up(turn, state, number)
                 return
             position: Position | None = self._walker.begin(state, number, (), due)
         else:
@@ -80,6 +89,34 @@ class SearchTurns:
                 turn.warnings.append("another walk has taken over: this one ends")
         elif not self._page(turn, state, position):
             self._walker.finish(state, position.walk)
+
+    # ---- looking back
+
+    def _looked_up(self, state: State, flowfile: FlowFile) -> Turn:
+        """Go on looking back, with a page that is safe now."""
+        turn = Turn("finished", b"", state=state)
+        loop = flowfile.attribute("uuid")
+        position = flowfile.attribute(LOOKED_UP)
+        if self._backfiller.arrived(state, loop, position):
+            self._look_up(turn, state, loop)
+        return turn
+
+    def _look_up(self, turn: Turn, state: State, loop: str) -> None:
+        """Make *turn* the next page of what is looked up, if anything is."""
+        if not self._backfiller.takes_up(state, loop):
+            return
+        page = self._backfiller.page(state)
+        turn.warnings += page.said
+        if page.wait:
+            # NiFi penalizes it: X allows a call a second.
+            turn.relationship, turn.content = "failure", None
+        elif page.position:
+            turn.relationship, turn.content = "success", lines_of(page.messages)
+            turn.attributes = {
+                **described(page.messages),
+                LOOKED_UP: page.position,
+                **told_of(self._budget),
+            }
 
     def _position(self, turn: Turn, state: State, flowfile: FlowFile) -> Position | None:
         """Return where the walk of *flowfile* goes on, which begins if it holds snapshots of trends."""
@@ -117,10 +154,7 @@ class SearchTurns:
                 position = self._walker.skip(state, position)
                 continue
             self._backoff.succeeded(self._client.spent_until)
-            turn.warnings += [
-                f"X left something out of {search.query}: {error.get('detail') or error}"
-                for error in page.errors
-            ]
+            turn.warnings += [f"X left something out of {search.query}: {line}" for line in said(page.errors)]
             turn.relationship = "success"
             turn.content = lines_of(messages)
             turn.attributes = {
