@@ -141,6 +141,17 @@ def newer(state: State, at: str) -> bool:
     return True
 
 
+def follows_of(state: State) -> State:
+    """Return what of *state* says what is followed."""
+    return {name: state[name] for name in (_FOLLOWS, _FOLLOWS_AT) if name in state}
+
+
+def followed(state: State, mode: str, now: datetime) -> list[Follow]:
+    """Return what *state* knows to be followed in that way *now*."""
+    known = follows_in(state.get(_FOLLOWS, ""))
+    return [follow for follow in known if follow.mode == mode and follow.active(now)]
+
+
 def note_follows(state: State, follows: Iterable[Follow]) -> None:
     """Note in *state* what is followed from now on."""
     state[_FOLLOWS] = text_of(follows)
@@ -195,9 +206,7 @@ class Walker:
 
     def followed(self, state: State) -> list[Follow]:
         """Return what is followed by search now."""
-        now = self._clock()
-        known = follows_in(state.get(_FOLLOWS, ""))
-        return [follow for follow in known if follow.mode == "search" and follow.active(now)]
+        return followed(state, "search", self._clock())
 
     def due(self, state: State, walk: str, *, alone: bool) -> list[Follow]:
         """Return what is followed and was not searched for in this round, or not since its query changed.
