@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from opslib.cli._options import WrongInput, examples, tell_json, with_format, with_settings
+from opslib.cli._terminal import tell as write
 from opslib.settings import SettingsError, secret
 from opslib.x.budget import Budget, Exhausted
 from opslib.x.client import Refused, XClient, XError
@@ -111,11 +112,11 @@ def tell(found: dict[str, Any], form: str) -> None:
         tell_json(found)
         return
     for line in lines(found):
-        click.echo(line)
+        write(line)
     for other, more in found.get("also", {}).items():
-        click.echo(f"\n{other}")
+        write(f"\n{other}")
         for line in lines(more):
-            click.echo(line)
+            write(line)
 
 
 def lines(found: dict[str, Any]) -> list[str]:
