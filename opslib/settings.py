@@ -286,6 +286,7 @@ class X(_Section):
 class Recheck(_Section):
     """The recheck of stored tweets against X, and what it may spend on it."""
 
+    method: Literal["batch", "lookup"] = "batch"  # lookups where the token may not make jobs
     usd_day: float = Field(default=0.5, ge=0, le=1e9)  # a post returned costs 0.005 USD
     usd_month: Optional[float] = Field(default=None, ge=0, le=1e9)  # noqa: UP045 - read on Python 3.9
     budget_file: Path = Path("/var/lib/opslib/recheck/budget.sqlite")

@@ -1,15 +1,16 @@
 """Stored tweets held against X: what was deleted, edited or protected there is forgotten here as well.
 
-Tweets are looked up in the order of their ids and, at the end, from the first again; how far it has come is
-kept in MongoDB. So the next one looked at is the one that was looked at longest ago. X charges for each post
-that it returns and not for those that are gone. https://docs.x.com/developer-terms/policy asks whoever stores
-posts to follow deletions, edits and protection.
+Tweets are looked at in the order of their ids and, at the end, from the first again; how far it has come is
+kept in MongoDB. So the next one looked at is the one that was looked at longest ago. How X is asked is one of
+two ways: :class:`Lookups` here, for which X charges each post that it returns and not those that are gone,
+and :class:`opslib.forgetting.jobs.Jobs`, for which it charges nothing, and which knows nothing of edits.
+https://docs.x.com/developer-terms/policy asks whoever stores posts to follow deletions, edits and protection.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bson.int64 import Int64
 
@@ -17,6 +18,7 @@ from opslib.store.collections import RECHECKS, TWEETS
 from opslib.store.write import safely
 from opslib.x.budget import Exhausted
 from opslib.x.client import MAX_LOOKUP, RateLimited, Unavailable
+from opslib.x.problems import gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from opslib.x.budget import Budget
     from opslib.x.client import Lookup, XClient
 
-PAGE = 1000  # what is gone of so many is forgotten at once: each time all retweets are looked through
 _FEW = 20
 _TRIES = 3
 _CURSOR = "tweets"
@@ -53,23 +54,25 @@ class Page:
         return len(self.asked) - self.there - len(self.gone)
 
 
+class Asking(Protocol):
+    """A way of asking X about posts."""
+
+    size: int  # of a page
+
+    def unfinished(self) -> tuple[int, int] | None:
+        """Return the first and the last id of a page that an earlier run has begun, if there is one."""
+
+    def page(self, ids: list[int]) -> Page:
+        """Return what X says about *ids*."""
+
+
 class Recheck:
     """Goes through the stored tweets."""
 
-    def __init__(
-        self,
-        database: Database[Document],
-        client: XClient,
-        budget: Budget,
-        backoff: Backoff,
-        wait: Callable[[float], Any],
-    ) -> None:
+    def __init__(self, database: Database[Document], asking: Asking) -> None:
         self._tweets = safely(database[TWEETS.name])
         self._rechecks = safely(database[RECHECKS.name])
-        self._client = client
-        self._budget = budget
-        self._backoff = backoff
-        self._wait = wait
+        self._asking = asking
 
     def pages(self, most: int, most_gone: float, *, dry_run: bool = False) -> Iterator[Page]:
         """Yield what X says, by the page, until all were looked at, *most* were, or X or the budget ends it.
@@ -82,7 +85,7 @@ class Recheck:
         cursor = self._rechecks.find_one({"_id": _CURSOR})
         after = cursor["after"] if cursor else 0
         while left > 0:
-            page = self._page(self._next(after, min(PAGE, left)))
+            page = self._asking.page(self._next(after, min(self._asking.size, left)))
             share = len(page.gone) / max(1, len(page.asked))
             if len(page.asked) >= _FEW and share > most_gone:
                 raise TooManyGone(
@@ -100,7 +103,11 @@ class Recheck:
             left -= len(page.asked)
 
     def _next(self, after: int, number: int) -> list[int]:
-        """Return the ids of the tweets that were looked at longest ago."""
+        """Return the ids of the tweets that were looked at longest ago, or that a run has begun with."""
+        begun = self._asking.unfinished()
+        if begun is not None:
+            first, last = begun
+            return self._ids({"_id": {"$gte": Int64(first), "$lte": Int64(last)}}, self._asking.size)
         ids = self._ids({"_id": {"$gt": Int64(after)}}, number)
         return ids or self._ids({}, number)
 
@@ -110,7 +117,26 @@ class Recheck:
     def _keep(self, after: int) -> None:
         self._rechecks.update_one({"_id": _CURSOR}, {"$set": {"after": Int64(after)}}, upsert=True)
 
-    def _page(self, ids: list[int]) -> Page:
+
+class Lookups:
+    """Looks posts up, a hundred a call, as far as the budget goes."""
+
+    size = 1000  # what is gone of so many is forgotten at once: each time all retweets are looked through
+
+    def __init__(
+        self, client: XClient, budget: Budget, backoff: Backoff, wait: Callable[[float], Any]
+    ) -> None:
+        self._client = client
+        self._budget = budget
+        self._backoff = backoff
+        self._wait = wait
+
+    def unfinished(self) -> None:
+        """Return that nothing has to be gone on with: a page that was cut short is asked about again."""
+        return
+
+    def page(self, ids: list[int]) -> Page:
+        """Return what X says about *ids*, as far as it and the budget go."""
         page = Page()
         while ids and not page.stopped:
             call = ids[: min(MAX_LOOKUP, self._budget.affordable({"post": 1}))]
@@ -151,14 +177,6 @@ def _sort(answer: Lookup, asked: list[int], page: Page) -> None:
         elif int(tweet["id"]) in asked:
             page.there += 1
     for error in answer.errors:
-        reason = _reason(error)
+        reason = gone(error)
         if reason and str(error["resource_id"]).isdigit() and int(error["resource_id"]) in asked:
             page.gone[int(error["resource_id"])] = reason
-
-
-def _reason(error: dict[str, Any]) -> str | None:
-    """Return why a post is gone; ``None`` for a problem that says nothing about the post."""
-    kind = str(error.get("type", "")).rpartition("/")[2]
-    if "suspended" in str(error.get("detail", "")).lower():
-        return "suspended"
-    return {"resource-not-found": "deleted", "not-authorized-for-resource": "protected"}.get(kind)

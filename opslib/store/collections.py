@@ -246,7 +246,11 @@ AUDIT = Collection(
 )
 
 # How far the recheck of stored tweets against X has come.
-RECHECKS = Collection("rechecks", _object({"_id": _TEXT, "after": _INTEGER}))
+# How far looking at the stored tweets has come, and which job of X's is under way for which of them.
+RECHECKS = Collection(
+    "rechecks",
+    _object({"_id": _TEXT}, {"after": _INTEGER, "job": _TEXT_OR_NULL, "first": _INTEGER, "last": _INTEGER}),
+)
 
 ALL = (
     *(TWEETS, TRENDS, CLOUDS, WORD_COUNTS, TRENDING, ROLLUP_MARKS),

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Callable
 
 from opslib.x.budget import utc_now
-from opslib.x.client import Interrupted, RateLimited, Refused, Unavailable, XError
+from opslib.x.client import Interrupted, RateLimited, Refused, TooManyConnections, Unavailable, XError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,8 +33,10 @@ _FAILED = Delays(timedelta(seconds=5), timedelta(seconds=320))
 _WINDOW = timedelta(minutes=15)
 # The clocks of two hosts differ, and X tells whole seconds.
 _CLOCKS_DIFFER = timedelta(seconds=1)
+_LIMITED = Delays(timedelta(seconds=60), _WINDOW)
 CALLS: Mapping[type[XError], Delays] = {
-    RateLimited: Delays(timedelta(seconds=60), _WINDOW),
+    RateLimited: _LIMITED,
+    TooManyConnections: _LIMITED,
     Refused: _REFUSED,
     Unavailable: _FAILED,
     Interrupted: _FAILED,

@@ -26,10 +26,11 @@ from requests.adapters import HTTPAdapter
 from requests.utils import should_bypass_proxies
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from opslib.x.names import EXPAND_AUTHORS, OF_CALLS, OF_THE_STREAM, PARAMETERS, normal
+from opslib.x.names import EXPAND_AUTHORS, OF_CALLS, OF_THE_STREAM, PARAMETERS, normal, ours
+from opslib.x.problems import failed, refused_field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from opslib.x.names import Names
 
@@ -67,6 +68,7 @@ _T = TypeVar("_T")
 _TWEEPY_HOST = "https://api.twitter.com"
 _STREAM = "/2/tweets/search/stream"
 _STREAM_RULES = f"{_STREAM}/rules"
+_STREAM_ENDPOINT = "filtered_stream"
 # X's stream shows every 20 s that it is alive; the second is for the way.
 # https://docs.x.com/x-api/fundamentals/handling-disconnections
 KEEP_ALIVE_SECONDS = 21.0
@@ -116,8 +118,14 @@ class Unavailable(XError):  # noqa: N818
         self.maybe_charged = maybe_charged
 
 
+class TooManyConnections(RateLimited):
+    """The token has its one connection to the stream already."""
+
+
 class Interrupted(Unavailable):
-    """No answer came, or the connection broke: nothing that X said."""
+    """No answer came, or the connection broke; ``said_by_x`` tells that X has ended it properly."""
+
+    said_by_x = False
 
 
 @dataclass(frozen=True)
@@ -147,6 +155,11 @@ def _is_own(host: str) -> bool:
         return host == "localhost"
 
 
+def is_near(url: str) -> bool:
+    """Tell whether *url* is reached without a proxy, which requests would not know of tweepy's host."""
+    return _is_own(urlsplit(url).hostname or "") or should_bypass_proxies(url, None)
+
+
 class _Elsewhere(HTTPAdapter):
     """Sends what tweepy addresses to its fixed host to *base_url*, and never waits for ever."""
 
@@ -166,7 +179,7 @@ class _Elsewhere(HTTPAdapter):
     ) -> requests.Response:
         request.url = self._base_url + str(request.url)[len(_TWEEPY_HOST) :]
         # requests asked for the proxies of tweepy's host, not of the one that is called.
-        if _is_own(urlsplit(request.url).hostname or "") or should_bypass_proxies(request.url, None):
+        if is_near(request.url):
             proxies = None
         return super().send(request, stream, timeout or self._timeout, verify, cert, proxies)
 
@@ -186,6 +199,8 @@ class XClient:
         self.spent_until: int | None = None
         # By which names each call was answered last, as its place in the order in which they are tried.
         self._taken: dict[str, int] = {}
+        # Fields that X says this token does not get.
+        self._refused_fields: set[str] = set()
 
     def _note_limits(self, response: requests.Response, *_: Any, **__: Any) -> None:
         told = [response.headers.get(f"x-rate-limit-{name}") for name in ("limit", "remaining", "reset")]
@@ -209,7 +224,7 @@ class XClient:
         trends: list[dict[str, Any]] = answer.get("data") or []
         if not trends and answer.get("errors"):
             # The request was answered, and that is what X charges for.
-            raise Refused(200, _detail(answer), maybe_charged=True)
+            raise _nothing(answer, maybe_charged=True)
         return trends
 
     def search_recent(
@@ -271,7 +286,7 @@ class XClient:
             parameters["next_token"] = next_token
         answer = self._get(f"/2/tweets/counts/{'all' if archive else 'recent'}", parameters)
         if answer.get("data") is None and answer.get("errors"):
-            raise Refused(200, _detail(answer))
+            raise _nothing(answer, maybe_charged=True)
         hours: list[dict[str, Any]] = answer.get("data") or []
         return hours, (answer.get("meta") or {}).get("next_token")
 
@@ -281,7 +296,7 @@ class XClient:
         tweets, errors = answer.get("data") or [], answer.get("errors") or []
         about = [error for error in errors if isinstance(error, dict) and error.get("resource_id")]
         if not tweets and not about:
-            raise Refused(200, _detail(answer))
+            raise _nothing(answer)
         return Lookup(tweets, about)
 
     def usage(self, days: int = 7) -> dict[str, int]:
@@ -299,12 +314,12 @@ class XClient:
 
     def add_rules(self, rules: list[dict[str, str]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Add *rules* (``{value, tag}``); return those that X took, and its problems with the others."""
-        answer = self._call("POST", _STREAM_RULES, {}, {"add": rules})
+        answer = self.call("POST", _STREAM_RULES, {}, {"add": rules})
         return answer.get("data") or [], answer.get("errors") or []
 
     def delete_rules(self, ids: list[str]) -> None:
         """Delete rules by their ids; one that is gone already is none to complain about."""
-        self._call("POST", _STREAM_RULES, {}, {"delete": {"ids": ids}})
+        self.call("POST", _STREAM_RULES, {}, {"delete": {"ids": ids}})
 
     @contextmanager
     def stream(
@@ -343,6 +358,11 @@ class XClient:
             finally:
                 streaming.close()
 
+    def end_streams(self) -> int:
+        """End the stream's connections of this token, whoever holds them; return how many there were."""
+        answer = self.call("DELETE", f"/2/connections/{_STREAM_ENDPOINT}", {})
+        return int((answer.get("data") or {}).get("successful_kills") or 0)
+
     def _posts(
         self,
         route: str,
@@ -355,7 +375,16 @@ class XClient:
         def ask(names: dict[str, Any]) -> dict[str, Any]:
             return self._get(route, {**parameters, **names})
 
-        return self._named(route, fields, expansions, OF_CALLS, ask)
+        answer = self._named(route, fields, expansions, OF_CALLS, ask)
+        self.learn(answer.get("errors") or ())
+        return answer
+
+    def learn(self, problems: Iterable[Any]) -> None:
+        """Ask no more for fields that *problems* of an answer say this token does not get."""
+        for problem in problems:
+            field_name = refused_field(problem) if isinstance(problem, dict) else None
+            if field_name is not None:
+                self._refused_fields.add(ours(field_name))
 
     def _named(
         self,
@@ -372,7 +401,8 @@ class XClient:
         *order* are tried, each once, and those that it takes are remembered.
         """
         place = (self._taken.get(route, 0) + tried) % len(order)
-        parameters = order[place].asked(fields, expansions)
+        wanted = tuple(field_name for field_name in fields if field_name not in self._refused_fields)
+        parameters = order[place].asked(wanted, expansions)
         if EXPAND_AUTHORS in expansions:
             parameters["user.fields"] = ",".join(USER_FIELDS)
         try:
@@ -386,9 +416,10 @@ class XClient:
         return answer
 
     def _get(self, route: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        return self._call("GET", route, parameters)
+        return self.call("GET", route, parameters)
 
-    def _call(self, method: str, route: str, parameters: dict[str, Any], body: Any = None) -> dict[str, Any]:
+    def call(self, method: str, route: str, parameters: dict[str, Any], body: Any = None) -> dict[str, Any]:
+        """Return what X answers, by the names used here; for what has no method of its own."""
         with _translated():
             answer = self._client.request(method, route, params=parameters, json=body).json()
         if not isinstance(answer, dict):
@@ -412,7 +443,9 @@ class Streaming:
             yield from self._response.iter_content(_PART_BYTES)
         except (requests.RequestException, OSError) as error:
             raise Interrupted(f"the stream broke: {error}", maybe_charged=True) from error
-        raise Interrupted("X has ended the stream", maybe_charged=True)
+        ended = Interrupted("X has ended the stream", maybe_charged=True)
+        ended.said_by_x = True
+        raise ended
 
     def leave(self) -> None:
         """End it, from any thread: what X sends before it notices still comes, for two seconds at most."""
@@ -436,7 +469,7 @@ def _page(answer: dict[str, Any]) -> SearchPage:
     """Return what an answer to a search holds."""
     meta = answer.get("meta") or {}
     if not meta and answer.get("errors"):
-        raise Refused(200, _detail(answer))
+        raise _nothing(answer)
     return SearchPage(
         tweets=answer.get("data") or [],
         includes=answer.get("includes") or {},
@@ -479,8 +512,10 @@ def _translated() -> Iterator[None]:
         if "usage" in detail.lower() and "cap" in detail.lower():
             raise Refused(429, detail) from error
         # With calls left it is not the window: too many connections, which end when they end.
-        left = error.response.headers.get("x-rate-limit-remaining", "0")
-        raise RateLimited(error.reset_time if left == "0" else None, detail) from error
+        left = error.response.headers.get("x-rate-limit-remaining")
+        if "connection" in detail.lower() and left != "0":
+            raise TooManyConnections(None, detail) from error
+        raise RateLimited(error.reset_time if left in (None, "0") else None, detail) from error
     except tweepy.TwitterServerError as error:
         failed = f"X failed: {error.response.status_code} {error.response.reason}"
         raise Unavailable(failed, maybe_charged=False) from error
@@ -517,6 +552,13 @@ def _detail(answer: Any) -> str:
     ]
     said = (answer.get(name) for name in ("detail", "message", "title"))
     return "; ".join(details) or str(next(filter(None, said), answer))[:200]
+
+
+def _nothing(answer: dict[str, Any], *, maybe_charged: bool = False) -> XError:
+    """Return what an answer amounts to that holds problems alone."""
+    if failed(error for error in answer.get("errors") or () if isinstance(error, dict)):
+        return Unavailable(f"X failed: {_detail(answer)}", maybe_charged=maybe_charged)
+    return Refused(200, _detail(answer), maybe_charged=maybe_charged)
 
 
 def _named_in(response: requests.Response) -> frozenset[str]:

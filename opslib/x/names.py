@@ -69,6 +69,11 @@ OF_CALLS = (_NEW, _NEW_STRICT, _OLD, _OLDEST)
 OF_THE_STREAM = (_OLD, _OLDEST, _NEW, _NEW_STRICT)
 
 
+def ours(field: str) -> str:
+    """Return the name that a field has here."""
+    return _FIELDS.get(field, field)
+
+
 def normal(answer: Json) -> Json:
     """Return *answer* as it is by the names used here, whichever of both spellings X chose for each.
 

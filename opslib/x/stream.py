@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from opslib.x.backoff import STREAM, Backoff
 from opslib.x.budget import Exhausted, utc_now
-from opslib.x.client import KEEP_ALIVE_SECONDS, Interrupted, XError
+from opslib.x.client import KEEP_ALIVE_SECONDS, Interrupted, TooManyConnections, XError
 from opslib.x.names import normal
+from opslib.x.problems import said as lines_of
 from opslib.x.search import resources_of
 
 if TYPE_CHECKING:
@@ -100,6 +101,9 @@ class Stream:
         self._streaming: Streaming | None = None
         self._stopping = False
         self._paused_until: datetime | None = None
+        # Whether X may hold a connection that is nobody's: before the first of this process, and after one
+        # that broke on the way.
+        self._may_end = True
         self._remembered: OrderedDict[tuple[str, ...], None] = OrderedDict()
         # The open reservation, and what came of it and is not settled.
         self._reservation: int | None = None
@@ -179,9 +183,33 @@ class Stream:
         except XError as error:
             if self._streaming is not None and self._clock() - began >= _STABLE:
                 self._backoff.succeeded()
-            self._end(error=error)
+            ended = isinstance(error, TooManyConnections) and self._ended_another()
+            self._end(error=None if ended else error)
         except Exception as error:  # a thread that dies without a word would leave a stream without one
             self._end(error=Interrupted(f"the stream's reader failed: {error!r}", maybe_charged=True))
+
+    def _ended_another(self) -> bool:
+        """End the connection in whose place this one would be, once; tell whether there was one.
+
+        A process that was killed leaves it, and X holds it for a while. Done again and again, two lakes with
+        one token would throw each other out.
+        """
+        if not self._may_end:
+            return False
+        self._may_end = False
+        said = ""
+        try:
+            if self._client.end_streams():
+                said = "X held a connection that was left behind: it is ended"
+        except XError as error:
+            self._say(f"a connection that was left behind cannot be ended: {error}")
+        if said:
+            self._say(said)
+        return bool(said)
+
+    def _say(self, line: str) -> None:
+        with self._changed:
+            self._arrivals.said.append(line)
 
     def _end(self, error: XError | None = None, exhausted: Exhausted | None = None) -> None:
         try:
@@ -202,6 +230,7 @@ class Stream:
     def _read(self, streaming: Streaming) -> None:
         with self._changed:
             self._streaming = streaming
+            self._may_end = False
             self._arrivals.missing_until = self._clock()
             if self._stopping:
                 streaming.leave()
@@ -217,7 +246,8 @@ class Stream:
                     streaming.leave()
                     with self._changed:
                         self._arrivals.said.append("the stream is left: nobody takes what it brings")
-        except Interrupted:
+        except Interrupted as interrupted:
+            self._may_end = not interrupted.said_by_x
             if pending.strip():
                 # It was sent, and charged, though not all of it came; the gap that follows brings it.
                 self._arrived([pending])
@@ -245,7 +275,8 @@ class Stream:
                 if self._new(message):
                     posts.append(message)
             problems = message.get("errors") or []
-            said += [f"X says in the stream: {p.get('detail') or p.get('title') or p}" for p in problems]
+            self._client.learn(problems)
+            said += [f"X says in the stream: {line}" for line in lines_of(problems)]
         with self._changed:
             self._arrivals.posts += posts
             # Each once: a problem may come with every post.

@@ -13,14 +13,19 @@ import services
 from bson.int64 import Int64
 from pymongo.errors import OperationFailure
 from test_rollups import NO_WAIT, recounted, stored, write
-from unit.local_x import Ten, local_x, serving
+from unit.local_x import Running, Ten, local_x, serving
 
 from opslib import message
 from opslib.cloud.counts import Selection, from_database
+from opslib.forgetting.jobs import Jobs
+from opslib.forgetting.recheck import Page, Recheck
 from opslib.forgetting.take import Asked, Forgetting, Request, Taken
 from opslib.message import tweet_document
 from opslib.store import rollups
 from opslib.store.unwanted import Notes, Policy
+from opslib.x.backoff import Backoff
+from opslib.x.client import Refused
+from opslib.x.compliance import Job
 
 if TYPE_CHECKING:
     from conftest import Lake
@@ -331,6 +336,8 @@ def recheck(lake: Lake, url: str, *arguments: str, **settings: str) -> Any:
     lake.log_in("opslib-forget")
     lake.put("x_token", "right")
     extra = {f"OPSLIB_RECHECK__{name.upper()}": value for name, value in settings.items()}
+    if "--method" not in arguments:
+        extra.setdefault("OPSLIB_RECHECK__METHOD", "lookup")
     return lake.opslib(
         "recheck", "--format", "json", *arguments,
         OPSLIB_X__BASE_URL=url, OPSLIB_RECHECK__BUDGET_FILE=str(lake.folder / "budget"), **extra,
@@ -373,6 +380,129 @@ def test_a_recheck_goes_on_where_the_budget_ended_the_last_one(lake: Lake) -> No
         second = json.loads(recheck(lake, x.url, usd_day="1").stdout)
         assert second["asked"] == 10
         assert set(x.ledger()["looked_up"]) == set(map(str, ids))
+
+
+def test_batch_compliance_forgets_the_same_and_costs_nothing(lake: Lake) -> None:
+    with serving(local_x(Ten(), Running())) as x:
+        ids = sorted(map(int, x.ledger()["offered"]))
+        write(lake.database, *({**by("500", 1), "_id": Int64(id_)} for id_ in ids))
+        for path, number in (("delete", 1), ("protect", 2), ("suspend", 3)):
+            x.send("POST", f"/_control/tweets/{path}", {"ids": [str(ids[number])]})
+        dry = json.loads(recheck(lake, x.url, "--method", "batch", "--dry-run").stdout)
+        assert dry["gone"] == {"deleted": 1, "protected": 1, "suspended": 1}
+        assert len(lake.ids()) == 10
+        done = recheck(lake, x.url, "--method", "batch", usd_day="0")
+        found = json.loads(done.stdout)
+        assert (found["method"], found["jobs"], found["asked"], found["there"]) == ("batch", 1, 10, 7)
+        assert found["gone"] == dry["gone"], done.stderr
+        assert found["spent_usd"] == x.ledger()["charged"]["usd"] == 0, "not even a budget is needed"
+        assert lake.ids() == set(ids) - set(ids[1:4])
+        reasons = {one["_id"]: one["reason"] for one in lake.database.forgotten.find()}
+        assert reasons == {ids[1]: "deleted", ids[2]: "protected", ids[3]: "suspended"}
+        again = json.loads(recheck(lake, x.url, "--method", "batch").stdout)
+        assert (again["asked"], again["gone"]) == (7, {}), "it begins with the first again"
+
+
+def test_where_the_token_may_make_no_jobs_posts_are_looked_up(lake: Lake) -> None:
+    with serving(local_x(Ten())) as x:
+        ids = sorted(map(int, x.ledger()["offered"]))
+        write(lake.database, *({**by("500", 1), "_id": Int64(id_)} for id_ in ids))
+        x.send("POST", "/_control/tweets/delete", {"ids": [str(ids[0])]})
+        x.send("PUT", "/_control/compliance", {"allowed": False})
+        done = recheck(lake, x.url, "--method", "batch")
+        found = json.loads(done.stdout)
+        assert "no batch compliance" in done.stderr
+        assert (found["method"], found["asked"], found["gone"]) == ("lookup", 10, {"deleted": 1})
+        assert found["spent_usd"] == 0.045 == x.ledger()["charged"]["usd"]
+
+
+def test_a_place_that_was_taken_back_goes_with_its_tweet_and_no_other(lake: Lake) -> None:
+    placed, plain = Int64(20), Int64(21)
+    write(lake.database, *({**by("500", 1), "_id": id_} for id_ in (placed, plain)))
+    lake.database.tweets.update_one({"_id": placed}, {"$set": {"geo": {"place_id": "a"}}})
+    compliance: Any = Made({20: "scrub_geo", 21: "scrub_geo"})
+    jobs = Jobs(lake.database, compliance, Backoff(), lambda _: None)
+    page = jobs.page([20, 21])
+    assert (page.gone, page.there) == ({20: "scrub_geo"}, 1)
+
+
+class Made:
+    """Batch compliance that is done at once; before each call it may be killed."""
+
+    def __init__(self, results: dict[int, str]) -> None:
+        self.found = results
+        self.kill_at: int | None = None
+        self.calls = 0
+        self.status: dict[str, str] = {}
+        self.uploaded: dict[str, list[int]] = {}
+
+    def _called(self) -> None:
+        self.calls += 1
+        if self.calls == self.kill_at:
+            raise KeyboardInterrupt
+
+    def _job(self, id_: str) -> Job:
+        return Job(id_, "", self.status[id_], "https://a", "https://b")
+
+    def create(self, name: str) -> Job:
+        if "created" in self.status.values() or "in_progress" in self.status.values():
+            raise Refused(409, name)
+        id_ = str(len(self.status) + 1)
+        self.status[id_] = "created"
+        self._called()  # killed with the job made, and not known here
+        return self._job(id_)
+
+    def get(self, job_id: str) -> Job:
+        self._called()
+        if self.status[job_id] == "in_progress":
+            self.status[job_id] = "complete"
+        return self._job(job_id)
+
+    def under_way(self) -> Job | None:
+        self._called()
+        ids = [id_ for id_, status in self.status.items() if status in ("created", "in_progress")]
+        return self._job(ids[0]) if ids else None
+
+    def upload(self, job: Job, ids: Any) -> None:
+        self.uploaded[job.id] = list(ids)
+        self.status[job.id] = "in_progress"
+        self._called()  # killed with the ids there, and not known here
+
+    def results(self, job: Job) -> dict[int, str]:
+        self._called()
+        return {id_: reason for id_, reason in self.found.items() if id_ in self.uploaded[job.id]}
+
+
+def test_killed_at_any_call_a_job_is_gone_on_with_and_none_is_made_twice(lake: Lake) -> None:
+    ids = list(range(101, 141))
+    write(lake.database, *({**by("500", 1), "_id": Int64(id_)} for id_ in ids))
+    for kill_at in range(1, 5):
+        made = Made({105: "deleted", 139: "bounced"})
+        made.kill_at = kill_at
+        lake.database.rechecks.delete_many({})
+
+        def run(compliance: Any = made) -> list[Page]:
+            jobs = Jobs(lake.database, compliance, Backoff(), lambda _: None)
+            return list(Recheck(lake.database, jobs).pages(40, 0.5))
+
+        with pytest.raises(KeyboardInterrupt):
+            run()
+        # Others came in meanwhile: they are looked at another time.
+        (page,) = run()
+        assert (page.asked, page.gone) == (ids, {105: "deleted", 139: "bounced"})
+        assert len(made.status) == 1, f"killed at call {kill_at}"
+
+
+def test_a_job_that_x_loses_or_fails_is_made_again(lake: Lake) -> None:
+    write(lake.database, *({**by("500", 1), "_id": Int64(id_)} for id_ in range(101, 141)))
+    made: Any = Made({105: "deleted"})
+    made.status["1"] = "failed"
+    lake.database.rechecks.replace_one(
+        {"_id": "job"}, {"job": "1", "first": Int64(101), "last": Int64(140)}, upsert=True
+    )
+    (page,) = Recheck(lake.database, Jobs(lake.database, made, Backoff(), lambda _: None)).pages(40, 0.5)
+    assert page.gone == {105: "deleted"}
+    assert set(made.status) == {"1", "2"}
 
 
 def test_x_is_not_believed_that_nearly_everything_is_gone(lake: Lake) -> None:

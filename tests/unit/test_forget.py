@@ -51,6 +51,27 @@ def problem(id_: str, kind: str, detail: str = "") -> dict[str, Any]:
     return {"resource_id": id_, "type": f"https://api.twitter.com/2/problems/{kind}", "detail": detail}
 
 
+@pytest.mark.parametrize("base", ["https://api.twitter.com/2/problems", "https://api.x.com/2/problems"])
+def test_only_a_problem_that_says_so_makes_a_post_one_that_is_gone(base: str) -> None:
+    kinds = {
+        "resource-not-found": "deleted",
+        "not-authorized-for-resource": "protected",
+        "disallowed-resource": "disallowed",
+        "resource-unavailable": None,
+        "not-authorized-for-field": None,
+        "field-unauthorized": None,
+        "field-hydration-failure": None,
+        "invalid-request": None,
+        "internal-error": None,
+    }
+    for number, (kind, reason) in enumerate(kinds.items(), start=1):
+        page = Page()
+        error = {"resource_id": str(number), "type": f"{base}/{kind}", "detail": "no", "field": "geo"}
+        _sort(Lookup([], [error]), [number], page)
+        assert page.gone == ({number: reason} if reason else {}), kind
+        assert page.unanswered == (0 if reason else 1)
+
+
 def test_what_x_says_about_each_post() -> None:
     page = Page()
     answer = Lookup(

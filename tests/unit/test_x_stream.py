@@ -323,11 +323,52 @@ def test_a_second_connection_waits_a_minute_whatever_the_window_of_calls_says(tm
     with serving(local_x(clock=RUNNING, limits=limits)) as x, following(x, tmp_path) as lake:
         lake.trends("#a")
         x.add_rules("#a")
+        x.faults(next=[{"route": "connections", "fault": "503"}])
         with x.stream() as messages:
             next(messages)
-            lake.turn_until(lambda: bool(lake.said))
-            assert "maximum allowed connection limit" in lake.said[0]
+            lake.turn_until(lambda: len(lake.said) > 1)
+            assert "left behind cannot be ended: X failed: 503" in lake.said[0]
+            assert "maximum allowed connection limit" in lake.said[1]
             assert lake.stream.closed_for() == pytest.approx(60, abs=2)
+
+
+@pytest.mark.parametrize("limits", [None, RateLimits])
+def test_a_connection_that_a_kill_left_behind_is_ended_before_it_times_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limits: Callable[[], RateLimits] | None
+) -> None:
+    monkeypatch.setattr("opslib.x.follow._FOUND_AFTER", timedelta(0))
+    x_with = local_x(clock=RUNNING, limits=limits() if limits else None)
+    with serving(x_with) as x, following(x, tmp_path) as lake:
+        x.faults(linger_seconds=600)
+        lake.trends("#a")
+        lake.turn_until(lambda: lake.stream.connected)
+        before = x.add("antes #a")
+        lake.turn_until(lambda: set(before) <= set(lake.ids()))
+        with suppress(Exception):
+            lake.stream._streaming.close()  # type: ignore[union-attr] - as a kill would
+        lake.start()
+        missed = x.add("perdido #a")
+        lake.turn_until(lambda: lake.stream.connected)
+        assert "X held a connection that was left behind: it is ended" in lake.said
+        after = x.add("depois #a")
+        lake.turn_until(lambda: {*missed, *after} <= set(lake.ids()))
+        assert not any("asked again" in line for line in lake.said), "no wait was needed"
+
+
+def test_two_lakes_with_one_token_do_not_throw_each_other_out_again_and_again(tmp_path: Path) -> None:
+    with serving(local_x(clock=RUNNING)) as x, following(x, tmp_path) as lake:
+        lake.trends("#a")
+        x.add_rules("#a")
+        with x.stream() as other:
+            next(other)
+            lake.turn_until(lambda: lake.stream.connected)
+        x.send("POST", "/_control/stream/disconnect", {"type": "OperationalDisconnect"})
+        lake.turn_until(lambda: not lake.stream.connected)
+        with x.stream() as other:
+            next(other)
+            lake.turn_until(lambda: any("maximum allowed" in line for line in lake.said))
+            assert x.x.streams.connected, "the other one is left alone this time"
+            assert lake.stream.closed_for() > 50
 
 
 @pytest.mark.parametrize(("fault", "seconds"), [("503", 5), ("429", 101)])

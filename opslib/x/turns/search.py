@@ -10,6 +10,7 @@ from opslib.x.backoff import Backoff
 from opslib.x.budget import CapReached, Exhausted, utc_now
 from opslib.x.client import Refused, XError
 from opslib.x.follows import readable
+from opslib.x.problems import said
 from opslib.x.turns import FOLLOWS, FOLLOWS_AT, Turn, described, lines_of, objects_in, told_of
 from opslib.x.walk import Busy, Position, Walker
 
@@ -153,10 +154,7 @@ class SearchTurns:
                 position = self._walker.skip(state, position)
                 continue
             self._backoff.succeeded(self._client.spent_until)
-            turn.warnings += [
-                f"X left something out of {search.query}: {error.get('detail') or error}"
-                for error in page.errors
-            ]
+            turn.warnings += [f"X left something out of {search.query}: {line}" for line in said(page.errors)]
             turn.relationship = "success"
             turn.content = lines_of(messages)
             turn.attributes = {
