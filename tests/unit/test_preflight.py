@@ -193,7 +193,9 @@ def test_a_bridge_that_is_kept_or_carries_the_hosts_own_card_is_not_told() -> No
     assert findings(known={"common_firewall_keep": [{"interface": "virbr0"}]}, interfaces=[guests]) == []
     assert findings(interfaces=[card("br0", "bridge", "192.0.2.1"), card("ens3", "", master="br0")]) == []
     # A second card of a container; and what a guest has of its own carries no address here.
-    assert findings(interfaces=[card("eth1", "veth", "198.51.100.5"), card("vnet0", "tun", master="br1")]) == []
+    assert (
+        findings(interfaces=[card("eth1", "veth", "198.51.100.5"), card("vnet0", "tun", master="br1")]) == []
+    )
 
 
 def test_what_is_local_asks_itself_or_is_let_in_anyway_is_not_told() -> None:
