@@ -98,9 +98,7 @@ def verify(names: tuple[str, ...]) -> None:
     _say(f"{len(names or build.NAMES)} distributions are what their locks say")
 
 
-@command.command(
-    epilog=examples("opslib dist advisories", "opslib dist advisories --osv ~/osv/Maven --osv ~/osv/PyPI")
-)
+@command.command(epilog=examples("opslib dist advisories", "opslib dist advisories --format json"))
 @click.option(
     "--osv",
     "folders",

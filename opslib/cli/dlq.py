@@ -18,8 +18,8 @@ from opslib.cli._progress import progress
 from opslib.cli._terminal import one_line, tell
 from opslib.cli._times import MOMENT
 from opslib.dlq import letters
+from opslib.reading import Reader
 from opslib.run.failures import said
-from opslib.run.reading import Reader
 from opslib.settings import SettingsError
 
 if TYPE_CHECKING:

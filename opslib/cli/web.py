@@ -219,7 +219,8 @@ def _log_to_syslog() -> None:
     """Let what is changed leave a line beside those of the service."""
     log = logging.getLogger("opslib.web.users")
     log.setLevel(logging.INFO)
-    log.addHandler(Syslog("opslib-web"))
+    if not any(isinstance(handler, Syslog) for handler in log.handlers):
+        log.addHandler(Syslog("opslib-web"))
 
 
 def _as_owner(folder: Path) -> None:

@@ -9,10 +9,10 @@ from kafka.errors import KafkaConfigurationError, UnknownTopicOrPartitionError  
 from pymongo.errors import PyMongoError
 from tenacity import wait_fixed
 
+from opslib.reading import Reader
 from opslib.run import endpoints, tls
 from opslib.run.failures import check_settings, said
 from opslib.run.notify import notify
-from opslib.run.reading import Reader
 from opslib.run.retry import persist
 from opslib.settings import SettingsError
 

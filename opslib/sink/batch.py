@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from opslib import message
 from opslib.message import trend_document, tweet_document
-from opslib.run.reading import Unreadable
+from opslib.reading import Unreadable
 from opslib.store.documents import Document, changes
 
 if TYPE_CHECKING:

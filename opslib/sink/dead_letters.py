@@ -9,7 +9,7 @@ from kafka import KafkaProducer  # type: ignore[import-untyped]
 from kafka.errors import MessageSizeTooLargeError, RecordListTooLargeError  # type: ignore[import-untyped]
 
 from opslib import message
-from opslib.run.reading import Unreadable
+from opslib.reading import Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

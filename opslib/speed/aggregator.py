@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Optional, Protocol
 
 from opslib.speed.score import MINUTES, STEPS_A_MINUTE, Rules
-from opslib.speed.sightings import STEP, Sighting, joined, topics_in
+from opslib.speed.sightings import STEP, Sighting, joined, plain, topics_in
 from opslib.speed.windows import Window, Windows
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class Aggregator:
         self._changed(sighting)
 
     def _keep(self, state: State, sighting: Sighting, slot: int) -> None:
-        kept = [sighting.tweet, sighting.author, sighting.entries, sighting.topics]
+        kept = [sighting.tweet, sighting.author, sighting.entries, plain(sighting.topics)]
         if sighting.retweet:
             kept.append(sighting.retweet)
         state.set(f"{sighting.pane}.{slot}", kept)

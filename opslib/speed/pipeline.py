@@ -24,9 +24,9 @@ from quixstreams.kafka.exceptions import KafkaProducerDeliveryError
 from quixstreams.models import TopicConfig
 
 from opslib import message
+from opslib.reading import MOST_UNPACKED
 from opslib.run.failures import said
 from opslib.run.notify import notify
-from opslib.run.reading import MOST_UNPACKED
 from opslib.run.retry import refused_by_kafka
 from opslib.run.threads import Supervised
 from opslib.settings import SettingsError, credential
@@ -176,7 +176,7 @@ class Pipeline:
             "author": sighting.author,
             "pane": sighting.pane,
             "entries": sighting.entries,
-            "topics": sighting.topics,
+            "topics": sightings.plain(sighting.topics),
             **({"retweet": sighting.retweet} if sighting.retweet else {}),
             "collected": collected,
             "partition": str(message_context().partition),

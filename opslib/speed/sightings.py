@@ -86,6 +86,11 @@ def joined(known: list[Topic], more: Iterable[Topic]) -> list[Topic]:
     return list(dict.fromkeys([*known, *more]))
 
 
+def plain(topics: Iterable[Topic]) -> list[list[Any]]:
+    """Return topics as the JSON of Quix Streams can keep them, which takes no named tuples."""
+    return [list(topic) for topic in topics]
+
+
 def topics_in(kept: Iterable[Any]) -> list[Topic]:
     """Return topics as JSON has kept them; of those kept before they had a place it is not known."""
     return [Topic(topic) if isinstance(topic, str) else Topic(*topic) for topic in kept]

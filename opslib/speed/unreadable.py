@@ -14,8 +14,8 @@ from confluent_kafka import TopicPartition
 from kafka import TopicPartition as Partition  # type: ignore[import-untyped]
 from kafka.errors import KafkaError  # type: ignore[import-untyped]
 
+from opslib.reading import end_of_batch
 from opslib.run.failures import said
-from opslib.run.reading import end_of_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -42,9 +42,9 @@ def connect(servers: str, tls_directory: str) -> Any:
 
 def consumer(**options: Any) -> Any:
     """Return a consumer of the topic that belongs to no group."""
-    from kafka import KafkaConsumer  # type: ignore[import-untyped]
+    from opslib.reading import Reader
 
-    return KafkaConsumer(
+    return Reader(
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -75,7 +75,7 @@ class Board:
             raise
 
     def _begin(self) -> None:
-        from kafka import TopicPartition
+        from kafka import TopicPartition  # type: ignore[import-untyped]
 
         self._consumer = self._connecting()
         partition = TopicPartition(FOLLOWS, _PARTITION)

@@ -14,30 +14,35 @@ would spend the next share on it.
 
 Snapshots of trends come in between and say what to follow. A place keeps its topics until a snapshot of it
 comes, or three have not.
+
+What somebody follows in the stream (:mod:`opslib.x.follows`) has rules of its own, and goes on when the share
+of the trends has come: each has its cap, and its rule is away when that is nearly used up.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Callable
 
-from opslib.message import id_at, moment_of, moment_of_id, searched_in, stamp, tweet_message
+from opslib.message import FOLLOW, id_at, moment_of, moment_of_id, searched_in, stamp, tweet_message
 from opslib.x.backoff import Backoff
-from opslib.x.budget import UNLIMITED, Exhausted, utc_now
+from opslib.x.budget import UNLIMITED, CapReached, Exhausted, utc_now
 from opslib.x.client import Refused, XError
 from opslib.x.fair import MIN_RESULTS
 from opslib.x.query import query_for
-from opslib.x.rules import MAX_RULES, RuleBook, tag_of, topics_of
+from opslib.x.rules import RuleBook, shared_out, tag_of, topics_of
 from opslib.x.search import OLDEST_SINCE_ID, Progress, messages_of, resources_of, search_page
-from opslib.x.walk import allowance
+from opslib.x.walk import allowance, followed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
-    from opslib.x.budget import Budget
+    from opslib.x.budget import Account, Budget
     from opslib.x.client import XClient
+    from opslib.x.follows import Follow
     from opslib.x.rules import Topic
     from opslib.x.stream import Stream
     from opslib.x.walk import CollectionPolicy
@@ -87,7 +92,10 @@ class Follower:
         policy: CollectionPolicy,
         margin: int = 100,
         clock: Callable[[], datetime] = utc_now,
+        mode: str = "stream",
     ) -> None:
+        self._mode = mode
+        self._no_room: list[str] = []
         self._client = client
         self._budget = budget
         self._stream = stream
@@ -106,6 +114,8 @@ class Follower:
 
     def snapshots(self, state: State, flowfile: str, snapshots: Iterable[Mapping[str, Any]]) -> bool:
         """Follow the topics of *snapshots*; tell whether *flowfile*, which brought them, is to go round."""
+        if self._mode != "stream":
+            return self.begins(state, flowfile)
         now = self._clock()
         places = json.loads(state.get(_PLACES, "{}"))
         snapshots = list(snapshots)
@@ -114,11 +124,29 @@ class Follower:
             names = [trend["name"] for trend in searched_in(snapshot)]
             places[str(snapshot["woeid"])] = {"at": stamp(now), "topics": names}
         state[_PLACES] = json.dumps(places, ensure_ascii=False)
+        return self.begins(state, flowfile)
+
+    def begins(self, state: State, flowfile: str) -> bool:
+        """Tell whether *flowfile* is to go round, as there is something to follow and no other does."""
+        now = self._clock()
+        if self._mode != "stream" and not self.follows(state):
+            return False
         loop = json.loads(state.get(_LOOP, "null"))
         if loop and loop["id"] != flowfile and now - moment_of(loop["at"]) < _GIVEN_UP:
             return False
         state[_LOOP] = json.dumps({"id": flowfile, "at": stamp(now)})
         return True
+
+    def follows(self, state: State) -> dict[str, Follow]:
+        """Return what is followed in the stream and has money left, by its query."""
+        found = {}
+        each = self._policy.resources_a_post()
+        for follow in followed(state, "stream", self._clock()):
+            kept = min(self._margin, self._budget.times(follow.usd_day, each) // 2)
+            if self._budget.affordable(each, account=follow.account) > kept:
+                rest = "" if self._policy.retweets else " -is:retweet"
+                found[follow.full_query + rest] = follow
+        return found
 
     def arrived(self, state: State, position: str) -> bool:
         """Note what *position* says is safe; tell whether its FlowFile :meth:`goes_on`."""
@@ -157,10 +185,11 @@ class Follower:
             # What it took along has not left: somebody emptied the queue, or NiFi could not commit.
             self._missed(topics, self._clock())
         self._sent = _UNKNOWN
-        wanted = self._wanted(state)
         share = int(state.get(_SHARE, UNLIMITED))
-        going = bool(wanted) and share > 0
+        follows = self.follows(state)
         step = Step()
+        wanted = self._wanted(state, follows, step, trends=share > 0 or not follows)
+        going = bool(wanted) and (share > 0 or bool(follows))
         if self._begin(state, topics, wanted, going):
             # That they are followed has to be known before X sends anything of them.
             state[_TOPICS] = json.dumps(topics, ensure_ascii=False)
@@ -180,14 +209,9 @@ class Follower:
         elif batch.missing_until is not None:
             self._missed(topics, batch.missing_until)
         state[_TOPICS] = json.dumps(topics, ensure_ascii=False)
-        newest = self._messages(batch.posts, step)
-        searched = self._search(topics, gap, step) if gap else None
-        if share < UNLIMITED:
-            state[_SHARE] = str(share - len(step.messages))
-            if 0 < share <= len(step.messages) and _PAUSED not in state:
-                state[_PAUSED] = _SHARE_USED
-                step.said.append(_SHARE_USED)
-                _no_gaps(topics)
+        newest = self._messages(batch.posts, step, follows)
+        searched = self._search(state, topics, gap, step) if gap else None
+        self._take_share(state, topics, share, step, follows)
         step.idle = not going or self._stream.closed_for() > _SHORT_SECONDS
         if step.messages or searched:
             step.position = json.dumps({"loop": loop, "newest": newest, "gap": searched}, ensure_ascii=False)
@@ -195,8 +219,39 @@ class Follower:
         self._sent = step.position
         return step
 
-    def _wanted(self, state: State) -> dict[str, list[Topic]]:
-        """Return what is followed: by query, the topics that it is for."""
+    def _take_share(
+        self, state: State, topics: dict[str, Json], share: int, step: Step, follows: Mapping[str, Follow]
+    ) -> None:
+        """Count what has come against the *share* of this round, which is the trends'."""
+        if share >= UNLIMITED:
+            return
+        came = sum(map(_of_trends, step.messages))
+        state[_SHARE] = str(share - came)
+        if 0 < share <= came and _PAUSED not in state:
+            step.said.append(_SHARE_USED)
+            _no_gaps(topics, except_for=follows)
+            if not follows:
+                state[_PAUSED] = _SHARE_USED
+
+    def _wanted(
+        self, state: State, follows: Mapping[str, Follow], step: Step, *, trends: bool
+    ) -> dict[str, list[Topic]]:
+        """Return what the stream is to send: by query, the topics that it is for."""
+        trending = self._trending(state) if trends and self._mode == "stream" else {}
+        queries, left_out = shared_out(follows, trending)
+        if left_out != self._no_room:
+            self._no_room = left_out
+            if left_out:
+                step.said.append(
+                    f"{len(left_out)} found no room among X's rules: {', '.join(left_out[:5])} …"
+                )
+        return {
+            query: ([follows[query].topic] if query in follows else []) + trending.get(query, [])
+            for query in queries
+        }
+
+    def _trending(self, state: State) -> dict[str, list[Topic]]:
+        """Return by query the topics of the last snapshots."""
         now = self._clock()
         places = json.loads(state.get(_PLACES, "{}"))
         wanted: dict[str, list[Topic]] = {}
@@ -212,7 +267,15 @@ class Follower:
                 known = wanted.setdefault(query, [])
                 if topic not in known:
                     known.append(topic)
-        return dict(list(wanted.items())[:MAX_RULES])  # more than 20 places of 50 topics
+        return wanted
+
+    def _account_of(self, state: State, topics: list[Topic]) -> Account | None:
+        """Return what of the budget a gap may use that is of something followed alone."""
+        names = {topic["name"] for topic in topics if topic.get("kind") == FOLLOW}
+        if len(names) != len(topics):
+            return None
+        known = followed(state, "stream", self._clock())
+        return next((follow.account for follow in known if follow.name in names), None)
 
     def _heard(self, state: State, loop: str) -> None:
         """Note that the FlowFile is there, once a minute: it goes round several times a second."""
@@ -266,9 +329,14 @@ class Follower:
             if "gap" not in topics[query] and now - moment_of(left) > _GIVEN_UP:
                 del topics[query]
 
-    def _messages(self, posts: list[Json], step: Step) -> dict[str, str]:
-        """Add the messages of *posts*; return the newest id of each query."""
+    def _messages(self, posts: list[Json], step: Step, follows: Mapping[str, Follow]) -> dict[str, str]:
+        """Add the messages of *posts*; return the newest id of each query.
+
+        What is followed pays for each post that its rule matched, whoever else did.
+        """
         now = self._clock()
+        query_of = {follow.name: query for query, follow in follows.items()}
+        of_follows: Counter[str] = Counter()
         newest: dict[str, str] = {}
         for post in posts:
             tweet = post["data"]
@@ -276,13 +344,23 @@ class Follower:
                 continue
             rules = post.get("matching_rules") or ()
             topics = [topic for rule in rules for topic in topics_of(rule.get("tag"))]
-            queries = [query_for(topic["name"], retweets=self._policy.retweets) for topic in topics]
+            queries = [self._query_of(topic, query_of) for topic in topics]
+            of_follows.update(query for query in queries if query in follows)
             message = tweet_message(tweet, post.get("includes"), "", None, "", now)
             message["collected_for"] = [{**topic, "query": query} for topic, query in zip(topics, queries)]
             step.messages.append(message)
             for query in queries:
                 newest[query] = str(max(int(tweet["id"]), int(newest.get(query, 0))))
+        for query, number in of_follows.items():
+            each = self._policy.resources_a_post()
+            posts_of = {kind: count * number for kind, count in each.items()}
+            self._budget.charge(follows[query].account, posts_of)
         return newest
+
+    def _query_of(self, topic: Topic, follows: Mapping[str, str]) -> str:
+        if topic.get("kind") == FOLLOW:
+            return follows.get(topic["name"], "")
+        return query_for(topic["name"], retweets=self._policy.retweets)
 
     # ---- gaps
 
@@ -310,7 +388,7 @@ class Follower:
                 return query
         return None
 
-    def _search(self, topics: dict[str, Json], query: str, step: Step) -> Json | None:
+    def _search(self, state: State, topics: dict[str, Json], query: str, step: Step) -> Json | None:
         """Add the messages of the next page of a gap; return the gap as it is once they are safe."""
         gap = topics[query].get("gap")
         if gap is None:
@@ -323,12 +401,17 @@ class Follower:
         # A page of ten at least: where not even that is left, the budget says so.
         number = min(self._policy.page_size, max(MIN_RESULTS, self._budget.affordable(each, keep)))
         most = {kind: count * number for kind, count in each.items()}
+        account = self._account_of(state, topics[query]["topics"])
         try:
-            with self._budget.call(most, keep) as came:
+            with self._budget.call(most, keep, account) as came:
                 page, after = search_page(
                     self._client, query, progress, number, self._policy.expansions, now, gap["until_id"]
                 )
                 came(resources_of(page.tweets, page.includes))
+        except CapReached as reached:
+            step.said.append(f"the gap of {query} is not filled: {reached}")
+            del topics[query]["gap"]
+            return None
         except Exhausted:
             step.said.append("the budget does not reach to fill the gaps of the stream: they are given up")
             _no_gaps(topics)
@@ -350,9 +433,15 @@ class Follower:
         return {"query": query, **gap, "next_token": token, "pages": pages}
 
 
-def _no_gaps(topics: Mapping[str, Json]) -> None:
-    for topic in topics.values():
-        topic.pop("gap", None)
+def _no_gaps(topics: Mapping[str, Json], except_for: Container[str] = ()) -> None:
+    for query, topic in topics.items():
+        if query not in except_for:
+            topic.pop("gap", None)
+
+
+def _of_trends(message: Json) -> bool:
+    """Tell whether a post came for a trend, whose share it is of."""
+    return any(topic.get("kind") != FOLLOW for topic in message["collected_for"])
 
 
 def _before(tweet_id: int) -> int:

@@ -1,4 +1,4 @@
-"""The filtered stream's rules: one for each topic that trends, with the topics in its tag.
+"""The filtered stream's rules: one for each topic that trends or is followed, with the topics in its tag.
 
 X sends with each post the ids and tags of the rules that it matched, not their values; so a tag holds the
 topics that its rule is for, and a post tells by itself what it was collected for. All rules of a token are
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from opslib.message import FOLLOW
 from opslib.x.client import XError
 
 if TYPE_CHECKING:
@@ -24,17 +25,42 @@ Topic = dict[str, Any]  # {"name", "woeid"}
 
 
 def tag_of(topics: Iterable[Topic]) -> str:
-    """Return the tag of a rule for *topics*: ``[[23424768,"Carnaval"]]``, the same in whichever order."""
-    pairs = sorted([topic["woeid"], topic["name"]] for topic in topics)
+    """Return the tag of a rule for *topics*: ``[[23424768,"Carnaval"]]``, the same in whichever order.
+
+    What is followed has ``"follow"`` in the place of a WOEID.
+    """
+    pairs = sorted(
+        ([topic.get("kind") or topic["woeid"], topic["name"]] for topic in topics),
+        key=lambda pair: (isinstance(pair[0], str), pair),
+    )
     return json.dumps(pairs, ensure_ascii=False, separators=(",", ":"))
 
 
 def topics_of(tag: str | None) -> list[Topic]:
     """Return the topics in a *tag*; none if it is not one that :func:`tag_of` made."""
     try:
-        return [{"name": str(name), "woeid": int(woeid)} for woeid, name in json.loads(tag or "")]
+        return [_topic(of, str(name)) for of, name in json.loads(tag or "")]
     except (ValueError, TypeError):
         return []
+
+
+def _topic(of: Any, name: str) -> Topic:
+    if of == FOLLOW:
+        return {"kind": FOLLOW, "name": name, "woeid": None}
+    return {"name": name, "woeid": int(of)}
+
+
+def shared_out(follows: Mapping[str, Any], trends: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return which queries of both find room among X's rules, and which do not, each by its order.
+
+    Where there are more than :data:`MAX_RULES`, each kind has half of them, and what the other leaves.
+    """
+    new = [query for query in trends if query not in follows]
+    room = max(MAX_RULES // 2, MAX_RULES - len(new))
+    some = list(follows)[:room]
+    wanted = [*some, *new[: MAX_RULES - len(some)]]
+    found = set(wanted)
+    return wanted, [query for query in [*follows, *new] if query not in found]
 
 
 class RuleBook:

@@ -141,6 +141,17 @@ def newer(state: State, at: str) -> bool:
     return True
 
 
+def follows_of(state: State) -> State:
+    """Return what of *state* says what is followed."""
+    return {name: state[name] for name in (_FOLLOWS, _FOLLOWS_AT) if name in state}
+
+
+def followed(state: State, mode: str, now: datetime) -> list[Follow]:
+    """Return what *state* knows to be followed in that way *now*."""
+    known = follows_in(state.get(_FOLLOWS, ""))
+    return [follow for follow in known if follow.mode == mode and follow.active(now)]
+
+
 def note_follows(state: State, follows: Iterable[Follow]) -> None:
     """Note in *state* what is followed from now on."""
     state[_FOLLOWS] = text_of(follows)
@@ -195,9 +206,7 @@ class Walker:
 
     def followed(self, state: State) -> list[Follow]:
         """Return what is followed by search now."""
-        now = self._clock()
-        known = follows_in(state.get(_FOLLOWS, ""))
-        return [follow for follow in known if follow.mode == "search" and follow.active(now)]
+        return followed(state, "search", self._clock())
 
     def due(self, state: State, walk: str, *, alone: bool) -> list[Follow]:
         """Return what is followed and was not searched for in this round, or not since its query changed.
@@ -367,6 +376,10 @@ class Walker:
         now = self._clock()
         posts_a_round = allowance(self._budget, self._policy, places, now)
         most = self._policy.max_pages * self._policy.page_size
+        # Where pages do not go round, they go to those first that have had the least of their caps.
+        follows = sorted(
+            follows, key=lambda of: (self._budget.spent_by(of.account.name)[0] / of.usd_day, of.name)
+        )
         claims = [min(most, self._claim(follow, now)) for follow in follows]
         given = level(follows_part(posts_a_round, self._policy.kept_for_trends), claims)
         searches = [

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import bombs
 
 from opslib import message
-from opslib.run.reading import end_of_batch
+from opslib.reading import end_of_batch
 
 if TYPE_CHECKING:
     import subprocess

@@ -11,6 +11,7 @@ import pytest
 import services
 from collection import TOKEN, X
 
+from opslib.message import id_at, moment_of
 from opslib.x.budget import Budget
 
 if TYPE_CHECKING:
@@ -85,10 +86,10 @@ def test_what_is_said_reaches_a_running_nifi_and_what_is_taken_back_does_too(
     lake.start_sink()
     collector.deploy(x, tmp_path / "budget.sqlite", trends_interval="1 hour", topics_per_place="1")
     told = json.loads(following("follow", "add", "Pix", "pix", "--usd-day", "50"))
-    assert (told["posts"], told["share"]) == (150, 1.0)
+    assert (told["follow"]["query"], told["share"], told["usd_paid"]) == ("pix", 1.0, 0.005)
     wait_for(lake, "Pix", 150)
     following("follow", "add", "Pouco", "boleto", "--usd-day", "0.15")
-    wait_for(lake, "Pouco", 30)
+    wait_for(lake, "Pouco", 10)
     following("follow", "add", "Pix", "boleto", "--usd-day", "50")
     wait_for(lake, "Pix", 240)
     collector.nifi.kill()
@@ -104,7 +105,7 @@ def test_what_is_said_reaches_a_running_nifi_and_what_is_taken_back_does_too(
         ),
     )
     assert len(collected(lake, "Pix")) == 240, "it was removed"
-    assert len(collected(lake, "Pouco")) == 30, "it costs 0.15 USD a day at most"
+    assert 10 <= len(collected(lake, "Pouco")) <= 30, "it costs 0.15 USD a day at most, a page at once"
     shown = json.loads(following("follow", "show", "Pouco", "--format", "json"))
     assert shown["spent_today_usd"] <= 0.15
     assert lake.dead_letters() == []
@@ -159,7 +160,9 @@ def test_nifi_killed_during_a_backfill_loses_nothing_and_pays_again_for_pages_in
         collector.deploy(x, tmp_path / "budget.sqlite", trends_interval="1 hour", topics_per_place="1")
         following("follow", "add", "antes", "antes", "--usd-day", "0.01")
         told = json.loads(following("follow", "backfill", "antes", "--since", "10d", "--usd", "200"))
-        assert told["posts"] == TWEETS
+        before = id_at(moment_of(told["backfill"]["until"]))
+        tweets = {int(tweet) for tweet in x.ledger()["offered"] if int(tweet) < before}
+        assert told["posts"] == len(tweets) > TWEETS * 0.99
         for part in range(1, KILLS + 1):
             least = TWEETS * part // (KILLS + 1)
             services.wait_until(
@@ -172,13 +175,13 @@ def test_nifi_killed_during_a_backfill_loses_nothing_and_pays_again_for_pages_in
             collector.nifi.kill()
             collector.nifi.start()
         services.wait_until(
-            lambda: f"MongoDB has {len(lake.ids())} of {TWEETS} tweets",
-            lambda: len(lake.ids()) >= TWEETS,
+            lambda: f"MongoDB has {len(collected(lake, 'antes'))} of {len(tweets)} tweets",
+            lambda: len(collected(lake, "antes")) >= len(tweets),
             300,
             pause=0.5,
         )
         ledger: dict[str, Any] = x.ledger()
-        assert {int(tweet) for tweet in ledger["offered"]} == lake.ids() == collected(lake, "antes")
+        assert collected(lake, "antes") == tweets
         assert sum(times - 1 for times in ledger["returned"].values()) <= KILLS * PAGE
         spent = Budget.of(tmp_path / "budget.sqlite").spent_this_month().usd
         assert ledger["charged"]["usd"] <= spent, "X has charged more than was counted"

@@ -192,6 +192,10 @@ def test_a_bridge_that_is_kept_or_carries_the_hosts_own_card_is_not_told() -> No
     guests = card("virbr0", "bridge", "192.168.122.1")
     assert findings(known={"common_firewall_keep": [{"interface": "virbr0"}]}, interfaces=[guests]) == []
     assert findings(interfaces=[card("br0", "bridge", "192.0.2.1"), card("ens3", "", master="br0")]) == []
+    # A second card of a container; and what a guest has of its own carries no address here.
+    assert (
+        findings(interfaces=[card("eth1", "veth", "198.51.100.5"), card("vnet0", "tun", master="br1")]) == []
+    )
 
 
 def test_what_is_local_asks_itself_or_is_let_in_anyway_is_not_told() -> None:
@@ -289,6 +293,11 @@ def test_what_other_hosts_cannot_be_called_is_told_with_them_alone() -> None:
     (found, _) = preflight.preflight_names("lake", both, {}, FACTS, wrong)
     assert "set trendlake_address" in found["text"]
     assert [one["grade"] for one in preflight.preflight_names("peer", both, {}, FACTS, wrong)] == ["note"]
+
+
+def test_a_host_that_could_not_be_looked_at_is_in_the_report() -> None:
+    report = preflight.preflight_report({"lake": []}, ["down"])
+    assert report == ["down: could not be looked at, see above", "lake: nothing stands in the way"]
 
 
 # ---- what the roles ask for is written once more in the filters

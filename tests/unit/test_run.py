@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -180,3 +182,10 @@ def test_a_thread_that_is_stuck_is_noticed_and_where() -> None:
     now[0] += 1000
     thread.check()  # ended as it should
     assert not died.is_set()
+
+
+def test_nobody_reads_kafka_but_by_the_reader_that_unpacks_within_bounds() -> None:
+    for path in (Path(__file__).resolve().parents[2] / "opslib").rglob("*.py"):
+        nodes = ast.walk(ast.parse(path.read_text()))
+        calls = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
+        assert not any(call.endswith("KafkaConsumer") for call in calls), path

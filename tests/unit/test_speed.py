@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymongo.errors import AutoReconnect
 from quixstreams.kafka.exceptions import KafkaProducerDeliveryError
+from quixstreams.utils.json import dumps
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -80,7 +81,7 @@ class Store:
         return json.loads(self.kept[key]) if key in self.kept else default
 
     def set(self, key: str, value: Any) -> None:
-        self.kept[key] = json.dumps(value)
+        self.kept[key] = dumps(value).decode()
 
     def delete(self, key: str) -> None:
         self.kept.pop(key, None)
@@ -416,7 +417,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> Any:
     def run(records: list[tuple[int, bytes]], seconds: float) -> None:
         for _, value in records:
             now[0] = BEGIN + seconds
-            steps._aggregate(json.loads(json.dumps(steps._read(value))), speed.store)
+            steps._aggregate(json.loads(dumps(steps._read(value))), speed.store)
         for look in range(1, 8):
             now[0] = BEGIN + seconds + 10 * look
             steps._aggregate({"tick": now[0]}, speed.store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 import sqlite3
 import string
@@ -17,10 +18,12 @@ from zoneinfo import ZoneInfo
 
 import argon2
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from opslib.cli import main
 from opslib.metrics import Web
 from opslib.web.access import FORM, SESSION
 from opslib.web.app import create
@@ -403,6 +406,17 @@ class Slow(argon2.PasswordHasher):
         return super().verify(known, password)
 
 
+class Counting(argon2.PasswordHasher):
+    """Counts what is compared, and with hashes of which parameters."""
+
+    verified = 0
+
+    def verify(self, known: str | bytes, password: str | bytes) -> Literal[True]:
+        self.verified += 1
+        self.parameters = {*getattr(self, "parameters", ()), repr(argon2.extract_parameters(str(known)))}
+        return super().verify(known, password)
+
+
 def test_few_wait_for_hashes_and_whoever_comes_beyond_is_sent_away_at_once(
     tmp_path: Path, clock: Clock
 ) -> None:
@@ -425,6 +439,41 @@ def test_few_wait_for_hashes_and_whoever_comes_beyond_is_sent_away_at_once(
         outcomes = [future.exception(60) for future in waiting]
     assert sum(outcome is None for outcome in outcomes) >= PLACES_OF_KNOWN
     users.close()
+
+
+def test_who_is_no_user_takes_as_much_work_as_a_wrong_password(tmp_path: Path, clock: Clock) -> None:
+    hasher = Counting(time_cost=1, memory_cost=64, parallelism=1)
+    users = Users(tmp_path / "users.sqlite", 3600, clock, hasher)
+    for name in ("ana", "disabled", "removed"):
+        users.add(name, PASSWORD)
+    users.disable("disabled")
+    users.remove("removed")
+    for name in ("ana", "disabled", "removed", "nobody", ""):
+        before = hasher.verified
+        assert users.log_in(name, "wrong password", "10.0.0.1") is None
+        assert hasher.verified == before + 1, name
+    assert len(hasher.parameters) == 1
+    users.close()
+
+
+def test_what_a_command_changes_is_told_to_syslog_with_who_did_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr("syslog.syslog", lambda _level, text: lines.append(text))
+    monkeypatch.setattr("opslib.cli.web._as_owner", lambda _: None)  # which is for the whole process
+    monkeypatch.setenv("OPSLIB_WEB__STATE", str(tmp_path))
+    monkeypatch.setenv("SUDO_USER", "maria")
+    runner = CliRunner()
+    for call in ("add ana --random", "password ana --random", "disable ana", "remove ana"):
+        called = runner.invoke(main, ["web", "user", *call.split()])
+        assert called.exit_code == 0, called.output
+    done = ["added", "given a password", "disabled", "removed"]
+    assert [line.split(" maria@")[0] for line in lines] == [f"{what}: user ana, by" for what in done]
+    listed = runner.invoke(main, ["web", "user", "log", "--format", "json"]).stdout
+    entries = [json.loads(line) for line in listed.splitlines()]
+    assert [(entry["what"], entry["name"]) for entry in entries] == [(what, "ana") for what in done]
+    assert all(entry["place"].startswith("maria@") for entry in entries)
 
 
 def test_logins_and_changes_leave_a_line_and_an_entry(

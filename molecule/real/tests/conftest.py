@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "out/molecule" / os.environ.get("MOLECULE_SCENARIO_NAME", "real")
 ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
+# Molecule has its own output coloured.
+PLAIN = {"ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
 KEEPS = [
     {"port": 9100, "networks": ["10.0.0.0/8"]},
     {"port": 51820, "protocol": "udp"},
@@ -93,7 +95,7 @@ class Hosts:
         done = subprocess.run(
             [ANSIBLE, "-i", inventory, ROOT / playbook, *arguments],
             cwd=ROOT, capture_output=True, text=True, timeout=400, check=False,
-            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **PLAIN},
         )  # fmt: skip
         (self.folder / "last.log").write_text(done.stdout + done.stderr)
         return Played(done.returncode, done.stdout + done.stderr)
@@ -105,5 +107,5 @@ def hosts() -> Hosts:
         pytest.fail(
             "there are no machines: run `molecule create -s real` and `molecule prepare -s real` first"
         )
-    found = re.findall(r"^Host (\S+)\n\s+HostName (\S+)", (FOLDER / "ssh_config").read_text(), re.MULTILINE)
+    found = re.findall(r"^Host (\S+).*\n\s+HostName (\S+)", (FOLDER / "ssh_config").read_text(), re.MULTILINE)
     return Hosts(dict(found), FOLDER)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from opslib.x import walk
 from opslib.x.follow import Follower
+from opslib.x.follows import readable
 from opslib.x.stream import Stream
-from opslib.x.turns import Turn, described, lines_of, objects_in, told_of
+from opslib.x.turns import FOLLOWS, FOLLOWS_AT, Turn, described, lines_of, objects_in, told_of
 
 if TYPE_CHECKING:
     from opslib.x.budget import Budget
@@ -22,7 +24,7 @@ WAIT_SECONDS = 1.0
 
 
 class StreamTurns:
-    """Follows the topics of snapshots in the stream, as long as *mode* is ``stream``."""
+    """Follows the topics of snapshots in the stream, if *mode* is ``stream``, and what is followed so."""
 
     def __init__(
         self,
@@ -50,7 +52,7 @@ class StreamTurns:
     ) -> StreamTurns:
         """Return the turns of a stream that *streaming* connects to, with *calling* for all other calls."""
         stream = Stream(streaming, budget, policy.resources_a_post(), policy.expansions, margin)
-        return cls(stream, Follower(calling, budget, stream, policy, margin), budget, mode)
+        return cls(stream, Follower(calling, budget, stream, policy, margin, mode=mode), budget, mode)
 
     def leave(self) -> None:
         """Leave the stream, and wait until what X has sent is counted."""
@@ -61,9 +63,13 @@ class StreamTurns:
 
         The state that is returned knows that a part of it may be missing: it is kept before that leaves.
         """
-        if self._mode != "stream":
+        told = bool(flowfile.attribute(FOLLOWS)) and not flowfile.attribute(LOOP)
+        if told and walk.newer(state, flowfile.attribute(FOLLOWS_AT)):
+            lines = objects_in(flowfile.content())[: int(flowfile.attribute(FOLLOWS))]
+            walk.note_follows(state, filter(None, map(readable, lines)))
+        if self._mode != "stream" and not self._follower.follows(state):
             self.leave()
-            return Turn("finished", b"", state={})
+            return Turn("finished", b"", state=walk.follows_of(state))
         loop = self._came(state, flowfile)
         if not loop:
             return Turn("finished", b"", state=state)
@@ -87,4 +93,6 @@ class StreamTurns:
         if loop:
             return loop if self._follower.goes_on(state, loop) else ""
         loop = flowfile.attribute("uuid")
+        if flowfile.attribute(FOLLOWS):
+            return loop if self._follower.begins(state, loop) else ""
         return loop if self._follower.snapshots(state, loop, objects_in(flowfile.content())) else ""

@@ -55,7 +55,7 @@ _NET_ADMIN, _SYS_TIME = 12, 25
 # They ask from the port they listen on, and answers come in.
 _ASKERS = ("systemd-timesyn", "chronyd", "ntpd", "dhclient", "dhcpcd", "systemd-network")
 _CLOCKS = ("systemd-timesyncd", "ntpsec", "ntp", "openntpd")
-_GUESTS = ("bridge", "tun", "veth")
+_GUESTS = ("bridge", "tun")
 # A certificate is good from the control node's now on; the rest of the lake bears more.
 _CLOCK_BEHIND, _CLOCK_AHEAD = -10.0, 60.0
 
@@ -537,9 +537,11 @@ def preflight_matrix(
 # ---- the report
 
 
-def preflight_report(findings: dict[str, list[dict[str, str]]]) -> list[str]:
-    """Return the lines that say it all, host by host."""
-    lines = []
+def preflight_report(
+    findings: dict[str, list[dict[str, str]]], missing: list[str] | None = None
+) -> list[str]:
+    """Return the lines that say it all, host by host; of those *missing* Ansible has said why before."""
+    lines = [f"{host}: could not be looked at, see above" for host in missing or ()]
     for host, found in findings.items():
         lines.append(f"{host}:" if found else f"{host}: nothing stands in the way")
         for one in found:
