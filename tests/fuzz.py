@@ -87,7 +87,16 @@ CONTENTS: dict[str, bytes] = {
     "zip": b"PK\x03\x04" + b"\0" * 50,
 }
 STDIN = (b"\xff\n", b"", b"\0\n", b"[" * 50_000, b'{"text": "\\ud800"}\n')
-GOOD = {"text": "x", "tweet": "1", "id": "1", "letter": "0", "span": "1h", "moment": "now", "integer": "1"}
+GOOD = {
+    "text": "x",
+    "tweet": "1",
+    "id": "1",
+    "letter": "0",
+    "span": "1h",
+    "moment": "now",
+    "integer": "1",
+    "float range": "1",
+}
 
 
 @dataclass(frozen=True)

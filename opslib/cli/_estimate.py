@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from opslib.cli import _terminal
 from opslib.cli._options import WrongInput, examples, tell_json, with_format, with_settings
 from opslib.settings import SettingsError, secret
 from opslib.x.budget import Budget, Exhausted
@@ -111,11 +112,11 @@ def tell(found: dict[str, Any], form: str) -> None:
         tell_json(found)
         return
     for line in lines(found):
-        click.echo(line)
+        _terminal.tell(line)
     for other, more in found.get("also", {}).items():
-        click.echo(f"\n{other}")
+        _terminal.tell(f"\n{other}")
         for line in lines(more):
-            click.echo(line)
+            _terminal.tell(line)
 
 
 def lines(found: dict[str, Any]) -> list[str]:

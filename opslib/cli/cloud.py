@@ -30,6 +30,7 @@ from opslib.cli._terminal import tell
 from opslib.cli._times import SpanType
 from opslib.cloud.counts import BadInput, Counted, Selection, from_database, from_lines
 from opslib.cloud.report import names_in
+from opslib.message import FOLLOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +47,7 @@ class _Call:
 
     source: Path | None
     topics: tuple[str, ...]
+    follows: tuple[str, ...]
     place: str | None
     hours: float
     lang: str | None
@@ -82,6 +84,9 @@ class _Call:
     "--max-words", type=click.IntRange(0, 2**31 - 1), help="Draw so many words at most; 0 draws all."
 )
 @click.option("--topic", "topics", multiple=True, help="Only tweets collected for this; can be repeated.")
+@click.option(
+    "--follow", "follows", multiple=True, help="Only tweets collected for what is followed by this name."
+)
 @click.option("--place", help="Only tweets collected for this place: its WOEID or its name.")
 @click.option(
     "--hours", type=SpanType("h"), help="How far back to look, such as 2h or 7d; a number is hours."
@@ -107,10 +112,14 @@ def command(settings: Settings, **options: Any) -> None:
     images_given = look_of(options["shape"], options["colours"])
     hours: float | None = options["hours"] and options["hours"].hours
     width, height = options["width"] or look.width, options["height"] or look.height
-    names = ("source", "topics", "place", "lang", "title")
+    names = ("source", "topics", "follows", "place", "lang", "title")
     wanted = _Call(hours=hours or look.hours, **{name: options[name] for name in names})
-    if wanted.source and (wanted.topics or wanted.place or hours):
+    if wanted.source and (wanted.topics or wanted.follows or wanted.place or hours):
         raise click.UsageError("--topic, --place and --hours choose among stored tweets, not in --input")
+    if wanted.follows and (wanted.topics or wanted.place):
+        raise click.UsageError(
+            "what is followed (--follow) has no place, and is none of the topics that trend"
+        )
     counted = _counted(settings, wanted)
     most = look.max_words if options["max_words"] is None else options["max_words"]
     chosen = dict(list(counted.words.items())[: most or None])
@@ -141,7 +150,11 @@ def _drawn(
     theme = DARK if options["dark"] else LIGHT
     with images():
         layout = place(
-            chosen, *words_size(*size), options["seed"], names_in(chosen, wanted.topics), look=look
+            chosen,
+            *words_size(*size),
+            options["seed"],
+            names_in(chosen, wanted.topics or wanted.follows),
+            look=look,
         )
     head = Head(_title(wanted), _caption(counted, len(layout.placed)))
     for path in options["outputs"]:
@@ -184,13 +197,19 @@ def _stored(settings: Settings, wanted: _Call) -> Counted:
         except NothingKnown as error:
             raise BadInput(str(error)) from error
         now = datetime.now(timezone.utc)
-        return from_database(database, Selection(now, wanted.hours, wanted.topics, woeid, wanted.lang))
+        return from_database(database, _selection(now, wanted, woeid))
+
+
+def _selection(now: datetime, wanted: _Call, woeid: int | None) -> Selection:
+    names, kind = (wanted.follows, FOLLOW) if wanted.follows else (wanted.topics, None)
+    return Selection(now, wanted.hours, names, woeid, wanted.lang, kind)
 
 
 def _title(wanted: _Call) -> str:
     if wanted.title:
         return wanted.title
-    subject = ", ".join(wanted.topics) or ("these tweets" if wanted.source else "what is trending")
+    others = "these tweets" if wanted.source else "what is trending"
+    subject = ", ".join(wanted.topics or wanted.follows) or others
     return f"What people say about {subject}" + (f" in {wanted.place}" if wanted.place else "")
 
 

@@ -16,6 +16,7 @@ from kafka.errors import AuthorizationError, KafkaConfigurationError, KafkaError
 from opslib import message
 from opslib.cli import _estimate
 from opslib.cli._options import INPUT, WrongInput, examples, tell_json, with_format, with_settings
+from opslib.cli._terminal import tell
 from opslib.cli._times import MOMENT
 from opslib.settings import SettingsError
 from opslib.x import board
@@ -87,7 +88,7 @@ def add(
     found = _estimate.last_days(settings, follow.full_query, usd_day=usd_day)
     _save(settings, {name: follow.to_record()})
     _estimate.tell({"follow": follow.to_record(), **found}, form)
-    click.echo(f"{name} is followed: NiFi has it within a minute", err=True)
+    tell(f"{name} is followed: NiFi has it within a minute", err=True)
 
 
 @command.command("list", epilog=examples("opslib follow list", "opslib follow list --format json"))
@@ -103,7 +104,7 @@ def list_(settings: Settings, form: str) -> None:
     for one in found:
         _tell(one)
     if not found:
-        click.echo("nothing is followed")
+        tell("nothing is followed")
 
 
 @command.command(epilog=examples("opslib follow show Pix", "opslib follow show Pix --format json"))
@@ -177,7 +178,7 @@ def backfill(
     found = _estimate.of_span(settings, wanted.query, wanted.begin, wanted.end, usd)
     _save(settings, {BACKFILL + name: wanted.to_record()})
     _estimate.tell({"backfill": wanted.to_record(), **found}, form)
-    click.echo(f"{name} is looked up: `opslib follow show {name}` says how far it is", err=True)
+    tell(f"{name} is looked up: `opslib follow show {name}` says how far it is", err=True)
 
 
 @command.command(epilog=examples("opslib follow apply /etc/opslib/flow/follows.json --dry-run"))
@@ -212,7 +213,7 @@ def apply(settings: Settings, path: Path, dry_run: bool, form: str) -> None:
         tell_json(told)
     else:
         for what, names in told.items():
-            click.echo(f"{what}: {', '.join(names) or 'none'}")
+            tell(f"{what}: {', '.join(names) or 'none'}")
 
 
 # ---- the board
@@ -320,12 +321,12 @@ def _tell(one: dict[str, Any]) -> None:
         spent = f", {one['spent_today_usd']:.3f} USD today, {one['spent_usd']:.3f} in all"
     most = f"{one['usd_day']:g} USD a day" + (f", {one['usd_total']:g} in all" if "usd_total" in one else "")
     where = " ".join(f"{key}:{one[key]}" for key in ("lang", "country", "until") if key in one)
-    click.echo(f"{one['name']}: {one['query']}{f'  ({where})' if where else ''}")
-    click.echo(f"    {state}, by {one['mode']}, of the {one['origin']}; at most {most}{spent}")
+    tell(f"{one['name']}: {one['query']}{f'  ({where})' if where else ''}")
+    tell(f"    {state}, by {one['mode']}, of the {one['origin']}; at most {most}{spent}")
     wanted = one.get("backfill")
     if wanted:
         done = f", {wanted['spent_usd']:.3f} spent" if "spent_usd" in wanted else ""
         how = "spread" if wanted.get("spread") else "newest first"
         state = (wanted.get("state") or {}).get("said", "not begun")
         span = f"{wanted['since']} to {wanted['until']}, {how}"
-        click.echo(f"    looked up {span}: {wanted['usd']:g} USD{done}; {state}")
+        tell(f"    looked up {span}: {wanted['usd']:g} USD{done}; {state}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from opslib.cloud.look import Look
     from opslib.cloud.report import Report
     from opslib.settings import Settings
-    from opslib.store.reads import Kind
+    from opslib.store.reads import Kind, Lake
 
 
 @contextmanager
@@ -58,10 +59,15 @@ def _database(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
         "opslib report --place Brazil --at 2026-03-01T21:30 --output then.html",
         "opslib report --place Brazil --at 06:45 --hours 2h",
         "opslib report --place Brazil --since 2026-02-01 --until 2026-03-01 --kind topics",
+        "opslib report --topic Pix --since 2026-02-01 --until 2026-03-01",
         "opslib report --show 23424768:2026-03-01T21:10:00.000Z:words --output then.svg",
     ),
 )
 @click.option("--place", help="Name or WOEID of a place; needed where trends of several are collected.")
+@click.option(
+    "--topic",
+    help="One topic alone: what is followed by this name or, with --place or if there is none, a trend.",
+)
 @click.option(
     "--at",
     type=MOMENT,
@@ -153,6 +159,8 @@ def _report(database: Database[dict[str, Any]], settings: Settings, options: dic
     lake = Lake(database, settings.report.timezones, settings.report.timezone)
     place = place_named(lake.places(), options["place"])
     kind: Kind = options["kind"]
+    if options["topic"] is not None:
+        return _of_topic(lake, settings, options)
     if options["since"] or options["until"]:
         if options["at"] or options["hours"] or not options["since"]:
             raise click.UsageError(
@@ -168,6 +176,28 @@ def _report(database: Database[dict[str, Any]], settings: Settings, options: dic
         raise NothingKnown(f"the trends of {place.name} were not collected until then")
     hours = options["hours"].hours if options["hours"] else settings.report.hours
     return at_moment(database, place, snapshot, until, hours)[kind]
+
+
+def _of_topic(lake: Lake, settings: Settings, options: dict[str, Any]) -> Report:
+    """Return the report of one topic, followed or trending."""
+    from opslib.cloud.report import of_topic
+    from opslib.store.reads import Place, place_named
+
+    if options["kind"] != "words" or options["at"]:
+        raise click.UsageError("--topic is drawn with its words, over --hours or from --since to --until")
+    name: str = options["topic"]
+    nowhere = Place(0, "", settings.report.timezone)
+    for followed in (True, False) if options["place"] is None else (False,):
+        place = nowhere if followed else place_named(lake.places(), options["place"])
+        until = (options["until"] or NOW).within(place.zone)
+        hours = options["hours"].hours if options["hours"] else settings.report.hours
+        since = options["since"].within(place.zone) if options["since"] else until - timedelta(hours=hours)
+        if since >= until:
+            raise click.UsageError("--since is to be before --until")
+        found = of_topic(lake.database, place, since, until, name, followed=followed)
+        if found.tweets or not followed:
+            break
+    return found
 
 
 def _show(database: Database[dict[str, Any]], options: dict[str, Any]) -> None:
@@ -276,6 +306,7 @@ def _facts(report: Report) -> dict[str, Any]:
         "tweets": report.tweets,
         "topics": [vars(topic) for topic in report.topics],
         "distinct": len(report.words),
+        "subject": report.subject,
     }
 
 
@@ -286,7 +317,7 @@ def _kept_facts(cloud: dict[str, Any]) -> dict[str, Any]:
     names = ("kind", "woeid", "place", "timezone", "tweets", "topics", "distinct")
     facts = {name: cloud.get(name) for name in names}
     times = {name: cloud[name].astimezone(zone) for name in ("since", "until", "rendered_at")}
-    return {"id": cloud["_id"], **facts, **times}
+    return {"id": cloud["_id"], **facts, "subject": None, **times}
 
 
 def _local(moment: datetime) -> str:
@@ -310,7 +341,8 @@ def _tell(
         result = {**facts, "words": listed(words), "left_out": left_out, "outputs": paths}
         tell_json(result)
         return
-    what = f"{facts['place']}, {_local(facts['since'])} to {_local(facts['until'])} ({facts['timezone']})"
+    of = facts["subject"] or facts["place"]
+    what = f"{of}, {_local(facts['since'])} to {_local(facts['until'])} ({facts['timezone']})"
     tell(f"{what}: {facts['tweets']} tweets, {len(facts['topics'])} topics", err=bool(not outputs))
     for path in outputs:
         tell(f"{path}: {len(words)} drawn")

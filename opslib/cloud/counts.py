@@ -118,8 +118,8 @@ class Selection:
     hours: float
     topics: tuple[str, ...] = ()
     woeid: int | None = None
-    kind: str | None = None  # of the topics: ``follow``, or none for trends
     lang: str | None = None
+    kind: str | None = None  # of the topics: ``follow``, or none for trends
 
     @property
     def since(self) -> datetime:

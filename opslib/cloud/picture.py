@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opslib.cloud.draw import Head, png, svg, told, words_size
 from opslib.cloud.layout import legible, place
-from opslib.cloud.report import local, span
+from opslib.cloud.report import drawable, local, span
 from opslib.cloud.theme import LIGHT
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def picture_of(
 
 
 def _title(report: Report) -> str:
+    if report.subject is not None:
+        return f"What people say about {drawable(report.subject) or report.subject}"
     if report.kind == "topics":
         return f"What is trending in {report.place.name}"
     return f"What people say about what is trending in {report.place.name}"

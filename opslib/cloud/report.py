@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from opslib.message import FOLLOW
 from opslib.store import rollups
 from opslib.store.observations import within
 from opslib.store.reads import Lake, Place
@@ -58,6 +59,7 @@ class Report:
     tweets: int
     topics: tuple[Topic, ...]
     words: Mapping[str, int] = field(default_factory=dict)
+    subject: str | None = None  # the one topic that it is about, if it is about one
 
     @property
     def own(self) -> frozenset[str]:
@@ -91,6 +93,19 @@ def over_span(
     topics = topics_of([*([before] if before else []), *snapshots])
     counted = rollups.counts(database, since, until, woeid=place.woeid)
     return _both(place, since, until, counted.tweets, topics, merge(counted.words))
+
+
+def of_topic(
+    database: Database[Document], place: Place, since: datetime, until: datetime, name: str, *, followed: bool
+) -> Report:
+    """Return the report of one topic: of what is *followed* by that name, or of a trend of *place*.
+
+    What is followed has no place: *place* is whose clock is shown then.
+    """
+    woeid, kind = (None, FOLLOW) if followed else (place.woeid, None)
+    counted = rollups.counts(database, since, until, woeid=woeid, topic=name, kind=kind)
+    topic = Topic(name, 1, None)
+    return Report("words", place, since, until, counted.tweets, (topic,), merge(counted.words), name)
 
 
 def _both(

@@ -35,13 +35,14 @@ def claim(left: int, day: int, rounds: int, of: int) -> int:
     """Return the posts that a round may bring of a cap of *day* posts, of which *left* are left.
 
     *rounds* of the day's *of* are left, this one among them. Where an even part is less than a page, a page
-    is claimed as often as the cap has so many.
+    is claimed as often as the cap has so many, and the first one at once.
     """
     even = left // rounds
     if even >= MIN_RESULTS or left < MIN_RESULTS:
         return even if even >= MIN_RESULTS else 0
     spent, passed = day - left, of - rounds + 1
-    return MIN_RESULTS if rounds == 1 or (spent + MIN_RESULTS) * of <= day * passed else 0
+    due = spent < MIN_RESULTS or rounds == 1 or (spent + MIN_RESULTS) * of <= day * passed
+    return MIN_RESULTS if due else 0
 
 
 def level(posts: int, claims: Sequence[int]) -> list[int]:

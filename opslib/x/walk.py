@@ -376,6 +376,10 @@ class Walker:
         now = self._clock()
         posts_a_round = allowance(self._budget, self._policy, places, now)
         most = self._policy.max_pages * self._policy.page_size
+        # Where pages do not go round, they go to those first that have had the least of their caps.
+        follows = sorted(
+            follows, key=lambda of: (self._budget.spent_by(of.account.name)[0] / of.usd_day, of.name)
+        )
         claims = [min(most, self._claim(follow, now)) for follow in follows]
         given = level(follows_part(posts_a_round, self._policy.kept_for_trends), claims)
         searches = [

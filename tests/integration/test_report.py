@@ -265,3 +265,28 @@ def test_words_stand_where_the_kept_cloud_before_has_them(told: Lake) -> None:
         for word, x, y, _ in moved:
             assert spots[word][0] == pytest.approx(x, abs=0.05), name
             assert spots[word][1] == pytest.approx(y, abs=0.05), name
+
+
+def test_what_is_followed_is_reported_like_a_trend_and_never_with_one_of_its_name(told: Lake) -> None:
+    for number, minutes in ((50, 40), (51, 39), (52, 38)):
+        followed = tweet(number, minutes, f"pix caiu {number}a")
+        at = followed["collected_at"]
+        followed["topics"] = [{"kind": "follow", "name": "Samba", "woeid": None, "first_at": at}]
+        write(told.database, followed)
+    rollups.refresh(told.database, settle=NO_WAIT)
+    span = ("--topic", "Samba", "--since", "3h")
+    follow, trend = asked(told, *span), asked(told, *span, "--place", "Brazil")
+    assert (follow["tweets"], words_of(follow)["pix"], follow["subject"]) == (3, 3, "Samba")
+    assert (trend["tweets"], words_of(trend)["samba"]) == (6, 6)
+    assert "pix" not in words_of(trend)
+    done = told.opslib("cloud", "--follow", "samba", "--hours", "3h", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert {word["word"]: word["tweets"] for word in json.loads(done.stdout)["words"]}["pix"] == 3
+    told.opslib("report", *span, "--output", str(told.folder / "pix.svg"))
+    assert "What people say about Samba" in (told.folder / "pix.svg").read_text()
+    told.log_in("opslib-forget")
+    gone = told.opslib("forget", str(1_900_000_000_000_000_050), "--yes", "--why", "asked")
+    assert gone.returncode == 0, gone.stderr
+    told.log_in("opslib-cloud")
+    rollups.refresh(told.database, settle=NO_WAIT)
+    assert asked(told, *span)["tweets"] == 2

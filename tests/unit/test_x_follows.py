@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,7 +26,6 @@ from opslib.x.walk import CollectionPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from opslib.x.turns import Turn
 
@@ -350,6 +350,53 @@ def test_in_the_streams_mode_what_is_followed_by_search_is_searched_for_and_tren
     assert turn(flowfile.after(done)).relationship == "finished"
     assert turn(told([pix()], 2)).relationship == "finished", "it is not due"
     assert not [key for key in nifi.state if key.startswith("topic/")]
+
+
+PLANS = {
+    5: (0.16, 12, 0.0, (0.14,), 1),
+    50: (1.66, 4, 0.2, (0.7, 0.35), 1),
+}
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_a_day_of_the_plans_of_the_page_brings_what_it_says(tmp_path: Path, plan: int) -> None:
+    usd_day, hours, kept, usd, topics = PLANS[plan]
+    names = [f"t{n}" for n in range(topics)]
+    follows = [Follow(f"f{n}", f"f{n}", cap) for n, cap in enumerate(usd)]
+    rates = {f"#{name}": 5.0 for name in names} | {follow.query: 3.0 for follow in follows}
+    rules = {"interval": timedelta(hours=hours), "kept_for_trends": kept, "max_pages": 10}
+    clock, nifi = lake(tmp_path, rates, Limits(usd_day=usd_day), **rules)
+    for number in range(24 // hours):
+        clock.now = MIDNIGHT + number * timedelta(hours=hours)
+        with nifi.budget.call({"trend": 1}) as came:
+            came({"trend": ["Brazil"]})
+        nifi.run(told(follows, number))
+        nifi.run(snapshots_of(f"w{number}", place(1, *(f"#{name}" for name in names))))
+    came_of = [len(set(nifi.collected[f"follow {follow.name}"])) for follow in follows]
+    said = [round(cap / 0.005) for cap in usd]
+    assert all(wanted - MIN_RESULTS < number <= wanted for number, wanted in zip(came_of, said)), came_of
+    of_trends = round((usd_day - sum(usd) - 24 / hours * 0.01) / 0.005)
+    found = sum(len(nifi.collected[f"trend #{name}"]) for name in names)
+    assert abs(found - of_trends) <= MIN_RESULTS * (len(usd) + topics)
+    page = " ".join((Path(__file__).resolve().parents[2] / "docs/collecting.md").read_text().split())
+    posts = " and ".join(map(str, said))
+    assert (
+        f"{24 // hours} requests for trends, {24 / hours * 0.01:.2f} USD; {posts} posts of the follow" in page
+    )
+    assert f"{of_trends} of trends" in page or not of_trends
+
+
+def test_where_pages_do_not_go_round_nobody_is_left_out_round_after_round(tmp_path: Path) -> None:
+    follows = [Follow(f"f{n}", f"f{n}", 0.5) for n in range(4)]
+    rates = {"#t": 0.5} | {follow.query: 0.5 for follow in follows}
+    clock, nifi = lake(tmp_path, rates, Limits(usd_day=1.2), interval=timedelta(hours=2))
+    for number in range(12):
+        clock.now = MIDNIGHT + number * timedelta(hours=2)
+        nifi.run(told(follows, number))
+        nifi.run(snapshots_of(f"w{number}", place(1, "#t")))
+    came = [len(set(nifi.collected[f"follow {follow.name}"])) for follow in follows]
+    assert max(came) - min(came) <= 2 * MIN_RESULTS, came
+    assert len(nifi.collected["trend #t"]) >= 100
 
 
 caps = st.integers(5, 200).map(lambda n: n / 100)

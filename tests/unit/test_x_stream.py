@@ -14,15 +14,20 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 from flowfiles import Held, messages_in, place, snapshots_of
+from hypothesis import given
+from hypothesis import strategies as st
 from local_x import NOW, Client, Running, local_x, serving
 
+from opslib.message import encode
 from opslib.simulate.limits import RateLimits
 from opslib.x.backoff import STREAM, Backoff
 from opslib.x.budget import Budget, Limits
 from opslib.x.client import Interrupted, RateLimited, Refused, Unavailable, XClient
 from opslib.x.follow import Follower
-from opslib.x.rules import RuleBook, tag_of, topics_of
+from opslib.x.follows import Follow
+from opslib.x.rules import MAX_RULES, RuleBook, shared_out, tag_of, topics_of
 from opslib.x.stream import Stream
+from opslib.x.turns import FOLLOWS
 from opslib.x.turns.stream import POSITION, StreamTurns
 from opslib.x.walk import CollectionPolicy
 
@@ -49,6 +54,7 @@ class Lake:
     budget: Budget
     policy: CollectionPolicy = field(default_factory=forever)
     margin: int = 0
+    mode: str = "stream"
     keep_alive: float = 20
     unasked: float = 30
     clock: Callable[[], datetime] = RUNNING
@@ -69,13 +75,21 @@ class Lake:
             self.client, self.budget, each, self.policy.expansions, self.margin,
             self.keep_alive, self.unasked, self.clock,
         )  # fmt: skip
-        follower = Follower(self.client, self.budget, self.stream, self.policy, self.margin, self.clock)
-        self.turns = StreamTurns(self.stream, follower, self.budget, wait_seconds=0.1)
+        rest = self.policy, self.margin, self.clock, self.mode
+        follower = Follower(self.client, self.budget, self.stream, *rest)
+        self.turns = StreamTurns(self.stream, follower, self.budget, self.mode, wait_seconds=0.1)
 
     def trends(self, *names: str, woeid: int = 1) -> bool:
         """Let a snapshot come; tell whether its FlowFile goes round from now on."""
         self.snapshots += 1
         return self.trigger(snapshots_of(f"snapshot {self.snapshots}", place(woeid, *names)))
+
+    def follows(self, *follows: Follow) -> bool:
+        """Let what is followed come; tell whether its FlowFile goes round from now on."""
+        self.snapshots += 1
+        lines = b"\n".join(encode(follow.to_record()) for follow in follows)
+        told = {"uuid": f"follows {self.snapshots}", FOLLOWS: str(len(follows))}
+        return self.trigger(Held(lines, told))
 
     def trigger(self, flowfile: Held, *, kill: bool = False) -> bool:
         """Trigger the processor for *flowfile*; tell whether that goes round.
@@ -181,6 +195,61 @@ def test_tweets_come_with_the_topics_of_the_rules_they_match(x: Client, tmp_path
     assert lake.budget.spent_today().resources == x.ledger()["charged"]["posts"] == 2, "counted as charged"
 
 
+def in_stream(name: str, query: str, usd_day: float = 50.0) -> Follow:
+    return Follow(name, query, usd_day, mode="stream")
+
+
+def test_what_is_followed_in_the_stream_comes_under_its_name_whatever_the_mode_of_trends(
+    x: Client, tmp_path: Path
+) -> None:
+    with following(x, tmp_path, mode="search") as lake:
+        assert not lake.trends("#gol"), "trends are searched for"
+        assert not lake.follows(Follow("by search", "gol", 1.0))
+        assert lake.follows(in_stream("Pix", "pix lento"))
+        lake.turn_until(lambda: lake.stream.connected)
+        x.add("um #gol")
+        (one,) = x.add("esse pix está lento")
+        lake.turn_until(lambda: lake.has(one))
+        assert not lake.follows(), "another FlowFile goes round"
+        lake.turn_until(lambda: not lake.stream.connected)
+    assert lake.ids() == [one]
+    follow = {"kind": "follow", "name": "Pix", "woeid": None, "query": "pix lento"}
+    assert lake.kafka[0]["collected_for"] == [follow]
+    assert lake.budget.spent_by("follow Pix") == (0.005, 0.005)
+
+
+def test_what_is_followed_goes_on_when_the_trends_share_has_come_and_ends_at_its_cap(
+    x: Client, tmp_path: Path
+) -> None:
+    policy = CollectionPolicy(100, 10, interval=timedelta(hours=1))
+    with following(x, tmp_path, Limits(resources_day=240), policy=policy, margin=2) as lake:
+        lake.trends("#a")
+        lake.follows(in_stream("Pix", "pix", 0.05))
+        lake.turn_until(lambda: lake.stream.connected)
+        *_, last = x.add(*(f"{n} #a" for n in range(30)))
+        lake.turn_until(lambda: lake.has(last))
+        lake.turn_until(lambda: [rule["value"] for rule in lake.client.rules()] == ["pix"])
+        assert lake.stream.connected
+        for n in range(8):
+            (one,) = x.add(f"{n} pix")
+            lake.turn_until(lambda one=one: lake.has(one))  # type: ignore[misc]
+        lake.turn_until(lambda: not lake.client.rules() or not lake.stream.connected)
+        assert lake.budget.spent_by("follow Pix")[0] <= 0.05
+    assert sum("share of the budget" in line for line in lake.said) == 1
+
+
+@given(st.integers(0, 1500), st.integers(0, 1500), st.integers(0, 50))
+def test_rules_are_shared_out_and_what_found_no_room_is_known(follows: int, trends: int, both: int) -> None:
+    of_follows = {f"f{n}": n for n in range(follows)}
+    of_trends = {f"t{n}": n for n in range(trends)} | {f"f{n}": n for n in range(min(both, follows))}
+    wanted, left_out = shared_out(of_follows, of_trends)
+    assert len(wanted) == len(set(wanted)) == min(MAX_RULES, len({*of_follows, *of_trends}))
+    assert sorted([*wanted, *left_out]) == sorted({*of_follows, *of_trends})
+    some = sum(query in of_follows for query in wanted)
+    assert some == follows or some >= MAX_RULES // 2
+    assert len(wanted) - some == trends or len(wanted) - some >= MAX_RULES // 2
+
+
 def test_rules_follow_the_topics_with_no_call_too_many(x: Client, tmp_path: Path) -> None:
     with following(x, tmp_path) as lake:
         calls = Counter[str]()
@@ -213,6 +282,12 @@ def test_a_refused_rule_is_said_once_and_the_others_hold(x: Client) -> None:
     assert added == ["#a"]
     assert len(problems) == 1
     assert book.bring({"#a": tag_of([]), "(": "[]"}) == ([], [])
+
+
+def test_a_tag_tells_what_is_followed_beside_trends() -> None:
+    topics = [{"kind": "follow", "name": "#gol", "woeid": None}, {"name": "#gol", "woeid": 1}]
+    assert tag_of(topics) == tag_of(topics[::-1]) == '[[1,"#gol"],["follow","#gol"]]'
+    assert topics_of(tag_of(topics)) == topics[::-1]
 
 
 def test_a_tag_tells_its_topics() -> None:
