@@ -36,12 +36,15 @@ class Strict:
         self._app = app
         self._contracts = contracts
         self._x = x
+        # The contracts that were spoken so far: a test may change over.
+        self._spoken: set[str] = set()
         self.report: dict[str, Any] = {"checked": 0, "broken": 0, "wrong": []}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith("/2/"):
             await self._app(scope, receive, send)
             return
+        self._spoken.add(self._x.contract)
         answer = _Answer(self, scope)
 
         async def looked_at(message: Message) -> None:
@@ -58,17 +61,30 @@ class Strict:
         except ValueError:
             self.report["broken"] += 1
             return
-        contract = self._contracts[self._x.contract]
-        if contract is None or (status == 200 and not contract.knows(scope["method"], scope["path"])):
+        wrong = self._wrong(self._x.contract, scope, status, content_type, content)
+        if wrong is None:
             return
         self.report["checked"] += 1
+        # What was changed over while an answer was on its way may have been made by the one before.
+        before = [version for version in self._spoken if version != self._x.contract]
+        if wrong and not any(
+            self._wrong(version, scope, status, content_type, content) == "" for version in before
+        ):
+            self.report["wrong"].append(f"{scope['method']} {scope['path']} {status}: {wrong}")
+
+    def _wrong(self, version: str, scope: Scope, status: int, content_type: str, content: Any) -> str | None:
+        """Return what is wrong with an answer by that contract; ``None`` if it does not have the call."""
+        contract = self._contracts[version]
+        if contract is None or (status == 200 and not contract.knows(scope["method"], scope["path"])):
+            return None
         try:
             if scope["path"] == _STREAM and status == 200:
                 contract.check_streamed(content)
             else:
                 contract.check_answer(scope["method"], scope["path"], status, content_type, content)
         except (ValidationError, AssertionError, KeyError) as wrong:
-            self.report["wrong"].append(f"{scope['method']} {scope['path']} {status}: {wrong!r:.500}")
+            return f"{wrong!r:.500}"
+        return ""
 
 
 class _Answer:

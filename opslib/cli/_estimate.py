@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from opslib.cli import _terminal
 from opslib.cli._options import WrongInput, examples, tell_json, with_format, with_settings
-from opslib.cli._terminal import tell as write
 from opslib.settings import SettingsError, secret
 from opslib.x.budget import Budget, Exhausted
 from opslib.x.client import Refused, XClient, XError
@@ -112,11 +112,11 @@ def tell(found: dict[str, Any], form: str) -> None:
         tell_json(found)
         return
     for line in lines(found):
-        write(line)
+        _terminal.tell(line)
     for other, more in found.get("also", {}).items():
-        write(f"\n{other}")
+        _terminal.tell(f"\n{other}")
         for line in lines(more):
-            write(line)
+            _terminal.tell(line)
 
 
 def lines(found: dict[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from opslib.cli._database import database_of
 from opslib.cli._forgetting import carry_out
 from opslib.cli._options import COUNT, examples, tell_json, with_format, with_settings
 from opslib.cli._progress import progress
+from opslib.cli._terminal import tell
 from opslib.forgetting.take import Asked, Request, Taken
 from opslib.settings import secret
 
@@ -101,7 +102,7 @@ class _Found:
             except Refused as refused:
                 if refused.status not in _MAY_NOT or self.asked:
                     raise
-                click.echo(f"no batch compliance ({refused}): posts are looked up", err=True)
+                tell(f"no batch compliance ({refused}): posts are looked up", err=True)
                 self.method = "lookup"
             else:
                 self.jobs = jobs.made
@@ -144,10 +145,10 @@ class _Found:
             return
         reasons = ", ".join(f"{number} {reason}" for reason, number in self.gone.most_common()) or "none"
         by = "by batch compliance" if self.method == "batch" else "by lookups"
-        click.echo(
+        tell(
             f"{self.asked} tweets looked at {by}: {self.there} are there, gone: {reasons}; "
             f"taken out {self.taken.tweets} and {self.taken.retweets} retweets; "
             f"this has cost {spent:.3f} USD, today {today:.3f} USD"
         )
         if self.stopped:
-            click.echo(f"{self.stopped}; the next run goes on from here", err=True)
+            tell(f"{self.stopped}; the next run goes on from here", err=True)

@@ -39,9 +39,9 @@ command.add_command(_estimate.command, "estimate")
 def check(form: str, woeid: int, settings: Settings) -> None:
     """Verify the bearer token (the credential x_token): what it may call, the limits left, the budget spent.
 
-    Asks for the usage, for one trend and for a page of ten posts without expansions: 0.06 USD at most, at the
-    prices of 2026, counted in this host's budget where it has one. Exit code 1 if a call that collecting
-    needs is refused.
+    Asks for the usage, for a place's trends and for a page of ten posts without expansions: 0.06 USD at most,
+    at the prices of 2026, counted in this host's budget where it has one. Exit code 1 if a call that
+    collecting needs is refused.
     """
     from opslib.x.check import calls, summary
 

@@ -78,7 +78,9 @@ class Compliance:
         kind, name = body.get("type"), body.get("name")
         if kind not in _TYPES:
             raise InvalidRequest(f"`type` is not one of [{','.join(_TYPES)}]", "type", str(kind)[:100])
-        if name is not None and not (isinstance(name, str) and 0 < len(name) <= 64):
+        if not isinstance(body.get("resumable", False), bool):
+            raise InvalidRequest("`resumable` is true or false", "resumable", str(body["resumable"])[:100])
+        if "name" in body and not (isinstance(name, str) and 0 < len(name) <= 64):
             raise InvalidRequest("`name` is no text of 64 characters at most", "name", str(name)[:100])
         now = self._store.now()
         if any(

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 EVERY = 0.5  # seconds between two probes
-POSTS = 20  # long ones a second
+POSTS = 5  # long ones a second
 BEGUN = int(time.time() * 1000) << 22
 
 

@@ -33,8 +33,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-FIELDS = {
+# The stream is asked by the older names.
+STREAM_FIELDS = {
     "tweet.fields": "author_id,conversation_id,created_at,entities,lang,public_metrics,referenced_tweets",
+    "expansions": "author_id",
+}
+FIELDS = {
+    "post.fields": "author_id,conversation_id,created_at,entities,lang,public_metrics,referenced_posts",
     "expansions": "author_id",
 }
 # Together they match all that is made up.
@@ -91,7 +96,9 @@ def by_stream(url: str, pid: int, seconds: float, rules: int) -> dict[str, Any]:
     )
     assert added.json()["meta"]["summary"]["invalid"] == 0, added.text
     posts = size = 0
-    with client.get(f"{url}/2/tweets/search/stream", params=FIELDS, stream=True, timeout=30) as response:
+    with client.get(
+        f"{url}/2/tweets/search/stream", params=STREAM_FIELDS, stream=True, timeout=30
+    ) as response:
         parts = response.iter_content(None)
         next(parts)
         begin, used = time.monotonic(), cpu_seconds(pid)

@@ -56,6 +56,10 @@ class X:
         added: list[str] = self._control("POST", "tweets", data="".join(lines).encode())["added"]
         return added
 
+    def speak(self, contract: str) -> None:
+        """Change over to another version of X's contract."""
+        self._control("PUT", "contract", json={"contract": contract})
+
     def faults(self, **settings: Any) -> None:
         self._control("PUT", "faults", json=settings)
 

@@ -18,6 +18,7 @@ import pytest
 import services
 from collection import X
 from contract import X_API
+from unit.spelled import renamed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,7 @@ class Recorded(BaseHTTPRequestHandler):
     """Answers a search with what the real X once answered; the page after it holds nothing."""
 
     protocol_version = "HTTP/1.1"
+    by_new_names = False
 
     def do_GET(self) -> None:
         path, asked = urlsplit(self.path).path, parse_qs(urlsplit(self.path).query)
@@ -49,6 +51,7 @@ class Recorded(BaseHTTPRequestHandler):
         elif "next_token" not in asked and "since_id" not in asked:
             answer = RECORDED[asked["query"][0]]
             headers, body = answer["headers"], answer["body"]
+            body = renamed(body) if self.by_new_names else body
         content = json.dumps(body).encode()
         self.send_response(200)
         for name, values in headers.items():
@@ -63,8 +66,9 @@ class Recorded(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def recorded_x() -> Iterator[Any]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Recorded)
+def recorded_x(*, by_new_names: bool) -> Iterator[Any]:
+    handler = type("Handler", (Recorded,), {"by_new_names": by_new_names})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}")
@@ -74,8 +78,9 @@ def recorded_x() -> Iterator[Any]:
 
 
 @pytest.mark.skipif(not RECORDED, reason="the recorded answers are not part of the project")
+@pytest.mark.parametrize("by_new_names", [False, True])
 def test_recorded_answers_of_the_real_x_become_the_documents_expected(
-    collector: Collector, lake: Lake, tmp_path: Path
+    collector: Collector, lake: Lake, tmp_path: Path, by_new_names: bool
 ) -> None:
     topics, texts = defaultdict(set), {}
     for query, answer in RECORDED.items():
@@ -83,7 +88,7 @@ def test_recorded_answers_of_the_real_x_become_the_documents_expected(
             topics[int(tweet["id"])].add(query)
             texts[int(tweet["id"])] = html.unescape(tweet["text"])
     lake.start_sink()
-    with recorded_x() as x:
+    with recorded_x(by_new_names=by_new_names) as x:
         collector.deploy(x, tmp_path / "budget.sqlite", trends_interval="1 hour")
 
         def all_there() -> bool:
@@ -113,6 +118,40 @@ def test_recorded_answers_of_the_real_x_become_the_documents_expected(
     }
     trends = lake.database.trends.find_one()
     assert [topic["name"] for topic in trends["trends"]] == list(RECORDED)
+
+
+def test_names_that_x_changes_under_a_running_flow_lose_nothing_and_are_paid_for_once(
+    collector: Collector, lake: Lake, tmp_path: Path
+) -> None:
+    x = X(tmp_path, "--no-limits", "--rate", "0")
+    lake.start_sink()
+    written: set[int] = set()
+
+    def write(part: str) -> None:
+        written.update(map(int, x.add(*(f"{part} {n} #tema{n % 3}\n" for n in range(300)))))
+
+    try:
+        write("antes")
+        collector.deploy(x, tmp_path / "budget.sqlite", trends_interval="3 sec")
+        for contract in ("2.159", "2.167", "2.159"):
+            services.wait_until(
+                lambda: f"{len(lake.ids())} of {len(written)} tweets are stored",
+                lambda: lake.ids() == written,
+                120,
+                pause=0.25,
+            )
+            x.speak(contract)
+            write(contract)
+        services.wait_until("all are stored", lambda: lake.ids() == written, 120, pause=0.25)
+        ledger = x.ledger()
+        assert set(ledger["returned"].values()) == {1}
+        assert ledger["charged"]["posts"] == len(written)
+        assert ledger["paid_again"] == {}
+        stored = list(lake.database.tweets.find())
+        assert all(tweet["author"]["id"] and "retweet_count" in tweet["public_metrics"] for tweet in stored)
+        assert lake.dead_letters() == []
+    finally:
+        x.stop()
 
 
 def test_a_budget_of_n_resources_collects_n_at_most_over_a_kill_and_at_days_change(

@@ -36,7 +36,12 @@ PATHS = {
     "/2/tweets/search/recent",
     "/2/tweets/counts/recent",
     "/2/tweets",
+    "/2/tweets/counts/all",
+    "/2/tweets/search/all",
     "/2/usage/tweets",
+    "/2/compliance/jobs",
+    "/2/connections",
+    "/2/connections/all",
     "/2/tweets/search/stream/rules",
 }
 # All that schemathesis has, but those for a sequence of calls (use_after_free, ensure_resource_availability,

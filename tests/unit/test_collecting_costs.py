@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import yaml
+from local_x import local_x, serving
+from test_x_contract import EVERYTHING, WHOLE
 
+from opslib.message import encode
 from opslib.settings import Settings
+from opslib.simulate import NEW
 from opslib.x.budget import PRICES, Budget, Limits
 from opslib.x.client import BASE_URL
+from opslib.x.names import normal
 from opslib.x.plan import unworkable
 from opslib.x.walk import CollectionPolicy, allowance
 
@@ -66,3 +72,25 @@ def test_all_but_the_demo_collect_from_the_real_x() -> None:
         if "x_base_url" in path.read_text()
     }
     assert elsewhere == {"demo"}
+
+
+def test_the_page_says_what_the_fields_of_a_post_weigh() -> None:
+    """The bytes by which a field makes the message of a post longer that the local X API returns."""
+    with serving(local_x()) as x:
+        (added,) = x.add(json.dumps(WHOLE))
+        (post,) = normal(x.get("/2/tweets", ids=added, **EVERYTHING[NEW]))["data"]
+    text = (ROOT / "docs/collecting.md").read_text()
+    for name in (
+        "attachments",
+        "community_id",
+        "context_annotations",
+        "geo",
+        "paid_partnership",
+        "withheld",
+        "article",
+    ):
+        less = {field: value for field, value in post.items() if field != name}
+        weight = len(encode(post)) - len(encode(less))
+        if name == "article":
+            weight -= len(WHOLE["article"]["plain_text"])
+        assert f"| `{name}` | {weight}" in text, (name, weight)

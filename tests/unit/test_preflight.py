@@ -295,6 +295,11 @@ def test_what_other_hosts_cannot_be_called_is_told_with_them_alone() -> None:
     assert [one["grade"] for one in preflight.preflight_names("peer", both, {}, FACTS, wrong)] == ["note"]
 
 
+def test_a_host_that_could_not_be_looked_at_is_in_the_report() -> None:
+    report = preflight.preflight_report({"lake": []}, ["down"])
+    assert report == ["down: could not be looked at, see above", "lake: nothing stands in the way"]
+
+
 # ---- what the roles ask for is written once more in the filters
 
 

@@ -293,6 +293,8 @@ def test_x_s_limits() -> None:
         "stream": 50,
         "rules": 450,
         "rules:change": 100,
+        "compliance": 150,
+        "connections": 25,
     }
 
 

@@ -69,7 +69,12 @@ def test_one_job_of_a_type_runs_at_once_and_one_without_ids_expires(x: Client, c
 
 
 def test_wrong_jobs_and_foreign_urls_are_refused(x: Client) -> None:
-    for body in ({"type": "likes"}, {}, {"type": "tweets", "name": ""}, {"type": "tweets", "x": 1}, []):
+    bodies = (
+        *({"type": "likes"}, {}, [], {"type": "tweets", "x": 1}),
+        *({"type": "tweets", "name": ""}, {"type": "tweets", "name": None}),
+        {"type": "tweets", "resumable": 1},
+    )
+    for body in bodies:
         assert x.call("POST", JOBS, json=body).status_code == 400
     assert x.call("GET", JOBS).status_code == 400
     assert x.call("GET", f"{JOBS}?type=tweets&status=done").status_code == 400

@@ -160,7 +160,7 @@ def test_an_account_of_mongodb_must_not(account, name, what):
 
 ON_NIFI = {
     "look at the flow": ("GET", "flow/process-groups/root"),
-    "stop the flow": ("PUT", "flow/process-groups/{root}"),
+    "stop the flow": ("PUT", "processors/{processor}/run-status"),
     "read parameters": ("GET", "flow/parameter-contexts"),
     "read its users": ("GET", "tenants/users"),
     "read its policies": ("GET", "policies/read/flow"),
@@ -170,14 +170,23 @@ ON_NIFI = {
 }
 
 
+def a_processor(lake: Any) -> str:
+    """Return the id of one of the flow's processors."""
+    group = "root"
+    while True:
+        flow = using.nifi(lake, f"flow/process-groups/{group}").json()["processGroupFlow"]["flow"]
+        if flow["processors"]:
+            return flow["processors"][0]["id"]
+        group = flow["processGroups"][0]["id"]
+
+
 @pytest.mark.parametrize(("name", "what"), pairs(may_not.NIFI))
 def test_an_identity_of_nifi_must_not(lake, held, name, what):
     method, path = ON_NIFI[what]
-    root = using.nifi(lake, "flow/process-groups/root").json()["processGroupFlow"]["id"]
     answer = requests.request(
         method,
-        f"https://{lake.address}:8443/nifi-api/{path.format(root=root)}",
-        json={"id": root, "state": "STOPPED"} if method == "PUT" else None,
+        f"https://{lake.address}:8443/nifi-api/{path.format(processor=a_processor(lake))}",
+        json={"revision": {"version": 0}, "state": "STOPPED"} if method == "PUT" else None,
         cert=held(name),
         verify=lake.ca,
         timeout=20,

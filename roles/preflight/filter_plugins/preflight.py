@@ -537,9 +537,11 @@ def preflight_matrix(
 # ---- the report
 
 
-def preflight_report(findings: dict[str, list[dict[str, str]]]) -> list[str]:
-    """Return the lines that say it all, host by host."""
-    lines = []
+def preflight_report(
+    findings: dict[str, list[dict[str, str]]], missing: list[str] | None = None
+) -> list[str]:
+    """Return the lines that say it all, host by host; of those *missing* Ansible has said why before."""
+    lines = [f"{host}: could not be looked at, see above" for host in missing or ()]
     for host, found in findings.items():
         lines.append(f"{host}:" if found else f"{host}: nothing stands in the way")
         for one in found:
