@@ -157,10 +157,10 @@ def _report(database: Database[dict[str, Any]], settings: Settings, options: dic
     from opslib.store.reads import Lake, NothingKnown, place_named
 
     lake = Lake(database, settings.report.timezones, settings.report.timezone)
-    place = place_named(lake.places(), options["place"])
-    kind: Kind = options["kind"]
     if options["topic"] is not None:
         return _of_topic(lake, settings, options)
+    place = place_named(lake.places(), options["place"])
+    kind: Kind = options["kind"]
     if options["since"] or options["until"]:
         if options["at"] or options["hours"] or not options["since"]:
             raise click.UsageError(

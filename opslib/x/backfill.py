@@ -98,6 +98,8 @@ def new_backfill(
     follow: Follow, since: datetime, until: datetime, usd: float, *, spread: bool, now: datetime | None = None
 ) -> Backfill:
     """Return what looks a span up for *follow*. Raises :class:`BadBackfill`."""
+    # Counts go by whole seconds.
+    since, until = since.replace(microsecond=0), until.replace(microsecond=0)
     if since < EARLIEST:
         raise BadBackfill(
             f"--since {since:%Y-%m-%d} is before {EARLIEST:%Y-%m-%d}, when X's ids began to tell time"
