@@ -5,12 +5,15 @@ from __future__ import annotations
 import sqlite3
 import sys
 from contextlib import contextmanager
+from datetime import timedelta
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from opslib.cli import _terminal
 from opslib.cli._options import WrongInput, examples, tell_json, with_format, with_settings
+from opslib.cli._times import SpanType
 from opslib.settings import SettingsError, secret
 from opslib.x.budget import Budget, Exhausted
 from opslib.x.client import Refused, XClient, XError
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from opslib.cli._times import Span
     from opslib.settings import Settings
 
 _BAR = 40
@@ -37,25 +41,26 @@ _BAD_REQUEST = 400
 @click.argument("query")
 @click.option(
     "--days",
-    default=RECENT_DAYS,
+    default=f"{RECENT_DAYS}d",
     show_default=True,
-    type=click.IntRange(1, 3650),
-    help="How many days back are counted: up to 7 for 0.005 USD, more for 0.010 USD a 31 days.",
+    type=SpanType("d", least=timedelta(days=1), most=timedelta(days=3650)),
+    help="How far back is counted; a number is days. Up to 7d for 0.005 USD, more for 0.010 USD a 31 days.",
 )
 @click.option("--usd-day", type=click.FloatRange(0.01, 1e6), help="What it may cost a day.")
 @click.option("--also", multiple=True, help="Count this as well, for the price of another count.")
 @with_format
 @with_settings
 def command(
-    query: str, days: int, usd_day: float | None, also: tuple[str, ...], form: str, settings: Settings
+    query: str, days: Span, usd_day: float | None, also: tuple[str, ...], form: str, settings: Settings
 ) -> None:
     """Say what QUERY brings and costs: posts a day, USD a day and a month, the share that a cap buys.
 
     Asks X how many posts match, which costs 0.005 USD, counted in this host's budget where it has one; the
     answer is kept for an hour. Without a terminal it prints JSON.
     """
-    found = last_days(settings, query, days, usd_day)
-    found["also"] = {other: last_days(settings, other, days, usd_day) for other in also}
+    whole = ceil(days / timedelta(days=1))
+    found = last_days(settings, query, whole, usd_day)
+    found["also"] = {other: last_days(settings, other, whole, usd_day) for other in also}
     tell(found, form)
 
 

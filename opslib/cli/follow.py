@@ -181,7 +181,7 @@ def backfill(
     tell(f"{name} is looked up: `opslib follow show {name}` says how far it is", err=True)
 
 
-@command.command(epilog=examples("opslib follow apply /etc/opslib/flow/follows.json --dry-run"))
+@command.command(epilog=examples("opslib follow apply follows.json --dry-run"))
 @click.argument("path", metavar="FILE", type=INPUT)
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
 @with_format

@@ -198,7 +198,7 @@ def _users(settings: Settings) -> Iterator[Users]:
         try:
             yield users
         except BadUser as error:
-            raise click.ClickException(str(error)) from error
+            raise WrongInput(str(error)) from error
         finally:
             users.close()
 

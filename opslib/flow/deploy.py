@@ -161,17 +161,37 @@ def rollback(name: str, version: str | None, history: History, how: How) -> Outc
 
 def drift(name: str, history: History, wanted: Definition | None = None) -> list[Difference]:
     """Return how the running flow *name* differs from *wanted*, or from what was deployed last."""
-    running = exported(name)
-    _, digest = mark_of(find(name).component.comments)
+    running, group = exported(name), find(name)
+    _, digest = mark_of(group.component.comments)
     if wanted is None:
         if running.digest == digest:
             return []
         wanted = history.of_digest(digest or "")
+        if wanted is not None:
+            return _by_hand(group, wanted, running)
     if wanted is None:
         raise FlowError(
             "the running flow was not deployed from here: name the definition that it is to be compared with"
         )
     return differences(wanted, running)
+
+
+def _by_hand(group: Any, known: Definition, running: Definition) -> list[Difference]:
+    """Return how *running* differs from the *known* definition of it by somebody's hand.
+
+    A newer processor brings properties that the definition does not have, with values that nobody set.
+    """
+    defaults = {
+        (f"processor {processor.component.name}", f"property {name}"): descriptor.default_value
+        for processor in _processors(group.id)
+        for name, descriptor in (processor.component.config.descriptors or {}).items()
+    }
+    return [
+        difference
+        for difference in differences(known, running)
+        if difference.wanted is not None
+        or difference.found != defaults.get((difference.component, difference.property))
+    ]
 
 
 def exported(name: str) -> Definition:
@@ -200,7 +220,9 @@ def _look_for_drift(
     if running.digest in (digest, definition.digest):
         return []
     known = history.of_digest(digest or "")
-    told = [str(difference) for difference in differences(known, running)] if known else []
+    told = [str(difference) for difference in _by_hand(group, known, running)] if known else []
+    if known and not told:
+        return []
     if not how.force:
         raise FlowError(
             "somebody has changed the running flow by hand (`opslib flow diff`): "

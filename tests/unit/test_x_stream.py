@@ -23,7 +23,7 @@ from opslib.simulate.limits import RateLimits
 from opslib.x.backoff import STREAM, Backoff
 from opslib.x.budget import Budget, Limits
 from opslib.x.client import Interrupted, RateLimited, Refused, Unavailable, XClient
-from opslib.x.follow import Follower
+from opslib.x.streaming import Follower
 from opslib.x.follows import Follow
 from opslib.x.rules import MAX_RULES, RuleBook, shared_out, tag_of, topics_of
 from opslib.x.stream import Stream
@@ -253,13 +253,13 @@ def test_rules_are_shared_out_and_what_found_no_room_is_known(follows: int, tren
 def test_rules_follow_the_topics_with_no_call_too_many(x: Client, tmp_path: Path) -> None:
     with following(x, tmp_path) as lake:
         calls = Counter[str]()
-        call = lake.client._call
+        call = lake.client.call
 
         def counted(method: str, route: str, *rest: Any) -> Any:
             calls[method] += 1
             return call(method, route, *rest)
 
-        lake.client._call = counted  # type: ignore[method-assign]
+        lake.client.call = counted  # type: ignore[method-assign]
         lake.trends("#a", "#b", "#c")
         lake.turn_until(lambda: lake.stream.connected)
         lake.turn()
@@ -336,7 +336,7 @@ def test_a_second_connection_waits_a_minute_whatever_the_window_of_calls_says(tm
 def test_a_connection_that_a_kill_left_behind_is_ended_before_it_times_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limits: Callable[[], RateLimits] | None
 ) -> None:
-    monkeypatch.setattr("opslib.x.follow._FOUND_AFTER", timedelta(0))
+    monkeypatch.setattr("opslib.x.streaming._FOUND_AFTER", timedelta(0))
     x_with = local_x(clock=RUNNING, limits=limits() if limits else None)
     with serving(x_with) as x, following(x, tmp_path) as lake:
         x.faults(linger_seconds=600)
@@ -394,7 +394,7 @@ def test_a_refusal_is_no_storm(tmp_path: Path) -> None:
 
 def gap_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The local X API finds a post as soon as it is written."""
-    monkeypatch.setattr("opslib.x.follow._FOUND_AFTER", timedelta(0))
+    monkeypatch.setattr("opslib.x.streaming._FOUND_AFTER", timedelta(0))
 
 
 @pytest.mark.parametrize("ending", ["operational-disconnect", "cut"])
@@ -448,7 +448,7 @@ def test_a_line_that_cannot_be_read_is_counted_and_its_tweet_searched_for(
         lake.stream.leave()
         assert lake.budget.spent_today().resources == x.ledger()["charged"]["posts"] == 1
     gap_at_once(monkeypatch)
-    monkeypatch.setattr("opslib.x.follow._LATE", timedelta(milliseconds=50))
+    monkeypatch.setattr("opslib.x.streaming._LATE", timedelta(milliseconds=50))
     with following(x, tmp_path, state=lake.state, flowfile=lake.flowfile) as lake:
         lake.turn_until(lambda: lake.stream.connected and '"gap"' not in lake.state["topics"])
         time.sleep(0.2)  # it is not of the gap before the connect
@@ -497,7 +497,7 @@ def test_what_a_turn_took_along_and_did_not_leave_is_searched_for(
     x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     gap_at_once(monkeypatch)
-    monkeypatch.setattr("opslib.x.follow._LATE", timedelta(milliseconds=50))
+    monkeypatch.setattr("opslib.x.streaming._LATE", timedelta(milliseconds=50))
     with following(x, tmp_path) as lake:
         lake.trends("#a")
         lake.turn_until(lambda: lake.stream.connected and '"gap"' not in lake.state["topics"])
@@ -549,7 +549,7 @@ def test_what_a_kill_took_is_searched_for(
 ) -> None:
     gap_at_once(monkeypatch)
     # Else all that this test writes is within what is searched for again anyway.
-    monkeypatch.setattr("opslib.x.follow._LATE", timedelta(0))
+    monkeypatch.setattr("opslib.x.streaming._LATE", timedelta(0))
     with following(x, tmp_path) as lake:
         lake.trends("#a")
         lake.turn_until(lambda: lake.stream.connected)

@@ -1,11 +1,11 @@
-"""The turns of ``StreamTweets``; why one FlowFile goes round through Kafka is told in opslib.x.follow."""
+"""The turns of ``StreamTweets``; why one FlowFile goes round through Kafka is told in opslib.x.streaming."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from opslib.x import walk
-from opslib.x.follow import Follower
+from opslib.x.streaming import Follower
 from opslib.x.follows import readable
 from opslib.x.stream import Stream
 from opslib.x.turns import FOLLOWS, FOLLOWS_AT, Turn, described, lines_of, objects_in, told_of
