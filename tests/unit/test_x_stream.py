@@ -23,10 +23,10 @@ from opslib.simulate.limits import RateLimits
 from opslib.x.backoff import STREAM, Backoff
 from opslib.x.budget import Budget, Limits
 from opslib.x.client import Interrupted, RateLimited, Refused, Unavailable, XClient
-from opslib.x.streaming import Follower
 from opslib.x.follows import Follow
 from opslib.x.rules import MAX_RULES, RuleBook, shared_out, tag_of, topics_of
 from opslib.x.stream import Stream
+from opslib.x.streaming import Follower
 from opslib.x.turns import FOLLOWS
 from opslib.x.turns.stream import POSITION, StreamTurns
 from opslib.x.walk import CollectionPolicy

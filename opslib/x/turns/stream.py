@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from opslib.x import walk
-from opslib.x.streaming import Follower
 from opslib.x.follows import readable
 from opslib.x.stream import Stream
+from opslib.x.streaming import Follower
 from opslib.x.turns import FOLLOWS, FOLLOWS_AT, Turn, described, lines_of, objects_in, told_of
 
 if TYPE_CHECKING:
