@@ -27,9 +27,12 @@ def lines(text: str) -> str:
     return _BUT_ENDS.sub(_escape, text)
 
 
-def tell(text: object = "", *, err: bool = False, nl: bool = True) -> None:
-    """Print a text, as results are to standard output; on a line of its own unless *nl* is false."""
-    click.echo(lines(str(text)), err=err, nl=nl)
+def tell(text: object = "", *, label: str = "", err: bool = False, nl: bool = True) -> None:
+    """Print a text, as results are to standard output; on a line of its own unless *nl* is false.
+
+    A *label* before it is our own words and keeps its colours, where there is a terminal that shows them.
+    """
+    click.echo(label + lines(str(text)), err=err, nl=nl)
 
 
 def json_text(text: str) -> str:

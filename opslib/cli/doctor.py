@@ -101,5 +101,5 @@ def _print_text(findings: Iterable[Finding]) -> bool:
         failed |= finding.status == "failed"
         status = click.style(f"{finding.status:8}", fg=_COLOURS[finding.status])
         advice = f": {finding.advice}" if finding.advice else ""
-        tell(f"{status} {finding.check:12} {finding.text}{advice}")
+        tell(f" {finding.check:12} {finding.text}{advice}", label=status)
     return failed

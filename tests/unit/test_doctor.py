@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from opslib.cli.doctor import _print_text
 from opslib.doctor import findings, host, kafka
+from opslib.doctor.findings import Finding
 from opslib.run import endpoints
 from opslib.settings import Settings, SettingsError
 
@@ -167,3 +169,14 @@ def test_only_what_this_host_was_told_about_is_configured(monkeypatch: pytest.Mo
 def test_an_address_without_a_port_is_a_wrong_setting(text: str) -> None:
     with pytest.raises(SettingsError, match=r"zookeeper\.servers"):
         endpoints.host_port("zookeeper.servers", text)
+
+
+def test_a_finding_has_its_colour_and_what_a_server_said_has_none(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("click.utils.should_strip_ansi", lambda *_: False)
+    _print_text([Finding("nifi", "failed", "it said \x1b[2J")])
+    assert capsys.readouterr().out == "\x1b[31mfailed  \x1b[0m nifi         it said \\x1b[2J\n"
+    monkeypatch.undo()
+    _print_text([Finding("nifi", "ok", "it runs")])
+    assert capsys.readouterr().out == "ok       nifi         it runs\n"
