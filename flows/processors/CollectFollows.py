@@ -1,9 +1,8 @@
 """NiFi processor: all that is followed, from the Kafka topic that it is written into."""
 
 from nifiapi.flowfilesource import FlowFileSource
-from nifiapi.properties import PropertyDescriptor, StandardValidators
 
-from opslib.x import board, carry
+from opslib.x import board, carry, nifi
 from opslib.x.turns.follows import FollowsTurns
 
 
@@ -24,26 +23,14 @@ class CollectFollows(FlowFileSource):
         tags = ["kafka", "follows", "trendlake"]
         dependencies = []
 
-    SERVERS = PropertyDescriptor(
-        name="Bootstrap Servers",
-        description="Brokers as host:port, separated by commas.",
-        required=True,
-        validators=[StandardValidators.NON_EMPTY_VALIDATOR],
-    )
-    TLS_DIRECTORY = PropertyDescriptor(
-        name="TLS Directory",
-        description="Folder with cert.pem, key.pem and ca.pem. Empty: a connection without TLS.",
-        required=False,
-    )
-
     def __init__(self, **kwargs):
         self._turns = None
 
     def getPropertyDescriptors(self):
-        return [self.SERVERS, self.TLS_DIRECTORY]
+        return [nifi.KAFKA_SERVERS, nifi.KAFKA_TLS]
 
     def onScheduled(self, context):
-        servers, folder = (carry.value_of(context, it) for it in (self.SERVERS, self.TLS_DIRECTORY))
+        servers, folder = (carry.value_of(context, it) for it in (nifi.KAFKA_SERVERS, nifi.KAFKA_TLS))
         self._turns = FollowsTurns(lambda: board.connect(servers, folder))
 
     def onStopped(self, context):

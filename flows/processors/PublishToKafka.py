@@ -3,7 +3,7 @@
 from nifiapi.flowfiletransform import FlowFileTransform
 from nifiapi.properties import PropertyDescriptor, StandardValidators
 
-from opslib.x import carry
+from opslib.x import carry, nifi
 from opslib.x.turns.publish import PublishTurns, connect
 
 
@@ -23,32 +23,21 @@ class PublishToKafka(FlowFileTransform):
         tags = ["kafka", "publish", "trendlake"]
         dependencies = []
 
-    SERVERS = PropertyDescriptor(
-        name="Bootstrap Servers",
-        description="Brokers as host:port, separated by commas.",
-        required=True,
-        validators=[StandardValidators.NON_EMPTY_VALIDATOR],
-    )
     TOPIC = PropertyDescriptor(
         name="Topic",
         description="Topic to publish to.",
         required=True,
         validators=[StandardValidators.NON_EMPTY_VALIDATOR],
     )
-    TLS_DIRECTORY = PropertyDescriptor(
-        name="TLS Directory",
-        description="Folder with cert.pem, key.pem and ca.pem. Empty: a connection without TLS.",
-        required=False,
-    )
 
     def __init__(self, **kwargs):
         self._turns = None
 
     def getPropertyDescriptors(self):
-        return [self.SERVERS, self.TOPIC, self.TLS_DIRECTORY]
+        return [nifi.KAFKA_SERVERS, self.TOPIC, nifi.KAFKA_TLS]
 
     def onScheduled(self, context):
-        servers, folder = (carry.value_of(context, it) for it in (self.SERVERS, self.TLS_DIRECTORY))
+        servers, folder = (carry.value_of(context, it) for it in (nifi.KAFKA_SERVERS, nifi.KAFKA_TLS))
         self._turns = PublishTurns(lambda: connect(servers, folder), carry.value_of(context, self.TOPIC))
 
     def onStopped(self, context):

@@ -1,4 +1,4 @@
-"""The properties of the NiFi processors that call X, and what their values make.
+"""The properties that several NiFi processors have, for X and for Kafka, and what their values make.
 
 Imports NiFi's own Python API (``nifiapi``), which is there inside NiFi alone.
 """
@@ -41,6 +41,17 @@ BUDGET_FILE = PropertyDescriptor(
     description="SQLite file in which all processors of this NiFi count what X returned and charged for.",
     required=True,
     validators=[StandardValidators.NON_EMPTY_VALIDATOR],
+)
+KAFKA_SERVERS = PropertyDescriptor(
+    name="Bootstrap Servers",
+    description="Brokers as host:port, separated by commas.",
+    required=True,
+    validators=[StandardValidators.NON_EMPTY_VALIDATOR],
+)
+KAFKA_TLS = PropertyDescriptor(
+    name="TLS Directory",
+    description="Folder with cert.pem, key.pem and ca.pem. Empty: a connection without TLS.",
+    required=False,
 )
 _LIMITS = {
     "usd_day": (
