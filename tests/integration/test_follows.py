@@ -95,9 +95,12 @@ def test_what_is_said_reaches_a_running_nifi_and_what_is_taken_back_does_too(
     collector.nifi.kill()
     collector.nifi.start()
     following("follow", "remove", "Pix")
-    x.add(*(f"tarde demais, boleto {n}\n" for n in range(20)))
     following("follow", "add", "tema", "#tema", "--usd-day", "50")
     wait_for(lake, "tema", 40)
+    # What was said last is known by then, and so is what was said before it.
+    x.add(*(f"tarde demais, boleto {n}\n" for n in range(20)), *(f"sinal {n}\n" for n in range(10)))
+    following("follow", "add", "Sinal", "sinal", "--usd-day", "50")
+    wait_for(lake, "Sinal", 10)
     services.wait_until(
         "the trend of that name is another topic",
         lambda: (

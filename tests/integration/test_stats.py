@@ -178,13 +178,13 @@ def test_what_waits_costs_and_is_stored_is_told(lake: Lake, recorder: Recorder) 
     member = f"member=127.0.0.1:{lake.servers.mongodb.port}"
     assert figures[f"trendlake_stats_mongodb_up {member}"] == 1
     assert figures[f"trendlake_stats_mongodb_status figure=connections.current {member}"] > 0
-    said = json.loads(lake.opslib("stats", "--format", "json").stdout)
+    said = json.loads(lake.opslib("stats", "--format", "json", **recorder.settings).stdout)
     assert said["budget"]["today"] == {"resources": 120, "usd": 0.6}
     assert said["budget"]["left"] == {"usd": 4.4}
     # The recorder's own group waits for nothing but the end of the minute.
     assert said["lag"]["groups"] == {lake.name: 0}
     assert said["spans"]["1h"]["tweets"] == A_MINUTE + MORE
-    table = lake.opslib("stats").stdout
+    table = lake.opslib("stats", **recorder.settings).stdout
     assert f"  {lake.name} " in table
     assert "today    120 resources, 0.6 USD" in table
 
