@@ -245,10 +245,11 @@ class Chaos:
     def cut_off_mongodb(self, seconds: float = 20) -> None:
         """Let nftables drop all between the jobs of opslib and MongoDB for a while."""
         say("nftables cuts the sink from MongoDB")
+        jobs = "{ opslib-sink, opslib-rollup, opslib-speed }"
         rules = (
             "add table inet chaos",
             "add chain inet chaos cut { type filter hook output priority 0; }",
-            "add rule inet chaos cut meta skuid opslib tcp dport 27017 counter drop",
+            f"add rule inet chaos cut meta skuid {jobs} tcp dport 27017 counter drop",
         )
         self.machine.run(f"printf '%s\\n' {' '.join(map(shlex.quote, rules))} | nft -f -")
         try:
