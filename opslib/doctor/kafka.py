@@ -109,22 +109,34 @@ def check_sink(settings: Settings, report: Findings) -> None:
     )
 
 
+def _fresh(admin: Any, counts: dict[str, int]) -> dict[Any, int] | None:
+    """Return the first message of each partition that is younger than the limit; what lies below is older.
+
+    ``None`` if the broker cannot say: to look for a moment it unpacks a batch, which may have no room.
+    """
+    try:
+        return lag.first_since(admin, counts, int((time.time() - _BEHIND_SECONDS) * 1000))
+    except KafkaError:
+        return None
+
+
 def check_group(settings: Settings, report: Findings, group: str, topics: list[str], advice: str) -> None:
     """Report how many messages of *topics* wait for *group*, and whether any has waited for too long."""
     try:
         with _admin(settings) as admin:
             counts = lag.partition_counts(admin, topics)
             done, held = lag.committed(admin, group), lag.bounds(admin, counts)
-            fresh_since = int((time.time() - _BEHIND_SECONDS) * 1000)
-            fresh = lag.first_since(admin, counts, fresh_since)
+            fresh = _fresh(admin, counts)
     except (UnreachableError, KafkaError) as error:
         report.failed(f"Kafka does not say how far {group} is: {said(error)}", "see the check kafka")
         return
-    # The first message younger than the limit; what lies below it is older.
-    late_ends = {p: (begin, min(end, fresh.get(p, end))) for p, (begin, end) in held.items()}
     # A group that never committed reads everything that there is.
     everything = {**dict.fromkeys(held, 0), **done}
     messages = sum(lag.waiting(everything, held).values())
+    if fresh is None and messages:
+        report.failed(f"{messages} messages wait for {group}, and Kafka cannot say since when", advice)
+        return
+    late_ends = {p: (begin, min(end, (fresh or {}).get(p, end))) for p, (begin, end) in held.items()}
     late = sum(lag.waiting(everything, late_ends).values())
     gone = lag.lost(done, held)
     if gone:
