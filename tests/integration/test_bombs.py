@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import services
 from confluent_kafka import Producer
+from conftest import running
 from kafka import TopicPartition
 from test_sink import ids, tweet
 from test_speed import SpeedLayer, tweets
@@ -26,10 +27,17 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
 
-    from conftest import Lake
+    from conftest import Lake, Servers
 
 GIBIBYTE = 1 << 30
 ROOM = 450  # MiB, a reader's libraries included
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Leave no bombs to the tests of others: a broker unpacks what it looks for a moment in."""
+    with running(tmp_path_factory.mktemp("bombed")) as servers:
+        yield servers
 
 
 def most_memory(process: subprocess.Popen[str]) -> int:
