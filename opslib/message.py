@@ -289,12 +289,12 @@ def tweet_document(message: Mapping[str, Any]) -> Json:
 
 def _topic(topic: Mapping[str, Any], collected_at: datetime, created_at: datetime | None) -> Json:
     """Return a topic as a tweet is stored with it; what was looked up stands where it was written."""
-    looked_up = topic.get("looked_up") and created_at is not None
+    written = created_at if topic.get("looked_up") else None
     return {
         **({"kind": FOLLOW} if topic.get("kind") == FOLLOW else {}),
         "name": topic["name"],
         "woeid": topic.get("woeid"),
-        "first_at": min(collected_at, created_at) if looked_up and created_at else collected_at,
+        "first_at": min(collected_at, written or collected_at),
     }
 
 

@@ -17,7 +17,7 @@ from bson.int64 import Int64
 from opslib.forgetting.recheck import Page
 from opslib.store.collections import RECHECKS, TWEETS
 from opslib.store.write import safely
-from opslib.x.client import RateLimited, Refused, Unavailable
+from opslib.x.client import RateLimited, Refused
 from opslib.x.compliance import COMPLETE, CREATED, IN_PROGRESS
 
 if TYPE_CHECKING:
@@ -160,16 +160,4 @@ class Jobs:
         return found
 
     def _tried(self, ask: Callable[[], _T]) -> _T:
-        """Return what *ask* returns; X that fails is asked again some times."""
-        for attempt in range(1, _TRIES + 1):
-            self._wait(self._backoff.seconds())
-            try:
-                found = ask()
-            except Unavailable as error:
-                self._backoff.failed(error)
-                if attempt == _TRIES:
-                    raise
-            else:
-                self._backoff.succeeded()
-                return found
-        raise AssertionError  # the last attempt returns or raises
+        return self._backoff.persist(ask, _TRIES, self._wait)

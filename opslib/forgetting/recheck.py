@@ -17,7 +17,7 @@ from bson.int64 import Int64
 from opslib.store.collections import RECHECKS, TWEETS
 from opslib.store.write import safely
 from opslib.x.budget import Exhausted
-from opslib.x.client import MAX_LOOKUP, RateLimited, Unavailable
+from opslib.x.client import MAX_LOOKUP, RateLimited
 from opslib.x.problems import gone
 
 if TYPE_CHECKING:
@@ -152,20 +152,14 @@ class Lookups:
 
     def _ask(self, ids: list[int]) -> Lookup:
         """Look up *ids*; X that fails is asked again twice."""
-        for attempt in range(1, _TRIES + 1):
-            self._wait(self._backoff.seconds())
-            try:
-                with self._budget.call({"post": len(ids)}) as came:
-                    answer = self._client.lookup(ids)
-                    came({"post": [tweet["id"] for tweet in answer.tweets]})
-            except Unavailable as error:
-                self._backoff.failed(error)
-                if attempt == _TRIES:
-                    raise
-            else:
-                self._backoff.succeeded()
-                return answer
-        raise AssertionError  # the last attempt returns or raises
+
+        def look_up() -> Lookup:
+            with self._budget.call({"post": len(ids)}) as came:
+                answer = self._client.lookup(ids)
+                came({"post": [tweet["id"] for tweet in answer.tweets]})
+            return answer
+
+        return self._backoff.persist(look_up, _TRIES, self._wait)
 
 
 def _sort(answer: Lookup, asked: list[int], page: Page) -> None:

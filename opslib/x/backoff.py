@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from opslib.x.budget import utc_now
 from opslib.x.client import Interrupted, RateLimited, Refused, TooManyConnections, Unavailable, XError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,24 @@ class Backoff:
         self._delay = self._delays[type(error)].after(self._delay)
         self._close(self._clock() + self._delay)
         return f"{error}; X is asked again in {self._delay.total_seconds():g} s"
+
+    def persist(self, ask: Callable[[], Answer], tries: int, wait: Callable[[float], Any]) -> Answer:
+        """Return what *ask* returns; while X is unavailable it is asked again, *tries* times in all.
+
+        *wait* gets the seconds before each. What the last try raises is raised, and any other error at once.
+        """
+        for attempt in range(1, tries + 1):
+            wait(self.seconds())
+            try:
+                answer = ask()
+            except Unavailable as error:
+                self.failed(error)
+                if attempt == tries:
+                    raise
+            else:
+                self.succeeded()
+                return answer
+        raise AssertionError  # the last attempt returns or raises
 
     def _close(self, until: datetime) -> None:
         self._since, self._until = self._clock(), until

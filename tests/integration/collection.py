@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -15,6 +16,7 @@ from nifi import Nifi, credentials
 from opslib.packing.nar import PROCESSORS
 
 if TYPE_CHECKING:
+    import random
     from pathlib import Path
 
     from conftest import Servers
@@ -123,6 +125,18 @@ class Collector:
         path = self.folder / "parameters.json"
         path.write_text(json.dumps(parameters))
         return path
+
+    def kill_after(self, x: X, least: int, chance: random.Random) -> None:
+        """Kill NiFi some time, by *chance*, after *x* has given out so many tweets, and start it again."""
+        services.wait_until(
+            lambda: f"{len(x.ledger()['returned'])} of {least} tweets were given out",
+            lambda: len(x.ledger()["returned"]) >= least,
+            300,
+            pause=0.25,
+        )
+        time.sleep(chance.random())
+        self.nifi.kill()
+        self.nifi.start()
 
     def status(self) -> dict[str, Any]:
         """Return what the flow is doing."""

@@ -59,15 +59,7 @@ def test_nothing_is_lost_or_paid_for_twice_when_x_fails_and_nifi_is_killed(
         collector.deploy(x, tmp_path / "budget.sqlite")
         for part in range(1, KILLS + 1):
             wanted = TWEETS * part // (KILLS + 1) + chance.randrange(500)
-            services.wait_until(
-                lambda least=wanted: f"{len(x.ledger()['returned'])} of {least} tweets are collected",
-                lambda least=wanted: len(x.ledger()["returned"]) >= least,
-                300,
-                pause=0.25,
-            )
-            time.sleep(chance.random())
-            collector.nifi.kill()
-            collector.nifi.start()
+            collector.kill_after(x, wanted, chance)
         services.wait_until(
             lambda: f"MongoDB has {len(lake.ids())} of {TWEETS} tweets",
             lambda: len(lake.ids()) >= TWEETS,

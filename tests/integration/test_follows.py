@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -168,15 +167,7 @@ def test_nifi_killed_during_a_backfill_loses_nothing_and_pays_again_for_pages_in
         assert told["posts"] == len(tweets) > TWEETS * 0.99
         for part in range(1, KILLS + 1):
             least = TWEETS * part // (KILLS + 1)
-            services.wait_until(
-                lambda least=least: f"{len(x.ledger()['returned'])} of {least} tweets are looked up",
-                lambda least=least: len(x.ledger()["returned"]) >= least,
-                300,
-                pause=0.25,
-            )
-            time.sleep(chance.random())
-            collector.nifi.kill()
-            collector.nifi.start()
+            collector.kill_after(x, least, chance)
         services.wait_until(
             lambda: f"MongoDB has {len(collected(lake, 'antes'))} of {len(tweets)} tweets",
             lambda: len(collected(lake, "antes")) >= len(tweets),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Everything of the host that is not its log or its memory, packages, units, rules, cards, and who listens.
 STATE = r"""
 find / -xdev -mindepth 1 \( -path /tmp -o -path /proc -o -path /sys -o -path /run -o -path /dev \
-  -o -path /var/log -o -path /root/.ansible \) -prune -o -printf '%p %T@ %s %m %u %g\n' | sort
+  -o -path /var/log -o -path "$HOME/.ansible" \) -prune -o -printf '%p %T@ %s %m %u %g\n' | sort
 find /tmp /run/systemd/system | sort
 dpkg-query -W; systemctl list-unit-files --no-legend
 systemctl list-units --all --no-legend --plain -t service,timer,mount |
