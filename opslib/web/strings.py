@@ -225,6 +225,83 @@ STRINGS: dict[str, tuple[str, str]] = {
         "Choose another day, or one of the topics that are trending:",
         "Escolha outro dia, ou um dos assuntos do momento:",
     ),
+    "behind.back": ("The cloud", "A nuvem"),
+    "behind.order": ("Order", "Ordem"),
+    "behind.order.new": ("Newest first", "Mais novos primeiro"),
+    "behind.order.reach": ("By reach", "Por alcance"),
+    "behind.number": (
+        "Counted in {n} text,|Counted in {n} texts,",
+        "Contada em {n} texto,|Contada em {n} textos,",
+    ),
+    "behind.tweets": (
+        "which is {n} tweet.|which are {n} tweets with their retweets.",
+        "que é {n} tuíte.|que são {n} tuítes com seus retuítes.",
+    ),
+    "behind.beside": ("Together with {name}.", "Junto com {name}."),
+    "behind.kept": (
+        "The cloud says {n}: tweets have come or gone since it was drawn.",
+        "A nuvem diz {n}: tuítes chegaram ou saíram desde que foi desenhada.",
+    ),
+    "behind.how": ("How is this counted?", "Como isto é contado?"),
+    "behind.rule": (
+        "A text counts once if it holds the word in one of its spellings, where it was first collected.",
+        "Um texto conta uma vez se contém a palavra numa de suas grafias, onde foi coletado primeiro.",
+    ),
+    "behind.rule.topic": (
+        "A text collected for the topic counts once if it holds the word in one of its spellings.",
+        "Um texto coletado para o assunto conta uma vez se contém a palavra numa de suas grafias.",
+    ),
+    "behind.rule.cloud": (
+        "A text collected for one of the cloud's topics in its span counts once if it holds the word.",
+        "Um texto coletado para um dos assuntos da nuvem no período dela conta uma vez se contém a palavra.",
+    ),
+    "behind.rule.retweets": (
+        "Retweets of a text are not counted again; they are said below it.",
+        "Retuítes de um texto não contam de novo; são informados abaixo dele.",
+    ),
+    "behind.rule.rising": (
+        "The tweets below were written in the window; retweets are among them.",
+        "Os tuítes abaixo foram escritos na janela, retuítes incluídos.",
+    ),
+    "behind.spellings": ("Spellings:", "Grafias:"),
+    "behind.without": (
+        "A text with this expression counts for the expression instead:",
+        "Um texto com esta expressão conta para a expressão:",
+    ),
+    "behind.more": ("All rules", "Todas as regras"),
+    "behind.again": (
+        "Retweeted {n} time here.|Retweeted {n} times here.",
+        "Retuitado {n} vez aqui.|Retuitado {n} vezes aqui.",
+    ),
+    "behind.reach": ("Reach on X: {n}.", "Alcance no X: {n}."),
+    "behind.twice": (
+        "Counts twice: it holds two words that are shown alike.",
+        "Conta duas vezes: contém duas palavras mostradas iguais.",
+    ),
+    "behind.listed": ("{n} tweet,|{n} tweets,", "{n} tuíte,|{n} tuítes,"),
+    "behind.retweets": (
+        "{n} of them a retweet, by|{n} of them retweets, by",
+        "{n} deles retuíte, de|{n} deles retuítes, de",
+    ),
+    "behind.since": (
+        "The window was counted before some of them came.",
+        "A janela foi contada antes de alguns deles chegarem.",
+    ),
+    "behind.none": ("No tweet was counted for this", "Nenhum tuíte foi contado para isto"),
+    "behind.none.help": (
+        "They may have been forgotten since, or their time of keeping may be over.",
+        "Podem ter sido esquecidos desde então, ou o prazo em que são guardados terminou.",
+    ),
+    "behind.too_many": ("Too many tweets to look through", "Tuítes demais para procurar"),
+    "behind.too_many.help": (
+        "Choose a shorter time, or one topic.",
+        "Escolha um período mais curto, ou um só assunto.",
+    ),
+    "behind.word": ("All about {name} on this day", "Tudo sobre {name} neste dia"),
+    "behind.pages": ("Pages", "Páginas"),
+    "behind.page": ("Page {page} of {last}", "Página {page} de {last}"),
+    "behind.page.before": ("Before", "Anterior"),
+    "behind.page.after": ("Next", "Próxima"),
     "topic.back": ("All topics", "Todos os assuntos"),
     "tweet.on_x": ("View on X", "Ver no X"),
     "tweet.author_unknown": ("Author on X", "Autor no X"),

@@ -100,10 +100,9 @@ def word(request: Request, name: str = Name, place: Optional[int] = None, day: s
     since, until = bounds(asked, where)
     woeid = where.woeid if places else None
     subject = said.word_like(lake, name, woeid, since, until) or Subject(name, woeid, since, until, ())
-    beside = unless_too_many(said.words_beside, lake, subject) if subject.entries else said.Words(0, [])
-    words = beside and said.Words(
-        beside.tweets, [(one, number) for one, number in beside.words if one != subject.name][:_MOST_WORDS]
-    )
+    found = unless_too_many(said.words_beside, lake, subject)
+    others = [pair for pair in found.words.counts.items() if pair[0] != subject.name] if found else []
+    words = found and said.Words(found.texts.tweets, others[:_MOST_WORDS])
     return _subject_page(request, subject, words, places, where, asked, ranks=None)
 
 
@@ -137,12 +136,21 @@ def _subject_page(
         day=day,
         tweets=words.tweets if words else None,
         words=words.words if words else [],
+        words_of=_words_of(subject, where, day),
         plot=None if course is None else _course(viewer, subject, where, course, now),
         ranks=ranks,
         languages_of=_few(languages or [], viewer),
         sample=[shown(tweet) for tweet in sample or []],
         too_many=course is None,
     )
+
+
+def _words_of(subject: Subject, where: Place, day: date) -> dict[str, Any]:
+    """Return what of an address leads to the tweets of the words of a page, with the name of one."""
+    place = where.woeid or None
+    if subject.entries is not None:
+        return {"place": place, "day": day, "beside": subject.name}
+    return {"place": place, "day": day, "topic": subject.name, "kind": subject.kind}
 
 
 def _course(

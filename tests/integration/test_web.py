@@ -264,7 +264,7 @@ def test_the_api_keeps_to_its_description(page: Page, session: requests.Session)
     headers = {"Cookie": cookie}
     schema = schemathesis.openapi.from_url(f"{page.url}/api/openapi.json", headers=headers)
     operations = [found.ok() for found in schema.get_all_operations()]
-    assert len(operations) == 8
+    assert len(operations) == 9
     for operation in operations:
 
         @settings(max_examples=25, deadline=None, derandomize=True, database=None,
@@ -413,3 +413,75 @@ def test_what_is_followed_has_a_page_of_its_own_beside_a_trend_of_the_same_name(
     query = f"/api/words?topic={name}&since={since}"
     assert get(page, session, f"{query}&kind=follow").json()["tweets"] == tweets
     assert get(page, session, f"{query}&kind=trend&woeid={BRAZIL}").json()["tweets"] == of_trend
+
+
+# ---- from a number to its tweets
+
+
+def test_the_number_of_a_word_leads_to_its_tweets(page: Page, session: requests.Session) -> None:
+    day = f"{page.until - timedelta(hours=3):%Y-%m-%d}"
+    for asked in ({"woeid": BRAZIL}, {"topic": FOLLOWED, "kind": "follow"}, {}):
+        since, until = (page.until - timedelta(hours=9)).isoformat(), page.until.isoformat()
+        span = {"since": since, "until": until, **asked}
+        words = get(page, session, "/api/words", params={**span, "limit": 20}).json()["words"]
+        assert words
+        for word in words:
+            found = get(page, session, "/api/tweets", params={**span, "word": word["word"], "limit": 500})
+            listed = found.json()
+            assert listed["number"] == word["tweets"] == len(listed["texts"]), word
+            assert listed["tweets"] == sum(text["tweets"] for text in listed["texts"])
+    html = get(page, session, f"/topic?place={BRAZIL}&name=%23Enem&day={day}").text
+    links = re.findall(r'href="(/tweets\?[^"]*)"><bdi>[^<]*</bdi></a>.*?<td>([\d,]+)</td>', html)
+    assert links
+    for link, number in links[:5]:
+        html = get(page, session, link.replace("&amp;", "&")).text
+        assert f"Counted in {number} text" in html
+
+
+def test_a_cloud_and_the_lists_of_its_words_agree(page: Page, session: requests.Session) -> None:
+    from opslib.cloud.kept import timed
+    from opslib.cloud.report import at_moment
+    from opslib.store.reads import Place
+
+    kept = page.database.clouds.find_one({"kind": "words", "woeid": BRAZIL}, sort=[("until", -1)])
+    snapshot = {"trends": [{"name": topic["name"], "rank": topic["rank"]} for topic in kept["topics"]]}
+    place = Place(BRAZIL, kept["place"])
+    report = at_moment(timed(page.database), place, snapshot, kept["until"], 3)["words"]
+    assert report.words
+    for word, number in list(report.words.items())[:15]:
+        listed = get(page, session, "/api/tweets", params={"cloud": kept["_id"], "word": word}).json()
+        assert listed["number"] == number, word
+    word = next(iter(report.words))
+    html = get(page, session, "/tweets", params={"cloud": kept["_id"], "name": word, "order": "reach"}).text
+    assert "How is this counted?" in html
+    assert html.count('<article class="tweet') == min(50, report.words[word])
+    assert "/clouds/" in html
+    get(page, session, "/tweets", params={"cloud": "none", "name": word}, status=404)
+    html = get(page, session, "/tweets", params={"cloud": kept["_id"], "name": "nothing"}).text
+    assert "No tweet was counted for this" in html
+
+
+def test_a_word_of_the_picture_leads_to_its_tweets(page: Page, session: requests.Session) -> None:
+    kept = page.database.clouds.find_one({"kind": "words", "woeid": BRAZIL}, sort=[("until", -1)])
+    svg = get(page, session, f"/clouds/{kept['_id']}/light.svg?page=en")
+    assert svg.headers["Content-Security-Policy"].endswith("allow-top-navigation-by-user-activation")
+    links = re.findall(r'<a href="(/tweets\?[^"]*)" target="_top"', svg.text)
+    assert len(links) == len(kept["words"])
+    assert get(page, session, links[0].replace("&amp;", "&"))
+    assert "<a " not in get(page, session, f"/clouds/{kept['_id']}/light.svg").text
+    topics = page.database.clouds.find_one({"kind": "topics", "woeid": BRAZIL}, sort=[("until", 1)])
+    svg = get(page, session, f"/clouds/{topics['_id']}/light.svg?page=en").text
+    link = re.findall(r'<a href="(/find\?[^"]*)"', svg)[0]
+    assert "#" in get(page, session, link.replace("&amp;", "&")).text
+
+
+def test_what_rises_leads_to_the_tweets_of_its_window(page: Page, session: requests.Session) -> None:
+    html = get(page, session, f"/?place={BRAZIL}").text
+    link = re.findall(r'href="(/rising\?[^"]*)"', html)[0].replace("&amp;", "&")
+    assert get(page, session, link)
+    tweet = page.database.tweets.find_one({"words": {"$ne": []}}, sort=[("collected_at", -1)])
+    name = tweet["topics"][0]["name"]
+    ends = (tweet["created_at"] + timedelta(seconds=30)).isoformat()
+    asked = {"place": BRAZIL, "kind": "topic", "name": name, "minutes": "60", "ends": ends}
+    html = get(page, session, "/rising", params=asked).text
+    assert '<article class="tweet' in html or "No tweet was counted" in html

@@ -26,7 +26,7 @@ DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
 FREE = """(text) => {
   const box = text.getBoundingClientRect();
   const near = [-2, 0, 2];
-  const isText = (x, y) => document.elementFromPoint(box.x + x, box.y + y) === text;
+  const isText = (x, y) => document.elementFromPoint(box.x + x, box.y + y)?.closest('text') === text;
   for (let y = 3; y < box.height; y += 2) {
     for (let x = 3; x < box.width; x += 2) {
       if (near.every((across) => near.every((down) => isText(x + across, y + down)))) return { x, y };
