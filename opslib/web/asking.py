@@ -1,4 +1,4 @@
-"""JSON of what lies behind numbers, and of how two sides differ: ``/api/tweets``."""
+"""JSON of what lies behind numbers, and of how two sides differ: ``/api/tweets`` and ``/api/compare``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from opslib.store.behind import Span
 from opslib.store.observations import Key
 from opslib.web import said
 from opslib.web.api import LONGEST_SPAN, MISSING, PROBLEMS, Woeid, span
-from opslib.web.asked import kind_asked, lake_of
+from opslib.web.asked import kind_asked, lake_of, now_of
 from opslib.web.behind import asked, behind
 from opslib.web.said import unless_too_many
 
@@ -93,5 +93,98 @@ def tweets(
                 reach=text.reach,
             )
             for text in some
+        ],
+    )
+
+
+class Side(BaseModel):
+    """One side of a comparison."""
+
+    since: datetime
+    until: datetime
+    woeid: Optional[int]
+    topic: Optional[str]
+    tweets: int = Field(description="Collected for it in the span, retweets among them.")
+    words: int = Field(description="The sum of all numbers of this side: what shares are of.")
+
+
+class Difference(BaseModel):
+    """A word on both sides."""
+
+    word: str
+    a: int = Field(description="Texts of the first side that hold it.")
+    b: int = Field(description="Texts of the second side that hold it.")
+    a_share: float = Field(description="Of all words counted on the first side, from 0 to 1.")
+    b_share: float
+    score: float = Field(
+        description="Weighted log-odds ratio in standard deviations (doi:10.1093/pan/mpn018), above 0 where "
+        "the second side has more."
+    )
+    way: Literal["new", "grown", "gone", "shrunk", "same"]
+
+
+class Compared(BaseModel):
+    """What two sides say differently."""
+
+    a: Side
+    b: Side
+    words: list[Difference] = Field(description="Those that are least likely to be chance first.")
+
+
+@router.get("/compare", summary="What two sides say differently", responses=_BUSY)
+def compare(
+    request: Request,
+    a_since: Optional[AwareDatetime] = Query(default=None, description="By default a day before *a_until*."),
+    a_until: Optional[AwareDatetime] = Query(default=None, description="By default a day ago."),
+    a_woeid: Optional[int] = Woeid,
+    a_topic: Optional[str] = Query(default=None, max_length=500),
+    a_kind: Literal["trend", "follow"] = "trend",
+    b_since: Optional[AwareDatetime] = Query(default=None, description="By default a day before *b_until*."),
+    b_until: Optional[AwareDatetime] = Query(default=None, description="By default now."),
+    b_woeid: Optional[int] = Woeid,
+    b_topic: Optional[str] = Query(default=None, max_length=500),
+    b_kind: Literal["trend", "follow"] = "trend",
+    limit: int = Query(default=200, ge=1, le=10_000),
+) -> Compared:
+    """Compare the words of two places, topics or spans: by significance instead of size."""
+    lake, day = lake_of(request), timedelta(days=1)
+    until = a_until or (a_since + day if a_since else now_of(request) - day)
+    asked_for = (
+        (span(request, a_since, until, day, LONGEST_SPAN), a_woeid, a_topic, a_kind),
+        (span(request, b_since, b_until, day, LONGEST_SPAN), b_woeid, b_topic, b_kind),
+    )
+    first, second = (
+        Span(*times, Key(woeid, topic, kind_asked(kind) if topic is not None else None))
+        for times, woeid, topic, kind in asked_for
+    )
+    found = unless_too_many(said.compared, lake, first, second)
+    if found is None:
+        raise HTTPException(413, "there are too many tweets to look through; ask for shorter spans")
+    sides = [
+        Side(
+            since=side.since,
+            until=side.until,
+            woeid=side.key.woeid,
+            topic=side.key.topic,
+            tweets=tweets,
+            words=sum(getattr(one, name) for one in found.differences),
+        )
+        for side, tweets, name in zip(found.sides, found.tweets, ("first", "second"))
+    ]
+    by_score = sorted(found.differences, key=lambda one: (-abs(one.score), one.word))
+    return Compared(
+        a=sides[0],
+        b=sides[1],
+        words=[
+            Difference(
+                word=one.word,
+                a=one.first,
+                b=one.second,
+                a_share=one.first_share,
+                b_share=one.second_share,
+                score=one.score,
+                way=one.way,
+            )
+            for one in by_score[:limit]
         ],
     )

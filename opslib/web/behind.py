@@ -115,11 +115,38 @@ def tweets(
     lake = lake_of(request)
     of = asked(request, cloud=cloud, place=place, day=day, since=since, until=until, topic=topic, kind=kind)
     found: Optional[Behind] = unless_too_many(behind, lake, of.scope, name, beside)
-    query = {"name": name, **of.query, "beside": beside}
-    listed = [] if found is None else list(found.texts) if order == "new" else found.by_reach()
-    here = listed[(page_number - 1) * ON_A_PAGE :][:ON_A_PAGE]
+    return listed(
+        request,
+        of,
+        found,
+        path="/tweets",
+        query={"name": name, **of.query, "beside": beside},
+        name=name,
+        order=order,
+        number=page_number,
+        beside=beside,
+        back=cloud_address(cloud) if cloud is not None else None,
+    )
+
+
+def listed(
+    request: Request,
+    of: Asked,
+    found: Optional[Behind],
+    *,
+    path: str,
+    query: dict[str, Any],
+    name: str,
+    order: Order,
+    number: int,
+    beside: Optional[str] = None,
+    back: Optional[str] = None,
+) -> Response:
+    """Return the page of the texts *found*, ``None`` if they are too many, under the address of *query*."""
+    lake = lake_of(request)
+    texts = [] if found is None else list(found.texts) if order == "new" else found.by_reach()
+    here = texts[(number - 1) * ON_A_PAGE :][:ON_A_PAGE]
     documents = said.tweets_of(lake, [text.tweet for text in here])
-    kept = None if of.cloud is None else _kept(of.cloud, name)
     return page(
         request,
         "tweets.html",
@@ -128,15 +155,16 @@ def tweets(
         beside=beside,
         found=found,
         spellings=said.spellings(found) if found else ([], []),
-        kept=kept,
+        kept=None if of.cloud is None else _kept(of.cloud, name),
         place=of.place,
         day=of.until.astimezone(of.place.zone).date(),
         orders=ORDERS,
         order=order,
+        address_of=path,
         query=query,
         tweets=[(shown(documents[t.tweet]), t) for t in here if t.tweet in documents],
-        pages=_pages(query | {"order": order}, page_number, len(listed)),
-        back=cloud_address(cloud) if cloud is not None else None,
+        pages=_pages(path, query | {"order": order}, number, len(texts)),
+        back=back,
     )
 
 
@@ -144,13 +172,13 @@ def _kept(cloud: Mapping[str, Any], name: str) -> Optional[int]:
     return next((int(entry["tweets"]) for entry in cloud["words"] if entry["word"] == name), None)
 
 
-def _pages(query: Mapping[str, Any], number: int, listed: int) -> dict[str, Any]:
+def _pages(path: str, query: Mapping[str, Any], number: int, listed: int) -> dict[str, Any]:
     last = max(1, -(-listed // ON_A_PAGE))
     step = {"before": number - 1 if number > 1 else None, "after": number + 1 if number < last else None}
     return {
         "number": number,
         "last": last,
-        **{name: address("/tweets", **query, page=to) if to else None for name, to in step.items()},
+        **{name: address(path, **query, page=to) if to else None for name, to in step.items()},
     }
 
 

@@ -17,6 +17,7 @@ import pymongo
 from pymongo import DESCENDING
 from pymongo.errors import PyMongoError
 
+from opslib.cloud.compare import compare
 from opslib.message import id_at
 from opslib.store import behind, rollups
 from opslib.store.collections import TRENDS, TWEETS
@@ -26,6 +27,7 @@ from opslib.words import fold, merge, parts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from opslib.cloud.compare import Comparison
     from opslib.store.behind import Behind, Beside, Scope
     from opslib.store.reads import Document, Lake
 
@@ -75,14 +77,7 @@ class Subject:
 
     def written(self) -> Document:
         """Return the query of the tweets about it that were written from *since* until *until*."""
-        topic = self._topic() or {"first_at": {"$exists": True}}
-        # There is no index of the moments of writing: X's ids tell them, other ids do not.
-        near = [
-            {"_id": {"$gte": id_at(self.since), "$lt": id_at(self.until)}},
-            {"collected_at": {"$gte": self.since, "$lt": self.until + _COLLECTED_WITHIN}},
-        ]
-        span = {"$gte": self.since, "$lt": self.until}
-        return {"$or": near, "created_at": span, "topics": {"$elemMatch": topic}, **self._words()}
+        return {**_written(self._topic(), self.since, self.until), **self._words()}
 
     def _topic(self) -> Document:
         place = {} if self.woeid is None else {"woeid": self.woeid}
@@ -159,6 +154,12 @@ def spellings(found: Behind) -> tuple[list[str], list[str]]:
     return sorted(counted), sorted(instead)
 
 
+def compared(lake: Lake, first: behind.Span, second: behind.Span) -> Comparison:
+    """Return what two sides say differently."""
+    with within(lake):
+        return compare(lake.database, first, second)
+
+
 def tweets_of(lake: Lake, ids: list[int]) -> dict[int, Document]:
     """Return what is shown of tweets, by their ids."""
     fields = {"text": 1, "lang": 1, "author": 1, "entities": 1, "created_at": 1, "public_metrics": 1}
@@ -176,8 +177,33 @@ def risen(lake: Lake, *of: Any) -> behind.Risen:
 
 def course(lake: Lake, subject: Subject) -> list[tuple[datetime, int]]:
     """Return how many tweets were written in each quarter of an hour that has any."""
-    quarter = {"$dateTrunc": {"date": "$created_at", "unit": "minute", "binSize": QUARTER.seconds // 60}}
-    stages = [{"$match": subject.written()}, {"$group": {"_id": quarter, "n": {"$sum": 1}}}]
+    return _course(lake, subject.written(), QUARTER)
+
+
+def course_of(lake: Lake, scope: behind.Span, step: timedelta) -> list[tuple[datetime, int]]:
+    """Return how many tweets for what is counted were written in each *step* of its span that has any."""
+    woeid, name, kind = scope.key
+    topic: Document = {} if woeid is None else {"woeid": woeid}
+    if name is not None:
+        topic |= {"name": name, "kind": kind}
+    return _course(lake, _written(topic, scope.since, scope.until), step)
+
+
+def _written(topic: Document, since: datetime, until: datetime) -> Document:
+    # There is no index of the moments of writing: X's ids tell them, other ids do not.
+    near = [
+        {"_id": {"$gte": id_at(since), "$lt": id_at(until)}},
+        {"collected_at": {"$gte": since, "$lt": until + _COLLECTED_WITHIN}},
+    ]
+    span = {"$gte": since, "$lt": until}
+    collected = {"$elemMatch": topic or {"first_at": {"$exists": True}}}
+    return {"$or": near, "created_at": span, "topics": collected}
+
+
+def _course(lake: Lake, written: Document, step: timedelta) -> list[tuple[datetime, int]]:
+    minutes = int(step.total_seconds()) // 60
+    part = {"$dateTrunc": {"date": "$created_at", "unit": "minute", "binSize": minutes}}
+    stages: list[Document] = [{"$match": written}, {"$group": {"_id": part, "n": {"$sum": 1}}}]
     with within(lake):
         found = list(lake.database[TWEETS.name].aggregate(stages))
     return sorted((group["_id"], int(group["n"])) for group in found)

@@ -225,6 +225,223 @@ STRINGS: dict[str, tuple[str, str]] = {
         "Choose another day, or one of the topics that are trending:",
         "Escolha outro dia, ou um dos assuntos do momento:",
     ),
+    "about.title": ("How is this counted?", "Como isto é contado?"),
+    "about.intro": (
+        "What every number of this page counts, and what its words mean.",
+        "O que cada número desta página conta, e o que suas palavras significam.",
+    ),
+    "about.lake": ("Lake", "Lago"),
+    "about.lake.text": (
+        ("All that was collected and is kept here: tweets, what was trending, and the counts made of them."),
+        (
+            "Tudo o que foi coletado e está guardado aqui: tuítes, os assuntos do momento e as "
+            "contagens feitas deles."
+        ),
+    ),
+    "about.trend": ("Trending", "Do momento"),
+    "about.trend.text": (
+        (
+            "What X says is trending at a place. Its number of tweets on X is X's own, all over the "
+            "world; often X does not say it."
+        ),
+        (
+            "O que o X diz estar em alta num lugar. O número de tuítes no X é do próprio X, no mundo "
+            "todo; muitas vezes ele não o informa."
+        ),
+    ),
+    "about.follow": ("Followed", "Seguido"),
+    "about.follow.text": (
+        ("A query of this lake's own, collected whether it is trending or not. It has no place."),
+        ("Uma consulta deste lago, coletada esteja ou não entre os assuntos do momento. Não tem lugar."),
+    ),
+    "about.collected": ("Tweets collected", "Tuítes coletados"),
+    "about.collected.text": (
+        (
+            "Tweets that came in for a topic or a place, retweets among them, at the moment when they "
+            "were first collected for that. They are a sample of what is on X: the newest ones, as "
+            "many as the budget allows."
+        ),
+        (
+            "Tuítes que chegaram para um assunto ou um lugar, retuítes incluídos, no momento em que "
+            "foram coletados primeiro para isso. São uma amostra do que há no X: os mais novos, tantos "
+            "quantos o orçamento permite."
+        ),
+    ),
+    "about.words": ("The number of a word", "O número de uma palavra"),
+    "about.words.text": (
+        (
+            "How many texts hold the word in any of its spellings: accents, capitals and, in five "
+            "languages, inflections do not matter. A text counts once, whatever it repeats. Words of "
+            "grammar, laughter, links and mentions are not counted. Each number leads to the tweets "
+            "that were counted for exactly this number."
+        ),
+        (
+            "Quantos textos contêm a palavra em qualquer de suas grafias: acentos, maiúsculas e, em "
+            "cinco idiomas, flexões não importam. Um texto conta uma vez, repita o que repetir. "
+            "Palavras gramaticais, risadas, links e menções não contam. Cada número leva aos tuítes "
+            "que foram contados para exatamente este número."
+        ),
+    ),
+    "about.expressions": ("Expressions", "Expressões"),
+    "about.expressions.text": (
+        (
+            "Two words that mostly stand side by side are counted as one, and a text that holds them "
+            "does not count for either of the two as well."
+        ),
+        (
+            "Duas palavras que quase sempre aparecem lado a lado contam como uma, e um texto que as "
+            "contém não conta também para cada uma delas."
+        ),
+    ),
+    "about.retweets": ("Retweets", "Retuítes"),
+    "about.retweets.text": (
+        (
+            "A tweet and its retweets are one text. The first of them that was collected for what is "
+            "asked counts; the others are said below it. Numbers of tweets have all of them."
+        ),
+        (
+            "Um tuíte e seus retuítes são um só texto. Conta o primeiro deles que foi coletado para o "
+            "que se pergunta; os outros são informados abaixo dele. Números de tuítes incluem todos."
+        ),
+    ),
+    "about.cloud": ("Word cloud", "Nuvem de palavras"),
+    "about.cloud.text": (
+        (
+            "The words of the tweets that were collected in some hours for what was trending at a "
+            "moment, each as large as its number of texts. Grey are the words that the topics' own "
+            "names are made of. A word stays where it stood in the cloud before, as far as there is "
+            "room."
+        ),
+        (
+            "As palavras dos tuítes coletados em algumas horas para os assuntos de um momento, cada "
+            "uma do tamanho do seu número de textos. Em cinza, as palavras dos próprios nomes dos "
+            "assuntos. Uma palavra fica onde estava na nuvem anterior, enquanto houver espaço."
+        ),
+    ),
+    "about.day": ("Days and times", "Dias e horas"),
+    "about.day.text": (
+        (
+            "They are those of the place that is looked at. A tweet belongs to the day on which it was "
+            "first collected for what is asked."
+        ),
+        (
+            "São os do lugar que se vê. Um tuíte pertence ao dia em que foi coletado primeiro para o "
+            "que se pergunta."
+        ),
+    ),
+    "about.rising": ("Rising", "Em alta"),
+    "about.rising.text": (
+        (
+            "Counted by people, not by tweets: how many different authors wrote about something in the "
+            "last 1, 5 or 60 minutes, against the mean of such windows before. New is what nobody "
+            "wrote about in these."
+        ),
+        (
+            "Contado por pessoas, não por tuítes: quantos autores diferentes escreveram sobre algo nos "
+            "últimos 1, 5 ou 60 minutos, contra a média de janelas assim anteriores. Novo é aquilo "
+            "sobre que ninguém escreveu nelas."
+        ),
+    ),
+    "about.reach": ("Reach", "Alcance"),
+    "about.reach.text": (
+        ("Retweets, quotes, replies and likes of a tweet, as X said when it was last collected."),
+        (
+            "Retuítes, citações, respostas e curtidas de um tuíte, como o X informou quando foi "
+            "coletado por último."
+        ),
+    ),
+    "about.course": ("When people wrote", "Quando as pessoas escreveram"),
+    "about.course.text": (
+        ("Tweets by the time at which they were written, whenever they were collected."),
+        ("Tuítes pela hora em que foram escritos, quando quer que tenham sido coletados."),
+    ),
+    "about.compare": ("Compare", "Comparar"),
+    "about.compare.text": (
+        (
+            "Both sides are counted in the same grouping of spellings. A word's share is its part of "
+            "all words counted on its side. How far two shares differ is told in standard deviations "
+            "of the weighted log-odds ratio (Monroe, Colaresi and Quinn 2008), with all that was said "
+            "in both times as the prior: so a frequent word needs a larger difference to stand out "
+            "than its size alone gives, and a rare one more than a handful of texts. Beyond 1.96 it is "
+            "chance in less than one case of twenty."
+        ),
+        (
+            "Os dois lados são contados no mesmo agrupamento de grafias. A parte de uma palavra é sua "
+            "fração de todas as palavras contadas do seu lado. Quanto duas partes diferem é dito em "
+            "desvios padrão da razão de chances logarítmica ponderada (Monroe, Colaresi e Quinn 2008), "
+            "com tudo o que se disse nos dois períodos como prévia: assim uma palavra frequente "
+            "precisa de mais que seu tamanho para se destacar, e uma rara de mais que um punhado de "
+            "textos. Além de 1,96 é acaso em menos de um caso em vinte."
+        ),
+    ),
+    "about.forgotten": ("Forgotten", "Esquecido"),
+    "about.forgotten.text": (
+        (
+            "A tweet that was deleted on X, or that somebody asked to take out, is nowhere any more: "
+            "not in lists, and not in numbers either, once they are counted anew."
+        ),
+        (
+            "Um tuíte apagado no X, ou que alguém pediu para tirar, não está mais em lugar nenhum: nem "
+            "nas listas, nem nos números, assim que são contados de novo."
+        ),
+    ),
+    "nav.compare": ("Compare", "Comparar"),
+    "compare.title": ("What is said differently", "O que se diz de diferente"),
+    "compare.first": ("First side", "Primeiro lado"),
+    "compare.second": ("Second side", "Segundo lado"),
+    "compare.topic": ("Topic", "Assunto"),
+    "compare.topic.empty": ("everything", "tudo"),
+    "compare.kind": ("Kind", "Tipo"),
+    "compare.kind.trend": ("trending", "do momento"),
+    "compare.kind.follow": ("followed", "seguido"),
+    "compare.from": ("From", "De"),
+    "compare.to": ("to", "até"),
+    "compare.go": ("Compare", "Comparar"),
+    "compare.swap": ("Swap sides", "Trocar os lados"),
+    "compare.tweets": ("{n} tweet collected|{n} tweets collected", "{n} tuíte coletado|{n} tuítes coletados"),
+    "compare.cloud": ("Words of {side}", "Palavras de {side}"),
+    "compare.colours": (
+        (
+            "A word stands in the same place and has the same colour in both. Coloured is what one "
+            "side has significantly more of."
+        ),
+        (
+            "Uma palavra fica no mesmo lugar e tem a mesma cor nos dois. Colorido é o que um lado tem "
+            "significativamente mais."
+        ),
+    ),
+    "compare.more": ("More in {side}", "Mais em {side}"),
+    "compare.word": ("Word", "Palavra"),
+    "compare.change": ("Change", "Mudança"),
+    "compare.score": ("Significance", "Significância"),
+    "compare.way.new": ("new", "nova"),
+    "compare.way.grown": ("grown", "cresceu"),
+    "compare.way.gone": ("gone", "sumiu"),
+    "compare.way.shrunk": ("shrunk", "diminuiu"),
+    "compare.none": ("No word differs significantly.", "Nenhuma palavra difere significativamente."),
+    "compare.empty": ("Nothing was counted on either side", "Nada foi contado em nenhum dos lados"),
+    "compare.empty.help": (
+        "Choose other days, or topics as they are named under Topics.",
+        "Escolha outros dias, ou assuntos como estão em Assuntos.",
+    ),
+    "compare.course": (
+        "When people wrote: both sides, the second laid over the first",
+        "Quando as pessoas escreveram: os dois lados, o segundo sobre o primeiro",
+    ),
+    "compare.rule": (
+        (
+            "Numbers are texts that hold the word, and its share of all words counted on that side. "
+            "Significance is the weighted log-odds ratio with a prior of all that was said in both "
+            "times, in standard deviations: beyond 1.96 it is chance in less than one case of twenty."
+        ),
+        (
+            "Os números são textos que contêm a palavra, e a parte dela em todas as palavras contadas "
+            "daquele lado. A significância é a razão de chances logarítmica ponderada, com o que se "
+            "disse ao todo nos dois períodos como prévia, em desvios padrão: além de 1,96 é acaso em "
+            "menos de um caso em vinte."
+        ),
+    ),
+    "compare.with_before": ("Compare with the day before", "Comparar com o dia anterior"),
     "behind.back": ("The cloud", "A nuvem"),
     "behind.order": ("Order", "Ordem"),
     "behind.order.new": ("Newest first", "Mais novos primeiro"),
@@ -284,8 +501,8 @@ STRINGS: dict[str, tuple[str, str]] = {
         "{n} deles retuíte, de|{n} deles retuítes, de",
     ),
     "behind.since": (
-        "The window was counted before some of them came.",
-        "A janela foi contada antes de alguns deles chegarem.",
+        "Tweets have come or gone since the window was counted.",
+        "Tuítes chegaram ou saíram desde que a janela foi contada.",
     ),
     "behind.none": ("No tweet was counted for this", "Nenhum tuíte foi contado para isto"),
     "behind.none.help": (

@@ -43,6 +43,16 @@ class Merged:
     together: Mapping[str, str]  # of a word's key that of the expression that its texts count for instead
     spellings: Mapping[str, int]
 
+    def of(self, spellings: Mapping[str, int]) -> dict[str, int]:
+        """Return how many of other texts count for these words, given the numbers of their entries."""
+        totals: Counter[str] = Counter()
+        for entry, number in spellings.items():
+            totals[parts(entry)[1]] += number
+        # Fewer than its expression a word is where a roll-up did not keep all spellings.
+        taken = {key: min(totals[key], totals[pair]) for key, pair in self.together.items()}
+        totals.subtract(taken)
+        return {word: sum(totals[key] for key in keys) for word, keys in self.keys.items()}
+
     def counting(self, word: str) -> tuple[Counting, ...]:
         """Return by which entries texts count for *word*, for each of its keys; nothing if it is none."""
         wanted = self.keys.get(word, ())

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 import subprocess
+from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 import requests  # noqa: TC002 - fixtures
@@ -26,7 +30,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from seeded import BRAZIL, FOLLOWED, HOSTILE, RIO
 
-from opslib import message
+from opslib import message, web
 from opslib.store import rollups
 from opslib.words import merge
 
@@ -264,7 +268,7 @@ def test_the_api_keeps_to_its_description(page: Page, session: requests.Session)
     headers = {"Cookie": cookie}
     schema = schemathesis.openapi.from_url(f"{page.url}/api/openapi.json", headers=headers)
     operations = [found.ok() for found in schema.get_all_operations()]
-    assert len(operations) == 9
+    assert len(operations) == 10
     for operation in operations:
 
         @settings(max_examples=25, deadline=None, derandomize=True, database=None,
@@ -485,3 +489,74 @@ def test_what_rises_leads_to_the_tweets_of_its_window(page: Page, session: reque
     asked = {"place": BRAZIL, "kind": "topic", "name": name, "minutes": "60", "ends": ends}
     html = get(page, session, "/rising", params=asked).text
     assert '<article class="tweet' in html or "No tweet was counted" in html
+
+
+def test_two_sides_are_compared_as_an_independent_computation_has_it(
+    page: Page, session: requests.Session
+) -> None:
+    """From the words of each side and of all, by the formulas of the paper, with nothing of the comparison's."""
+    until = page.until.replace(minute=0)
+    spans = [(until - timedelta(hours=12), until - timedelta(hours=6)), (until - timedelta(hours=6), until)]
+    times = {f"{side}_{name}": at.isoformat() for side, span in zip("ab", spans)
+             for name, at in zip(("since", "until"), span)}  # fmt: skip
+    sides = {"a_woeid": BRAZIL, "b_woeid": RIO}
+    found = get(page, session, "/api/compare", params={**times, **sides, "limit": 10_000}).json()
+    spellings = [
+        rollups.counts(page.database, *span, woeid=woeid).words for span, woeid in zip(spans, (BRAZIL, RIO))
+    ]
+    together = merge(spellings[0] + spellings[1])
+    assert {one["word"]: one["a"] + one["b"] for one in found["words"]} == together
+    said = sum((rollups.counts(page.database, *span).words for span in spans), Counter())
+    # One spelling and one key, and no expression: these are what they are without any grouping.
+    plain = [word for word in together if word.startswith("#")]
+    assert len(plain) > 5
+    totals = [found[side]["words"] for side in "ab"]
+    assert totals == [sum(one[side] for one in found["words"]) for side in "ab"]
+    said_in_all = sum(merge(said).values())
+    for one in found["words"]:
+        if one["word"] not in plain:
+            continue
+        word = one["word"]
+        numbers = [counts[word] for counts in spellings]
+        assert [one["a"], one["b"]] == numbers
+        assert one["a_share"] == pytest.approx(numbers[0] / totals[0])
+        alpha = 500 * said[word] / said_in_all
+        odds = [math.log((n + alpha) / (total + 500 - n - alpha)) for n, total in zip(numbers, totals)]
+        z = (odds[1] - odds[0]) / math.sqrt(sum(1 / (n + alpha) for n in numbers))
+        # What is grouped otherwise when all of the lake is merged weighs next to nothing.
+        assert one["score"] == pytest.approx(z, rel=0.02, abs=0.02), word
+    get(page, session, "/api/compare", 422, params={"a_since": "2026-01-01T00:00:00Z", "b_since": "2009"})
+
+
+def test_the_page_compares_yesterday_and_today_and_lists_both(page: Page, session: requests.Session) -> None:
+    html = get(page, session, f"/compare?b_place={BRAZIL}&a_place={BRAZIL}").text
+    clouds = [
+        re.findall(r'data-word="([^"]*)"', part)
+        for part in re.findall(r'<ul class="both-clouds".*?</ul>', html, re.DOTALL)
+    ]
+    assert len(clouds) == 2
+    assert clouds[0] == clouds[1] != []
+    assert html.count('class="plot-figure') == 1
+    links = re.findall(r'<a href="(/compare/tweets\?[^"]*)" aria-label="[^"]*">([\d,]+)</a>', html)
+    for link, number in links[:6]:
+        listed = get(page, session, link.replace("&amp;", "&")).text
+        assert f"Counted in {number} text" in listed
+    tones = dict.fromkeys(re.findall(r'class="size-\d+ (tone-\w+)" href="[^"]*name=([^&"]*)', html))
+    assert len({name for _, name in tones}) == len(tones), "a word has one colour in both"
+    topic = quote(FOLLOWED)
+    html = get(page, session, f"/compare?a_topic={topic}&b_topic={topic}&b_kind=follow").text
+    assert html.count("tweets collected") == 2
+    get(page, session, "/compare?a_day=nonsense", status=404)
+    get(page, session, "/compare?a_day=2006-01-02&a_last=2026-01-02", status=404)
+    html = get(page, session, "/compare?a_day=2007-01-02&b_day=2007-01-03").text
+    assert "Nothing was counted on either side" in html
+
+
+def test_every_number_is_explained(page: Page, session: requests.Session) -> None:
+    html = get(page, session, "/about").text
+    known = set(re.findall(r'<dt id="(\w+)"', html))
+    linked: set[str] = set()
+    for template in (Path(web.__file__).parent / "templates").glob("*.html"):
+        linked |= set(re.findall(r"/about#(\w+)", template.read_text()))
+    assert linked
+    assert linked <= known

@@ -35,6 +35,24 @@ def test_a_word_has_as_many_texts_as_its_number_says(texts: list[tuple[str, str 
     assert made.counting("nothing of this kind") == ()
 
 
+@given(TEXTS, TEXTS)
+def test_a_side_is_counted_in_the_grouping_of_both(
+    texts: list[tuple[str, str | None, int]], others: list[tuple[str, str | None, int]]
+) -> None:
+    sides = [
+        [words_of({"text": text, "lang": lang}) for text, lang, times in side for _ in range(times)]
+        for side in (texts, others)
+    ]
+    counts = [Counter(entry for words in side for entry in words) for side in sides]
+    both = merged(counts[0] + counts[1])
+    numbers = [both.of(side) for side in counts]
+    for word, number in both.counts.items():
+        assert numbers[0][word] + numbers[1][word] == number, word
+        for side, counted in zip(sides, numbers):
+            listed = sum(one.counts(words) for words in side for one in both.counting(word))
+            assert listed == counted[word], word
+
+
 def test_a_word_is_part_of_one_expression_at_most() -> None:
     spellings = Counter({"Ana": 9, "Maria": 12, "Braga": 6, "Ana Maria": 9, "Maria Braga": 6, "canta": 1})
     assert merge(spellings) == {"Ana Maria": 9, "Braga": 6, "Maria": 3, "canta": 1}
