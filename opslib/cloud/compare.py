@@ -3,9 +3,10 @@
 A *side* is what roll-ups count: a place, a topic or what is followed, over a span of time. Both are counted
 in one grouping of spellings, so that a word is the same on both. How much a word belongs to one of them is
 the weighted log-odds ratio with an informative Dirichlet prior of Monroe, Colaresi and Quinn, "Fightin'
-Words" (Political Analysis 16, 2008, doi:10.1093/pan/mpn018), equations 15, 16, 20 and 22, divided by its
-standard deviation: it is large where a difference is large and can hardly be chance, for frequent words and
-rare ones. The prior is what all of the lake says in both spans.
+Words" (Political Analysis 16, 2008, doi:10.1093/pan/mpn018), divided by its standard deviation: it is large
+where a difference is large and can hardly be chance, for frequent words and rare ones. The prior is what all
+of the lake says in both spans. Of the variance all four terms are taken, not the two that are left for words
+that are rare everywhere: a topic's own name can be a tenth of what is said about it.
 """
 
 from __future__ import annotations
@@ -102,26 +103,24 @@ def compare(database: Database[Document], first: Span, second: Span) -> Comparis
 def differences(
     first: Mapping[str, int], second: Mapping[str, int], said: Mapping[str, int], prior: float = PRIOR
 ) -> list[Difference]:
-    """Return all words of two sides, those of the highest score first; *said* is what the prior is made of.
+    """Return all words of two sides, those of the highest score first.
 
-    What is said of a word is taken to be as much as both sides say at least.
+    The prior is made of how often all of the lake *said* each of these words, as often as the two sides at
+    least, and weighs as much as *prior* words.
     """
     words = sorted({word for side in (first, second) for word, number in side.items() if number})
     ground = {word: max(said.get(word, 0), first.get(word, 0) + second.get(word, 0)) for word in words}
-    rest = sum(number for word, number in said.items() if word not in ground)
-    whole = (sum(ground.values()) + rest) or 1
+    whole = sum(ground.values()) or 1
     totals = sum(first.values()), sum(second.values())
     found = []
     for word in words:
         numbers = first.get(word, 0), second.get(word, 0)
         weight = prior * ground[word] / whole
-        odds = [_log_odds(n, total, weight, prior) for n, total in zip(numbers, totals)]
-        deviation = math.sqrt(sum(1 / (number + weight) for number in numbers))
+        pro = [number + weight for number in numbers]
+        # Where both say one word alone nothing is left against it.
+        contra = [max(total + prior - part, _NOTHING) for total, part in zip(totals, pro)]
+        ratio = math.log(pro[1] / contra[1]) - math.log(pro[0] / contra[0])
+        deviation = math.sqrt(sum(1 / part for part in (*pro, *contra)))
         shares = [number / (total or 1) for number, total in zip(numbers, totals)]
-        found.append(Difference(word, *numbers, shares[0], shares[1], (odds[1] - odds[0]) / deviation))
+        found.append(Difference(word, *numbers, shares[0], shares[1], ratio / deviation))
     return sorted(found, key=lambda one: (-one.score, -one.second, one.word))
-
-
-def _log_odds(number: int, total: int, weight: float, prior: float) -> float:
-    # Of a lake of one word alone nothing is left against it, on either side.
-    return math.log((number + weight) / max(total + prior - number - weight, _NOTHING))

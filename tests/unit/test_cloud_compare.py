@@ -18,20 +18,21 @@ COUNTS = st.dictionaries(WORDS, st.integers(0, 400), min_size=1)
 def test_scores_are_those_of_an_independent_computation(
     first: dict[str, int], second: dict[str, int], more: dict[str, int]
 ) -> None:
-    """In matrices, as the authors' own R code goes, and with nothing of ours."""
+    """In matrices, and with nothing of ours."""
     vocabulary = sorted({w for side in (first, second) for w, n in side.items() if n})
     said = {w: first.get(w, 0) + second.get(w, 0) + more.get(w, 0) for w in {*first, *second, *more}}
     found = {one.word: one for one in differences(first, second, said)}
     assert sorted(found) == vocabulary
-    if len([w for w, n in said.items() if n]) < 2:
+    if len(vocabulary) < 2:
         return  # of one word there are no odds
     columns = np.array([[side.get(w, 0) for side in (first, second)] for w in vocabulary], dtype=float)
-    alpha = 500 * np.array([said[w] for w in vocabulary]) / sum(said.values())
+    ground = np.array([said[w] for w in vocabulary])
+    alpha = 500 * ground / ground.sum()
     with_prior = columns + alpha[:, None]
     totals = np.array([sum(first.values()), sum(second.values())]) + 500
-    log_odds = np.log(with_prior / (totals - with_prior)) if len(vocabulary) else np.zeros((0, 2))
+    log_odds = np.log(with_prior / (totals - with_prior))
     delta = log_odds[:, 1] - log_odds[:, 0]
-    zeta = delta / np.sqrt((1 / with_prior).sum(axis=1))
+    zeta = delta / np.sqrt((1 / with_prior + 1 / (totals - with_prior)).sum(axis=1))
     assert PRIOR == 500
     for word, score in zip(vocabulary, zeta):
         assert math.isclose(found[word].score, score, rel_tol=1e-9, abs_tol=1e-9), word
