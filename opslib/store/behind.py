@@ -35,6 +35,12 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 _FIELDS = {**FIELDS, "words": 1, "public_metrics": 1, "author.id": 1, "created_at": 1}
+REACH = (
+    "retweet_count",
+    "quote_count",
+    "reply_count",
+    "like_count",
+)  # what of a tweet's metrics is its reach
 _TEXTS_AT_ONCE = 5_000
 _MINUTE = "minute"
 
@@ -233,8 +239,7 @@ def _counted(tweets: Iterable[Document], scope: Scope, counted: tuple[Counting, 
 def reach_of(tweet: Mapping[str, Any]) -> int:
     """Return how often a tweet was passed on, quoted, answered and liked, as X said last; 0 if it did not."""
     metrics = tweet.get("public_metrics") or {}
-    names = ("retweet_count", "quote_count", "reply_count", "like_count")
-    return sum(int(metrics.get(name) or 0) for name in names)
+    return sum(int(metrics.get(name) or 0) for name in REACH)
 
 
 def _author(tweet: Mapping[str, Any]) -> str | None:

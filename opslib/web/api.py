@@ -15,8 +15,8 @@ from opslib.web import said
 from opslib.web.asked import kind_asked, lake_of, now_of
 from opslib.web.render import cloud_address, tag_of, unless_known
 
-_INT64 = 2**63
-Woeid = Query(default=None, ge=0, lt=_INT64, description="Where on Earth, as X numbers places.")
+INT64 = 2**63
+Woeid = Query(default=None, ge=0, lt=INT64, description="Where on Earth, as X numbers places.")
 # Further back no tweet is, further on MongoDB's dates are not the trouble but Python's are.
 _EARLIEST = datetime(2006, 1, 1, tzinfo=timezone.utc)
 _LATEST = datetime(2100, 1, 1, tzinfo=timezone.utc)
@@ -153,7 +153,7 @@ def places(request: Request) -> list[PlaceEntry]:
 @router.get("/clouds", summary="Clouds of a span")
 def clouds(
     request: Request,
-    woeid: int = Query(ge=0, lt=_INT64, description="Where on Earth, as X numbers places."),
+    woeid: int = Query(ge=0, lt=INT64, description="Where on Earth, as X numbers places."),
     kind: Kind = "words",
     since: Optional[AwareDatetime] = Query(default=None, description="By default a day before *until*."),
     until: Optional[AwareDatetime] = Query(default=None, description="By default now."),
@@ -168,7 +168,7 @@ def clouds(
 @router.get("/clouds/newest", summary="The newest cloud", responses=MISSING, response_model=Cloud)
 def newest_cloud(
     request: Request,
-    woeid: int = Query(ge=0, lt=_INT64, description="Where on Earth, as X numbers places."),
+    woeid: int = Query(ge=0, lt=INT64, description="Where on Earth, as X numbers places."),
     kind: Kind = "words",
 ) -> Response:
     """Return the newest cloud of a place."""
@@ -184,7 +184,7 @@ def cloud(request: Request, cloud_id: str = Path(max_length=200)) -> Response:
 @router.get("/trending", summary="What is rising", responses=MISSING)
 def trending(
     request: Request,
-    woeid: int = Query(ge=0, lt=_INT64, description="Where on Earth, as X numbers places."),
+    woeid: int = Query(ge=0, lt=INT64, description="Where on Earth, as X numbers places."),
     minutes: Literal["1", "5", "60"] = "5",
 ) -> Window:
     """Return a place's newest window of that length."""
@@ -197,7 +197,7 @@ def trending(
 @router.get("/topics", summary="What is trending", responses=MISSING)
 def topics(
     request: Request,
-    woeid: int = Query(ge=0, lt=_INT64, description="Where on Earth, as X numbers places."),
+    woeid: int = Query(ge=0, lt=INT64, description="Where on Earth, as X numbers places."),
 ) -> Topics:
     """Return the newest snapshot of a place."""
     snapshot = lake_of(request).snapshot(woeid, now_of(request))

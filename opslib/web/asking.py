@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from opslib.store.behind import Span
 from opslib.store.observations import Key
 from opslib.web import said
-from opslib.web.api import LONGEST_SPAN, MISSING, PROBLEMS, Woeid, span
+from opslib.web.api import INT64, LONGEST_SPAN, MISSING, PROBLEMS, Woeid, span
 from opslib.web.asked import kind_asked, lake_of, now_of
 from opslib.web.behind import asked, behind
 from opslib.web.said import unless_too_many
@@ -136,12 +136,12 @@ def compare(
     request: Request,
     a_since: Optional[AwareDatetime] = Query(default=None, description="By default a day before *a_until*."),
     a_until: Optional[AwareDatetime] = Query(default=None, description="By default a day ago."),
-    a_woeid: Optional[int] = Woeid,
+    a_woeid: Optional[int] = Query(default=None, ge=0, lt=INT64),
     a_topic: Optional[str] = Query(default=None, max_length=500),
     a_kind: Literal["trend", "follow"] = "trend",
     b_since: Optional[AwareDatetime] = Query(default=None, description="By default a day before *b_until*."),
     b_until: Optional[AwareDatetime] = Query(default=None, description="By default now."),
-    b_woeid: Optional[int] = Woeid,
+    b_woeid: Optional[int] = Query(default=None, ge=0, lt=INT64),
     b_topic: Optional[str] = Query(default=None, max_length=500),
     b_kind: Literal["trend", "follow"] = "trend",
     limit: int = Query(default=200, ge=1, le=10_000),

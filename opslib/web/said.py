@@ -217,15 +217,55 @@ def languages(lake: Lake, subject: Subject) -> list[tuple[str, int]]:
     return Counter({str(group["_id"] or "und"): int(group["n"]) for group in found}).most_common()
 
 
-def sample(lake: Lake, subject: Subject, limit: int) -> list[Document]:
-    """Return some of the newest of the tweets, none of them a retweet and no text twice."""
+def sample(lake: Lake, subject: Subject, limit: int, order: str = "new") -> list[Document]:
+    """Return some of the newest of the tweets, or of those of most reach; none a retweet, no text twice."""
     fields = {"text": 1, "lang": 1, "author": 1, "entities": 1, "created_at": 1}
     chosen = {**subject.collected(), "referenced_tweets.type": {"$ne": "retweeted"}}
-    newest = [("collected_at", DESCENDING)]
+    reach = {"$add": [{"$ifNull": [f"$public_metrics.{name}", 0]} for name in behind.REACH]}
+    first: Document = {"reach": -1, "_id": -1} if order == "reach" else {"collected_at": DESCENDING}
+    stages: list[Document] = [
+        {"$match": chosen},
+        {"$project": {**fields, "collected_at": 1, "reach": reach}},
+        {"$sort": first},
+        {"$limit": limit * 10},
+    ]
     with within(lake):
-        return _different(
-            lake.database[TWEETS.name].find(chosen, fields, sort=newest, limit=limit * 10), limit
-        )
+        return _different(lake.database[TWEETS.name].aggregate(stages, allowDiskUse=True), limit)
+
+
+@dataclass(frozen=True)
+class People:
+    """Who wrote some tweets, as far as authors were collected: the most active first."""
+
+    authors: int
+    tweets: int  # those whose author is known
+    most: list[tuple[str, str | None, int]]  # id, user name if it is known, tweets
+
+    @property
+    def share(self) -> float:
+        """Return the part of the tweets that those named wrote."""
+        return sum(number for _, _, number in self.most) / (self.tweets or 1)
+
+
+def people(lake: Lake, subject: Subject, most: int) -> People:
+    """Return who wrote the tweets; *most* of them are named."""
+    by_author = {"_id": "$author.id", "name": {"$last": "$author.username"}, "n": {"$sum": 1}}
+    stages: list[Document] = [
+        {"$match": {**subject.collected(), "author.id": {"$type": "string"}}},
+        {"$group": by_author},
+        {"$sort": {"n": -1, "_id": 1}},
+        {
+            "$facet": {
+                "most": [{"$limit": most}],
+                "all": [{"$group": {"_id": None, "n": {"$sum": 1}, "tweets": {"$sum": "$n"}}}],
+            }
+        },
+    ]
+    with within(lake):
+        (found,) = lake.database[TWEETS.name].aggregate(stages, allowDiskUse=True)
+    whole = found["all"][0] if found["all"] else {"n": 0, "tweets": 0}
+    named = [(one["_id"], one.get("name"), int(one["n"])) for one in found["most"]]
+    return People(int(whole["n"]), int(whole["tweets"]), named)
 
 
 def ranks(lake: Lake, subject: Subject) -> list[tuple[datetime, int]]:

@@ -211,6 +211,27 @@ STRINGS: dict[str, tuple[str, str]] = {
     "topic.ranks.short": ("Rank among what is trending", "Posição entre os assuntos do momento"),
     "topic.words": ("Its words", "Suas palavras"),
     "topic.languages": ("Languages", "Idiomas"),
+    "topic.marked": (
+        "Shaded: when it was trending.",
+        "Sombreado: quando estava entre os assuntos do momento.",
+    ),
+    "topic.ranks.days": ("Rank over the last 7 days", "Posição nos últimos 7 dias"),
+    "topic.hashtags": ("Hashtags that go with it", "Hashtags que vão junto"),
+    "topic.people": ("Who talks", "Quem fala"),
+    "topic.people.one": ("Author", "Autor"),
+    "topic.people.number": (
+        "{n} person, retweets included.|{n} people, retweets included.",
+        "{n} pessoa, retuítes incluídos.|{n} pessoas, retuítes incluídos.",
+    ),
+    "topic.people.share": (
+        "Those below wrote {share} of the tweets.",
+        "As de baixo escreveram {share} dos tuítes.",
+    ),
+    "topic.people.none": (
+        "No authors were collected for these tweets.",
+        "Nenhum autor foi coletado para estes tuítes.",
+    ),
+    "topic.sample.reach": ("Tweets of most reach", "Tuítes de maior alcance"),
     "topic.sample": ("Some of the newest tweets", "Alguns dos tuítes mais novos"),
     "topic.too_many": (
         "There are too many tweets on this day to look through all of them now.",
