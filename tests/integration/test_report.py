@@ -118,13 +118,15 @@ def test_two_sides_are_compared_as_a_table_and_as_a_picture(told: Lake, tmp_path
     found = asked(told, *sides, "--output", str(picture))
     assert [side["tweets"] for side in found["sides"]] == [6, 8]
     words = {one["word"]: one for one in found["words"]}
-    assert (words["chuva"]["first"], words["chuva"]["second"], words["chuva"]["way"]) == (0, 7, "new")
-    assert (words["samba"]["first"], words["samba"]["second"], words["samba"]["way"]) == (6, 0, "gone")
-    assert words["chuva"]["score"] > 1.96
+    assert (words["chuva"]["first"], words["chuva"]["second"]) == (0, 7)
+    assert (words["samba"]["first"], words["samba"]["second"]) == (6, 0)
+    # Of so few texts any difference can be chance.
+    assert words["chuva"]["score"] > 0 > words["samba"]["score"]
+    assert {one["way"] for one in found["words"]} == {"same"}
     assert "chuva: 7 texts" in picture.read_text()
     told_as_text = told.opslib("report", *sides)
     assert told_as_text.returncode == 0
-    assert "new" in told_as_text.stdout.splitlines()[0]
+    assert "no word differs by more than chance" in told_as_text.stderr
     topics = asked(told, "--place", "Brazil", "--topic", "Samba", "--hours", "3", "--compare", "topic=Chuva")
     assert [side["topic"] for side in topics["sides"]] == ["Samba", "Chuva"]
     for wrong in ("place", "color=red", "since=never"):
