@@ -1,12 +1,12 @@
 """What two sides say differently: words by significance instead of size.
 
-A *side* is what roll-ups count: a place, a topic or what is followed, over a span of time. Both are counted
-in one grouping of spellings, so that a word is the same on both. How much a word belongs to one of them is
-the weighted log-odds ratio with an informative Dirichlet prior of Monroe, Colaresi and Quinn, "Fightin'
-Words" (Political Analysis 16, 2008, doi:10.1093/pan/mpn018), divided by its standard deviation: it is large
-where a difference is large and can hardly be chance, for frequent words and rare ones. The prior is what all
-of the lake says in both spans. Of the variance all four terms are taken, not the two that are left for words
-that are rare everywhere: a topic's own name can be a tenth of what is said about it.
+A *side* is what roll-ups count, a place, a topic or what is followed over a span of time, or what a cloud
+counts. Both are counted in one grouping of spellings, so that a word is the same on both. How much a word
+belongs to one of them is the weighted log-odds ratio with an informative Dirichlet prior of Monroe, Colaresi
+and Quinn, "Fightin' Words" (Political Analysis 16, 2008, doi:10.1093/pan/mpn018), divided by its standard
+deviation: it is large where a difference is large and can hardly be chance, for frequent words and rare ones.
+The prior is what all of the lake says in both spans. Of the variance all four terms are taken, not the two
+that are left for words that are rare everywhere: a topic's own name can be a tenth of what is said about it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Union
 
 from opslib.store import rollups
-from opslib.store.behind import Span, counted_by
+from opslib.store.behind import counted_by
 from opslib.words import merged
 
 if TYPE_CHECKING:
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
     from pymongo.database import Database
 
-    from opslib.store.behind import Behind
+    from opslib.store.behind import Behind, Moment, Span
     from opslib.words import Merged
 
     Document = dict[str, Any]
+    Side = Union[Span, Moment]
 
 Way = Literal["new", "grown", "gone", "shrunk", "same"]
 # The prior weighs as much as so many words.
@@ -63,7 +64,7 @@ class Difference:
 class Comparison:
     """Two sides, with all their words, those that the second has most more of first."""
 
-    sides: tuple[Span, Span]
+    sides: tuple[Side, Side]
     tweets: tuple[int, int]
     words: Merged
     differences: tuple[Difference, ...]
@@ -87,7 +88,7 @@ class Comparison:
         return counted_by(database, self.sides[side], self.words.counting(word))
 
 
-def compare(database: Database[Document], first: Span, second: Span) -> Comparison:
+def compare(database: Database[Document], first: Side, second: Side) -> Comparison:
     """Count both sides and compare them."""
     counts = [side.counts(database) for side in (first, second)]
     words = merged(counts[0].words + counts[1].words)

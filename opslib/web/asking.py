@@ -169,7 +169,7 @@ def compare(
             tweets=tweets,
             words=sum(getattr(one, name) for one in found.differences),
         )
-        for side, tweets, name in zip(found.sides, found.tweets, ("first", "second"))
+        for side, tweets, name in zip((first, second), found.tweets, ("first", "second"))
     ]
     by_score = sorted(found.differences, key=lambda one: (-abs(one.score), one.word))
     return Compared(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, Optional
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import AwareDatetime
@@ -38,7 +38,7 @@ _EARLIEST, _LATEST = 2006, 2100  # the years between which spans are
 class Asked:
     """What numbers were counted of: a scope, and how a page calls it."""
 
-    scope: Scope
+    scope: Union[Span, Moment]
     place: Place
     since: datetime
     until: datetime
@@ -60,12 +60,11 @@ def asked(
 ) -> Asked:
     """Return what an address asks for: a cloud, or a span or a day of a place, of a topic or both."""
     if cloud is not None:
-        return _of_cloud(request, cloud)
+        return words_of_cloud(request, cloud)
     places = lake_of(request).places()
     known = chosen(places, place) or Place(0, "")
     if since is not None and until is not None:
-        if not (since.year >= _EARLIEST and until.year <= _LATEST and since < until <= since + LONGEST_SPAN):
-            raise HTTPException(404)
+        since, until = span_asked(since, until)
         query: dict[str, Any] = {"since": since.isoformat(), "until": until.isoformat()}
     else:
         date = date_of(day, known, now_of(request))
@@ -78,7 +77,15 @@ def asked(
     return Asked(scope, known, since, until, query, topic)
 
 
-def _of_cloud(request: Request, cloud_id: str) -> Asked:
+def span_asked(since: datetime, until: datetime) -> tuple[datetime, datetime]:
+    """Return the span that is asked for, in UTC; what cannot be is not found."""
+    if not (since.year >= _EARLIEST and until.year < _LATEST and since < until <= since + LONGEST_SPAN):
+        raise HTTPException(404)
+    return since.astimezone(timezone.utc), until.astimezone(timezone.utc)
+
+
+def words_of_cloud(request: Request, cloud_id: str) -> Asked:
+    """Return what the words of a kept cloud were counted of."""
     found = lake_of(request).cloud(cloud_id, now_of(request))
     if found is None or found["kind"] != "words":
         raise HTTPException(404)

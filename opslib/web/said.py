@@ -154,7 +154,9 @@ def spellings(found: Behind) -> tuple[list[str], list[str]]:
     return sorted(counted), sorted(instead)
 
 
-def compared(lake: Lake, first: behind.Span, second: behind.Span) -> Comparison:
+def compared(
+    lake: Lake, first: behind.Span | behind.Moment, second: behind.Span | behind.Moment
+) -> Comparison:
     """Return what two sides say differently."""
     with within(lake):
         return compare(lake.database, first, second)

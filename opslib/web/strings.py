@@ -211,6 +211,12 @@ STRINGS: dict[str, tuple[str, str]] = {
     "topic.ranks.short": ("Rank among what is trending", "Posição entre os assuntos do momento"),
     "topic.words": ("Its words", "Suas palavras"),
     "topic.languages": ("Languages", "Idiomas"),
+    "history.compare": ("Compare with", "Comparar com"),
+    "topic.peak": (
+        "Most was written in the 15 minutes from {moment} on ({n}).",
+        "Mais se escreveu nos 15 minutos a partir de {moment} ({n}).",
+    ),
+    "topic.peak.said": ("What was said then", "O que se disse então"),
     "topic.marked": (
         "Shaded: when it was trending.",
         "Sombreado: quando estava entre os assuntos do momento.",

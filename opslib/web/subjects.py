@@ -33,6 +33,7 @@ _MOST_PEOPLE = 10
 _MOST_HASHTAGS = 15
 _SAMPLE = 8
 _RANK_DAYS = 7
+_PEAK = timedelta(minutes=30)
 # Snapshots in which a topic is that are no further apart are one stretch of time in which it was trending.
 _ONE_STRETCH = timedelta(hours=1)
 
@@ -174,6 +175,7 @@ def _of_all(
     sample, languages, people, course = found
     return {
         "plot": None if course is None else _course(viewer, subject, where, course, ranks, now_of(request)),
+        "peak": _peak(subject, where, course or []),
         "languages_of": _few(languages or [], viewer),
         "people": people,
         "sample": [shown(tweet) for tweet in sample or []],
@@ -211,6 +213,19 @@ def _course(
         style="area",
         marked=stretches(at for at, _ in ranks if subject.since <= at < subject.until),
     )
+
+
+def _peak(subject: Subject, where: Place, course: list[tuple[datetime, int]]) -> Optional[dict[str, Any]]:
+    """Return when most was written, and where what was said then is told from all of the day."""
+    if subject.entries is not None or len(course) <= 1:
+        return None
+    at, tweets = max(course, key=lambda one: (one[1], one[0]))
+    of = {"topic": subject.name, "kind": subject.kind, "place": where.woeid or None}
+    asked = {f"{side}_{name}": value for side in "ab" for name, value in of.items()}
+    day = {"a_since": subject.since.isoformat(), "a_until": subject.until.isoformat()}
+    # Written is not collected: tweets come some minutes later.
+    then = {"b_since": at.isoformat(), "b_until": (at + _PEAK).isoformat()}
+    return {"at": at, "tweets": tweets, "href": address("/compare", **asked, **day, **then)}
 
 
 def stretches(moments: Iterable[datetime]) -> list[tuple[datetime, datetime]]:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests  # noqa: TC002 - fixtures
@@ -550,8 +551,59 @@ def test_the_page_compares_yesterday_and_today_and_lists_both(page: Page, sessio
     assert html.count("tweets collected") == 2
     get(page, session, "/compare?a_day=nonsense", status=404)
     get(page, session, "/compare?a_day=2006-01-02&a_last=2026-01-02", status=404)
+    get(page, session, "/compare?b_day=0001-01-01", status=404)
     html = get(page, session, "/compare?a_day=2007-01-02&b_day=2007-01-03").text
     assert "Nothing was counted on either side" in html
+
+
+def test_two_clouds_and_the_peak_of_a_topic_are_compared(page: Page, session: requests.Session) -> None:
+    html = get(page, session, f"/history?place={BRAZIL}").text
+    shown = re.findall(r'name="b_cloud" value="([^"]*)"', html)
+    other = re.findall(r'<option value="(\d+:[^"]*:words)"', html)
+    assert shown
+    assert other
+    html = get(page, session, "/compare", params={"a_cloud": other[0], "b_cloud": shown[0]}).text
+    assert html.count('<ul class="both-clouds"') == 2
+    links = re.findall(r'<a class="size-[^"]*" href="(/compare/tweets\?[^"]*)" title="in ([\d,]+) text', html)
+    for link, number in links[:4]:
+        listed = get(page, session, link.replace("&amp;", "&")).text
+        assert f"Counted in {number} text" in listed
+    snapshot = page.database.trends.find_one({"woeid": BRAZIL}, sort=[("collected_at", -1)])
+    topic = {"place": BRAZIL, "name": snapshot["trends"][0]["name"]}
+    html = get(page, session, "/topic", params=topic).text
+    (peak,) = re.findall(r'href="(/compare\?[^"]*)">What was said then', html)
+    html = get(page, session, peak.replace("&amp;", "&")).text
+    assert html.count("tweets collected") + html.count("tweet collected") == 2
+    get(page, session, "/compare?a_cloud=none", status=404)
+
+
+def test_the_page_of_a_topic_says_who_talks_and_what_goes_with_it(
+    page: Page, session: requests.Session
+) -> None:
+    since, until = page.day_begins(), page.day_begins() + timedelta(days=1)
+    chosen = {"topics.woeid": BRAZIL, "topics.first_at": {"$gte": since, "$lt": until}}
+    name = "#CaféDaManhã"
+    meant = [
+        tweet
+        for tweet in page.database.tweets.find({**chosen, "topics.name": name})
+        if since <= min(t["first_at"] for t in tweet["topics"] if t["name"] == name) < until
+    ]
+    assert meant
+    day = f"{since.astimezone(ZoneInfo('America/Sao_Paulo')):%Y-%m-%d}"
+    html = get(page, session, "/topic", params={"place": BRAZIL, "name": name, "day": day}).text
+    people = Counter(tweet["author"]["id"] for tweet in meant if tweet.get("author"))
+    assert f"{len(people)} people" in html
+    top = people.most_common(10)
+    assert f"@{next(t['author']['username'] for t in meant if t['author']['id'] == top[0][0])}" in html
+    assert 'class="marked"' in html
+    reach = get(page, session, "/topic", params={"place": BRAZIL, "name": name, "day": day, "order": "reach"})
+    originals = [
+        t for t in meant if not any(r["type"] == "retweeted" for r in t.get("referenced_tweets", ()))
+    ]
+    names = ("retweet_count", "quote_count", "reply_count", "like_count")
+    best = max(originals, key=lambda t: (sum(t["public_metrics"].get(n, 0) for n in names), t["_id"]))
+    first = re.findall(r'<a class="mark" href="https://x.com/\w+/status/(\d+)"', reach.text)[0]
+    assert first == str(best["_id"])
 
 
 def test_every_number_is_explained(page: Page, session: requests.Session) -> None:
