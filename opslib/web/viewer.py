@@ -12,15 +12,14 @@ from babel.dates import format_date, format_skeleton, format_timedelta
 from babel.numbers import format_compact_decimal, format_decimal
 
 from opslib.cloud.report import offset
-from opslib.web.strings import STRINGS
+from opslib.web.catalogues import string
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LANGUAGES = {"en": "English", "pt": "Português"}
+LANGUAGES = {"en": "English", "pt": "Português", "es": "Español"}
 THEMES = ("auto", "light", "dark")
-_LOCALES = {"en": Locale("en"), "pt": Locale("pt", "BR")}
-_COLUMNS = {"en": 0, "pt": 1}
+_LOCALES = {"en": Locale("en"), "pt": Locale("pt", "BR"), "es": Locale("es")}
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Viewer:
 
         A string with two forms, parted by ``|``, is chosen by the value ``n``.
         """
-        text = STRINGS[key][_COLUMNS[self.language]]
+        text = string(self.language, key)
         if "|" in text:
             one, many = text.split("|")
             text = one if values.get("n") == 1 else many

@@ -19,6 +19,8 @@ from opslib.cloud.theme import DARK, LIGHT, Theme
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# What is waited for comes at once on a machine that has nothing else to do.
+expect.set_options(timeout=60_000)
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
 # A place of a word that no other word lies over: small ones stand between the letters of large ones. Nor
