@@ -17,6 +17,14 @@ KAFKA: dict[str, tuple[str, ...]] = {
     "opslib-dlq": ("read tweets.raw", "delete tweets.dlq", "join trendlake-sink", "change access lists"),
     "opslib-doctor": ("read tweets.raw", "write tweets.raw", "join trendlake-sink", "change access lists"),
     "opslib-follow": ("read tweets.raw", "write tweets.raw", "write tweets.dlq", "join trendlake-sink"),
+    "opslib-backup": (
+        "write tweets.raw",
+        "write tweets.dlq",
+        "make a topic",
+        "delete tweets.raw",
+        "join trendlake-sink",
+        "change access lists",
+    ),
     # Certificates for other ports: they open the door and find nothing behind it.
     "opslib-flow": ("read tweets.raw", "write tweets.raw", "make a topic"),
     "mongodb": ("read tweets.raw", "write tweets.raw", "change access lists"),
@@ -50,6 +58,15 @@ MONGODB: dict[str, tuple[str, ...]] = {
     "opslib-forget": ("delete audit", "update audit", "index audit", "delete forgotten", "write tweets"),
     "opslib-stats": ("read tweets", "delete ops_stats", "update ops_stats", "index ops_stats"),
     "opslib-doctor": ("read local.oplog.rs", "read audit", "write tweets", "make an account"),
+    "opslib-backup": (
+        "write tweets",
+        "delete tweets",
+        "update audit",
+        "index tweets",
+        "drop tweets",
+        "change tweets",
+        "make an account",
+    ),
 }
 
 # By the CN of a certificate: what NiFi's policies refuse.
