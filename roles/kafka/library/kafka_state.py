@@ -26,7 +26,7 @@ options:
     type: list
     elements: dict
     required: true
-    description: Each with principal, operations, and topics, groups or cluster; a name with -* at its end begins others.
+    description: Each with principal, operations, and topics, groups or cluster; NAME-* stands for all that begin so.
 """
 
 EXAMPLES = """
