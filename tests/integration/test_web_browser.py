@@ -45,6 +45,8 @@ def paths(page: Page) -> dict[str, str]:
         "topics": "/topics",
         "topic": f"/topic?name={quote(topic)}",
         "hostile": f"/topic?place={BRAZIL}&name={quote(HOSTILE[0])}",
+        "search": "/search?q=-naodita&order=reach",
+        "search without": "/search?q=%28rio",
         "operations": "/operations",
         "missing": "/nothing",
     }
