@@ -31,8 +31,8 @@ def causes(*findings: Finding) -> dict[str, tuple[str, ...]]:
 def test_no_tweets_leads_to_nifi_and_that_to_the_credits_at_x() -> None:
     said = "SearchTweets, ERROR (2 in the last five minutes): X refused (402): no credits"
     found = causes(failed("nifi", said), failed("tweets", OLD))
-    credits = "x: the credits at X are used up: buy some at developer.x.com"
-    assert found == {"nifi": (credits,), "tweets": (f"nifi: {said}", credits)}
+    used_up = "x: the credits at X are used up: buy some at developer.x.com"
+    assert found == {"nifi": (used_up,), "tweets": (f"nifi: {said}", used_up)}
 
 
 def test_a_refusal_of_x_that_is_no_failure_of_nifi_any_more_is_a_cause_still() -> None:
