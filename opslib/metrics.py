@@ -257,7 +257,30 @@ class Web(Group):
         )
 
 
-ALL: tuple[type[Group], ...] = (Sink, Speed, Stats, Search, Web)
+class Backup(Group):
+    """What is known of the last backups; in a file, for whoever makes them does not go on running."""
+
+    service = "backup"
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        super().__init__(registry)
+        self.success = self._gauge(
+            "last_success_timestamp_seconds", "When the newest whole backup of this host ended."
+        )
+        self.failed = self._gauge("last_failed", "1 if the last backup failed, else 0.")
+        self.seconds = self._gauge("last_duration_seconds", "How long the newest whole one took.")
+        self.bytes = self._gauge("last_read_bytes", "What the newest whole one read, by part.", ["part"])
+        self.added = self._gauge("last_added_bytes", "What it added to the repository, by part.", ["part"])
+        self.repository = self._gauge("repository_bytes", "What all backups take together.")
+        self.verified = self._gauge(
+            "last_verified_timestamp_seconds", "When a backup last came back whole into a MongoDB of its own."
+        )
+        self.verify_failed = self._gauge(
+            "last_verification_failed", "1 if the last verification failed, else 0."
+        )
+
+
+ALL: tuple[type[Group], ...] = (Sink, Speed, Stats, Search, Web, Backup)
 
 
 def reference() -> Iterator[tuple[str, Described]]:

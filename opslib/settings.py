@@ -133,7 +133,9 @@ class Mongodb(_Section):
         if has_credential("mongodb_username"):
             defaults["username"] = secret("mongodb_username")
             defaults["password"] = secret("mongodb_password")
-            defaults["authSource"] = "admin"
+            # The set's own account, which its key opens, is every member's and in no database that is copied.
+            own = defaults["username"] == "__system"
+            defaults["authSource"] = "local" if own else "admin"
         try:
             if member is None:
                 return MongoClient(self.uri, **{**defaults, **options})
@@ -313,6 +315,23 @@ class Recheck(_Section):
     most_gone: float = Field(default=0.5, gt=0, le=1)
 
 
+class Backup(_Section):
+    """Where backups are kept and for how long; docs/backup.md has what each part is."""
+
+    repository: str = ""  # as restic names it: a folder, sftp:…, s3:…
+    parts: list[str] = []  # that this host saves; all without any
+    topics: list[str] = ["tweets.raw", "trends.raw", "tweets.dlq", "follows"]  # whose messages are saved
+    keep_last: int = Field(default=2, ge=1, le=10_000)
+    keep_daily: int = Field(default=7, ge=0, le=10_000)
+    keep_weekly: int = Field(default=4, ge=0, le=10_000)
+    keep_monthly: int = Field(default=6, ge=0, le=10_000)
+    limit_kib: Optional[int] = Field(default=None, ge=1, le=10**9)  # noqa: UP045 - a second, each way
+    state: Path = Path("/var/lib/opslib/backup")  # what is known of the last ones, and where one is verified
+    cache: Optional[Path] = None  # noqa: UP045 - of restic; without one it asks the repository each time
+    restic: str = "restic"
+    mongod: Path = Path("/opt/mongodb/current/bin/mongod")  # that a backup is verified in
+
+
 class Settings(BaseSettings):
     """All settings, one section a component."""
 
@@ -335,6 +354,7 @@ class Settings(BaseSettings):
     web: Web = Web()
     x: X = X()
     recheck: Recheck = Recheck()
+    backup: Backup = Backup()
 
     @classmethod
     def settings_customise_sources(

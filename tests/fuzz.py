@@ -96,6 +96,7 @@ GOOD = {
     "moment": "now",
     "integer": "1",
     "float range": "1",
+    "woeid:language": "23424900:es",
 }
 
 
