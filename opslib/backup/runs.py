@@ -42,7 +42,8 @@ TREES = {
         [
             *(_NIFI / "conf" / name for name in ("flow.json.gz", "users.xml", "authorizations.xml")),
             *(_NIFI / name for name in ("state", "x-budget.sqlite")),
-        ]
+        ],
+        together=True,  # a state's checkpoint and its journals
     ),
     "zookeeper": files.Trees([Path("/var/lib/zookeeper")]),
     # The speed layer's state is made anew from Kafka; what the local X API serves is the inventory's.
@@ -167,7 +168,6 @@ class _Work:
 
 
 def _save_trees(part: str, writer: Writer) -> int:
-    """Write the files of a part; where a state is made anew meanwhile, they do not fit each other."""
     trees = TREES[part]
     if not any(path.exists() for path in trees.paths):
         raise SettingsError(

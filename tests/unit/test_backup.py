@@ -167,6 +167,29 @@ def test_a_database_that_nobody_has_open_is_read_without_a_trace(tmp_path: Path)
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_files_that_go_together_are_read_again_when_one_is_replaced_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("checkpoint", "journal"):
+        (tmp_path / name).write_text("1")
+    read_first = files._content
+    replaced = []
+
+    def content(path: Path) -> bytes:
+        found = read_first(path)
+        if path.name == "checkpoint" and not replaced:
+            for name in ("checkpoint", "journal"):
+                (tmp_path / f"{name}.new").write_text("2")
+                (tmp_path / f"{name}.new").replace(tmp_path / name)
+            replaced.append(path)
+        return found
+
+    monkeypatch.setattr(files, "_content", content)
+    data = packed(files.Trees([tmp_path], together=True))
+    found = {one.info.name: one.content for one in archive.Reader(io.BytesIO(data)) if one.content}  # type: ignore[union-attr]
+    assert set(found.values()) == {b"2"}
+
+
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "var/../../x", "etc/passwd"])
 def test_an_archive_leads_nowhere_else(tmp_path: Path, name: str) -> None:
     out = io.BytesIO()
