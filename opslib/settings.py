@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
@@ -188,6 +189,24 @@ class Stats(_Section):
     metrics_port: MetricsPort = None
 
 
+class Search(_Section):
+    """The search index, of which each host of the page keeps one: a further reader of Kafka."""
+
+    enabled: bool = False  # whether this host keeps one, so that the doctor expects it
+    directory: Path = Path("/var/lib/opslib/search")
+    group_id: str = Field(default="trendlake-search", min_length=1)  # the name of the host follows it
+    host: str = ""  # without one, what the system calls itself
+    hosts: list[str] = []  # that keep one, for the doctor
+    batch_size: int = Field(
+        default=2000, ge=1, le=100_000
+    )  # messages, or tweets of MongoDB, taken in at once
+    metrics_port: MetricsPort = None
+
+    def group(self, host: str | None = None) -> str:
+        """Return the Kafka group of a *host*, by default of this one: each reads everything."""
+        return f"{self.group_id}-{host or self.host or socket.gethostname()}"
+
+
 class Store(_Section):
     """How long MongoDB keeps what it holds; tweets and word counts without a number for ever.
 
@@ -327,6 +346,7 @@ class Settings(BaseSettings):
     sink: Sink = Sink()
     speed: Speed = Speed()
     stats: Stats = Stats()
+    search: Search = Search()
     store: Store = Store()
     cloud: Cloud = Cloud()
     report: Report = Report()
