@@ -46,10 +46,10 @@ TREES = {
         together=True,  # a state's checkpoint and its journals
     ),
     "zookeeper": files.Trees([Path("/var/lib/zookeeper")]),
-    # The speed layer's state is made anew from Kafka; what the local X API serves is the inventory's.
+    # The speed layer's state and the index are made anew; what the local X API serves is the inventory's.
     "opslib": files.Trees(
         [Path("/var/lib/opslib")],
-        [Path("/var/lib/opslib", name) for name in ("speed", "simulate", "backup")],
+        [Path("/var/lib/opslib", name) for name in ("speed", "search", "simulate", "backup")],
     ),
     "web": files.Trees([Path("/var/lib/opslib-web")]),
 }
