@@ -20,9 +20,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
-from opslib.backup import files, kafka, mongodb, state
+from opslib.backup import files, kafka, mongodb
 from opslib.backup.archive import Reader, Writer
 from opslib.backup.restic import BackupError, Repository, Saved, Snapshot
+from opslib.run.backups import read
 from opslib.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def save(
     """Save *parts*, each as one snapshot, and then the mark that they are whole."""
     result = Result(run, time.time())
     known = found(repository.snapshots())
-    log_from = _log_end(repository, known, state.read(settings.backup.state)) if "log" in parts else None
+    log_from = _log_end(repository, known, read(settings.backup.state)) if "log" in parts else None
     work = _Work(settings, told, log_from)
     about: dict[str, Any] = {}
     for part in (one for one in PARTS if one in parts):

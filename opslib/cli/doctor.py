@@ -14,7 +14,19 @@ import click
 from opslib.cli._options import examples, tell_json, with_format, with_settings
 from opslib.cli._terminal import tell
 from opslib.cli._times import SpanType
-from opslib.doctor import arrivals, certificates, host, kafka, mongodb, nifi, search, speed, web, zookeeper
+from opslib.doctor import (
+    arrivals,
+    backup,
+    certificates,
+    host,
+    kafka,
+    mongodb,
+    nifi,
+    search,
+    speed,
+    web,
+    zookeeper,
+)
 from opslib.doctor.findings import Check, Finding, Findings, run
 from opslib.run import endpoints
 
@@ -55,6 +67,7 @@ CHECKS: dict[str, Check] = {
     "rollups": _if_configured("mongodb", arrivals.check_rollups),
     "clouds": _if_configured("mongodb", arrivals.check_clouds),
     "budget": _if_configured("mongodb", arrivals.check_budget),
+    "backup": backup.check,
     "certificates": certificates.check,
     "disk": host.check_disk,
     "units": host.check_units,

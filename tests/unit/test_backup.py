@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sqlite3
 import tarfile
 from contextlib import closing
@@ -18,7 +19,9 @@ from hypothesis import strategies as st
 from opslib.backup import archive, files, runs, state
 from opslib.backup.kafka import Kept, Positions
 from opslib.backup.restic import Repository, Snapshot, _failure, _options
-from opslib.settings import Backup, SettingsError
+from opslib.doctor import backup as doctor
+from opslib.doctor.findings import Findings
+from opslib.settings import Backup, Settings, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -291,3 +294,40 @@ def test_what_is_known_of_the_last_backups_is_a_file_for_prometheus(tmp_path: Pa
     assert "trendlake_backup_last_failed 1.0" in text
     assert 'trendlake_backup_last_added_bytes{part="mongodb"} 3.0' in text
     assert (tmp_path / state.TEXTFILE).stat().st_mode & 0o777 == 0o644
+
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("known", "status", "said"),
+    [
+        ({}, "skipped", "no backup was made yet"),
+        ({"ended": -DAY}, "ok", "is 24.0 hours old"),
+        ({"ended": -3 * DAY}, "failed", "is 3.0 days old"),
+        ({"ended": -DAY, "failed": True}, "failed", "the last backup failed"),
+        ({"failed": True}, "failed", "the last backup failed"),
+        ({"ended": 0, "verify_failed": True}, "failed", "did not come back whole"),
+        ({"ended": 0, "first": -15 * DAY, "parts": {"mongodb": {}}}, "failed", "verified for 15 days"),
+        ({"ended": 0, "verified": -15 * DAY, "parts": {"mongodb": {}}}, "failed", "verified for 15 days"),
+        ({"ended": 0, "verified": -DAY, "first": -15 * DAY, "parts": {"mongodb": {}}}, "ok", "0.0 hours"),
+    ],
+)
+def test_the_doctor_tells_backups_that_fail_grow_old_or_are_not_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: dict[str, Any], status: str, said: str
+) -> None:
+    now = 1_800_000_000.0
+    monkeypatch.setattr("time.time", lambda: now)
+    moments = {name: now + at for name, at in known.items() if name in ("ended", "first", "verified")}
+    (tmp_path / "status.json").write_text(json.dumps({**known, **moments}))
+    report = Findings("backup")
+    doctor.check(Settings(backup=Backup(repository="/r", state=tmp_path)), report)
+    (worst,) = [one for one in report.findings if one.status == status]
+    assert said in worst.text
+    assert status == "failed" or not [one for one in report.findings if one.status == "failed"]
+
+
+def test_where_no_backups_are_asked_for_the_doctor_says_so() -> None:
+    report = Findings("backup")
+    doctor.check(Settings(), report)
+    assert [one.status for one in report.findings] == ["skipped"]
