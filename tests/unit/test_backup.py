@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sqlite3
 import tarfile
 from contextlib import closing
@@ -331,3 +332,41 @@ def test_where_no_backups_are_asked_for_the_doctor_says_so() -> None:
     report = Findings("backup")
     doctor.check(Settings(), report)
     assert [one.status for one in report.findings] == ["skipped"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("restic") is None, reason="Debian's restic is not installed")
+def test_restic_keeps_what_it_is_to_and_nothing_of_what_failed_on_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "restic_password").write_text("of the tests\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    keep = {"keep_last": 2, "keep_daily": 0, "keep_weekly": 0, "keep_monthly": 0}
+    repository = Repository(Backup(repository=str(tmp_path / "repository"), state=tmp_path, **keep))
+    assert repository.init()
+    assert not repository.init()
+
+    def save(run: str, part: str, content: bytes) -> None:
+        with repository.save(run, part) as (pipe, saved):
+            pipe.write(content)
+        assert (bool(saved.snapshot), saved.bytes) == (True, len(content))
+
+    def fail(run: str) -> None:
+        with repository.save(run, "kafka") as (pipe, _):
+            pipe.write(b"half")
+            raise ZeroDivisionError
+
+    for number in range(1, 4):
+        save(f"2026030{number}T000000Z", "mongodb", b"%d" % number)
+        if number == 2:
+            # Whoever fails on the way leaves no snapshot that ends where they failed.
+            with pytest.raises(ZeroDivisionError):
+                fail("20260302T000000Z")
+        save(f"2026030{number}T000000Z", runs.MARK, b"mark")
+    assert [sorted(run.parts) for run in runs.found(repository.snapshots())] == [["mongodb"]] * 3
+    assert runs.prune(repository, 2) == 2
+    found = runs.found(repository.snapshots())
+    assert [run.name for run in found] == ["20260302T000000Z", "20260303T000000Z"]
+    with repository.read(found[0].parts["mongodb"]) as pipe:
+        assert pipe.read() == b"2"
+    assert repository.size() > 0
