@@ -28,6 +28,20 @@ def _now() -> datetime:
     return datetime.now(timezone.utc)
 
 
+class _PlaceType(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # newer ones have a parameter
+    """A place and the language of its people."""
+
+    name = "woeid:language"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, str]:
+        woeid, _, language = value.partition(":")
+        if not (woeid.isascii() and woeid.isdigit() and len(woeid) < 11 and language.isalpha()):
+            self.fail(f"{value!r} is no WOEID and a language, such as 23424900:es", param, ctx)
+        return int(woeid), str(language)
+
+
 @click.command(
     epilog=examples(
         "opslib x simulate --port 8090 --seed 7 --rate 5",
@@ -48,6 +62,14 @@ def _now() -> datetime:
     help="Serve these: NDJSON objects with a text, or plain texts, one a line. Otherwise tweets are made up.",
 )
 @click.option("--lang", default="pt", show_default=True, help="Language of plain texts.")
+@click.option(
+    "--place",
+    "places",
+    type=_PlaceType(),
+    multiple=True,
+    help="What people write in a place, such as 23424900:es (Mexico): its trends are of tweets in that "
+    "language, and made-up tweets are in those of all such places. Otherwise they are Portuguese.",
+)
 @click.option(
     "--span",
     type=SpanType("h", least=timedelta()),
@@ -132,12 +154,13 @@ def command(
     faults: Path | None,
     fault_seed: int | None,
     state: Path | None,
+    places: tuple[tuple[int, str], ...],
     **tweets: Any,
 ) -> None:
     """Serve the local X API: trends, search, counts, lookup, the filtered stream and usage of X API v2, free.
 
-    It can be asked like the real one, and answers like it: pages, fields, errors, rate limits. Each place
-    has the same trends, the hashtags of most tweets. GET /_control/ledger tells what was offered, given and
+    It can be asked like the real one, and answers like it: pages, fields, errors, rate limits. Trends are
+    the hashtags of most tweets. GET /_control/ledger tells what was offered, given and
     what X would have charged; PUT /_control/faults lets things go wrong. docs/local-x-api.md has the rest.
     """
     from opslib.simulate.faults import BadFaults
@@ -151,7 +174,8 @@ def command(
         token = secret("x_token")
     try:
         before = read(state) if state else None
-        store = Store(_source(before, keep, **tweets), _now, keep)
+        languages = tuple(dict.fromkeys(language for _, language in places))
+        store = Store(_source(before, keep, languages, **tweets), _now, keep, dict(places))
         x = LocalX(
             store,
             token,
@@ -199,6 +223,7 @@ def _faults(path: Path | None, seed: int | None, now: dict[str, Any]) -> dict[st
 def _source(
     before: dict[str, Any] | None,
     keep: int,
+    languages: tuple[str, ...],
     tweets: Path | None,
     lang: str,
     span: Span,
@@ -209,7 +234,7 @@ def _source(
 ) -> Source:
     """Return where tweets come from; a file's have the times that they had *before* a restart."""
     from opslib.message import moment_of
-    from opslib.simulate.generator import Generator
+    from opslib.simulate.generator import LANGUAGES, Generator
     from opslib.simulate.tweets import FileSource, Nothing, end_of_span
 
     now = _now()
@@ -225,4 +250,9 @@ def _source(
         return Nothing()
     # No more of them than are kept: to make up those of a year takes one.
     kept = timedelta(seconds=min(backlog.total_seconds(), keep / rate))
-    return Generator(seed, rate, now, kept)
+    unknown = set(languages) - set(LANGUAGES)
+    if unknown:
+        raise click.UsageError(
+            f"--place: tweets are made up in {' and '.join(LANGUAGES)}, not in {', '.join(sorted(unknown))}"
+        )
+    return Generator(seed, rate, now, kept, languages or LANGUAGES[:1])

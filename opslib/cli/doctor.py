@@ -14,7 +14,7 @@ import click
 from opslib.cli._options import examples, tell_json, with_format, with_settings
 from opslib.cli._terminal import tell
 from opslib.cli._times import SpanType
-from opslib.doctor import arrivals, certificates, host, kafka, mongodb, nifi, speed, web, zookeeper
+from opslib.doctor import arrivals, certificates, host, kafka, mongodb, nifi, search, speed, web, zookeeper
 from opslib.doctor.findings import Check, Finding, Findings, run
 from opslib.run import endpoints
 
@@ -48,6 +48,7 @@ CHECKS: dict[str, Check] = {
     "web": _if_configured("web", web.check),
     "sink": _if_configured("kafka", kafka.check_sink),
     "speed": _if_configured("speed", speed.check),
+    "search": _if_configured("kafka", search.check),
     "stats": _if_configured("mongodb", mongodb.check_stats),
     "trends": _if_configured("mongodb", arrivals.check_trends),
     "tweets": _if_configured("mongodb", arrivals.check_tweets),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 import click
+import urllib3
 
 from opslib.cli._options import (
     FILE,
@@ -66,6 +67,11 @@ def _with_nifi(function: Function) -> Function:
             # For `diff`, 1 is an answer.
             kind = _NoAnswer if function.__name__ == "diff" else click.ClickException
             raise kind(str(error)) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise _NoAnswer(
+                f"NiFi at {settings.nifi.url} does not answer any more ({error}): its log says what it does; "
+                "restart it if it hangs, and run this again"
+            ) from error
 
     return with_settings(wrapper)  # type: ignore[return-value]
 

@@ -12,6 +12,9 @@ from opslib.settings import credential
 if TYPE_CHECKING:
     from opslib.settings import Settings
 
+# NiFi answers within seconds, or a minute where it first starts a process for a new kind of processor.
+ANSWER_SECONDS = 180
+
 
 class FlowError(Exception):
     """NiFi cannot be asked, refuses, or did not reach the state asked for; the text says which."""
@@ -29,11 +32,23 @@ def connect(settings: Settings) -> None:
     config.cert_file = str(credential("nifi_cert"))
     config.key_file = str(credential("nifi_key"))
     try:
-        nipyapi.nifi.FlowApi().get_about_info()
+        asking = nipyapi.nifi.FlowApi()
+        _bound(asking.api_client)
+        asking.get_about_info()
     except nipyapi.nifi.rest.ApiException as refused:
         raise FlowError(f"{settings.nifi.url} refused: {refused.status} {refused.body}") from refused
     except urllib3.exceptions.HTTPError as unreachable:
         raise FlowError(f"{settings.nifi.url} cannot be reached: {unreachable}") from unreachable
+
+
+def _bound(client: Any) -> None:
+    """Let each request of *client* take :data:`ANSWER_SECONDS` at most: nipyapi waits for ever."""
+    ask = client.rest_client.request
+
+    def request(*args: Any, **options: Any) -> Any:
+        return ask(*args, **{**options, "_request_timeout": ANSWER_SECONDS})
+
+    client.rest_client.request = request
 
 
 # What somebody may do: (resource, action); {root} is the id of the root process group.

@@ -99,14 +99,16 @@ def _with(answer: Json, **parts: Any) -> Json:
 
 
 def trends(store: Store, woeid: str, parameters: Mapping[str, str]) -> Json:
-    """Return the answer for the trends of a place; all places have the same here."""
+    """Return the answer for the trends of a place: of the tweets in its language, if it has one."""
     p.check(parameters, p.names("max_trends trend.fields"))
     if not (woeid.isascii() and woeid.isdigit() and 0 < int(woeid[:11]) < 2**31):
         raise InvalidRequest(f"The `woeid` query parameter value [{woeid}] is not valid", "woeid", woeid)
     number = p.number(parameters, "max_trends", 1, 50, 20)
     # The contract requires none of the fields: without a list X sends the name.
     wanted = p.items(parameters, "trend.fields") | {"trend_name"}
-    found = [{name: trend[name] for name in trend if name in wanted} for trend in store.trends(number)]
+    found = [
+        {name: trend[name] for name in trend if name in wanted} for trend in store.trends(int(woeid), number)
+    ]
     # An empty list is no answer of X's: there is data, or there is none.
     none = problem(404, "Not Found Error", f"Could not find trends for woeid: [{woeid}].")
     return {"data": found} if found else {"errors": [none]}

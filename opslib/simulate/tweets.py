@@ -17,7 +17,7 @@ from opslib.simulate.query import Indexed, index, normal
 from opslib.words.extract import hashtags, links, mentions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 SEARCHABLE = timedelta(days=7)
@@ -347,10 +347,18 @@ def _object(name: str, number: int, text: str) -> Json:
 class Store:
     """The tweets written so far, as searches, lookups and streams see them; at most *keep* of them."""
 
-    def __init__(self, source: Source, clock: Callable[[], datetime], keep: int = MAX_KEPT) -> None:
+    def __init__(
+        self,
+        source: Source,
+        clock: Callable[[], datetime],
+        keep: int = MAX_KEPT,
+        languages: Mapping[int, str] | None = None,
+    ) -> None:
         self._source = source
         self._clock = clock
         self._keep = keep
+        # What people write in the place of that WOEID; a place that is not here has what all write.
+        self._languages = languages or {}
         # By id, which is the order of time but for tweets that were added later.
         self._tweets: list[Tweet] = []
         self._ids: list[int] = []
@@ -360,7 +368,8 @@ class Store:
         self._gone: dict[int, str] = {}
         # Ids that searches do not find: gone, or edited since.
         self._hidden: set[int] = set()
-        self._hashtags: Counter[str] = Counter()
+        # By language and spelling.
+        self._hashtags: Counter[tuple[str, str]] = Counter()
         self._waiting: list[deque[Tweet]] = []
 
     def now(self) -> datetime:
@@ -400,12 +409,17 @@ class Store:
         """Return the ids of all tweets that are to be had, the newest first."""
         return [str(tweet.id) for tweet in self.newest_first()]
 
-    def trends(self, number: int) -> list[Json]:
-        """Return the hashtags in most tweets, each in its commonest spelling."""
+    def trends(self, woeid: int, number: int) -> list[Json]:
+        """Return the hashtags in most tweets of a place's language, each in its commonest spelling."""
         self.refresh()
+        spoken = self._languages.get(woeid)
         totals: Counter[str] = Counter()
         names: dict[str, str] = {}
-        for spelling, count in sorted(self._hashtags.items(), key=lambda item: (-item[1], item[0])):
+        spellings: Counter[str] = Counter()
+        for (language, spelling), count in self._hashtags.items():
+            if spoken in (None, language):
+                spellings[spelling] += count
+        for spelling, count in sorted(spellings.items(), key=lambda item: (-item[1], item[0])):
             totals[normal(spelling)] += count
             names.setdefault(normal(spelling), spelling)
         ranked = sorted(totals.items(), key=lambda item: (-item[1], item[0]))[:number]
@@ -534,7 +548,8 @@ class Store:
         self._waiting = waiting
 
 
-def _tags(tweet: Tweet) -> list[str]:
-    """Return one spelling of each hashtag: a tweet counts once, whatever it repeats."""
+def _tags(tweet: Tweet) -> list[tuple[str, str]]:
+    """Return the language and one spelling of each hashtag: a tweet counts once, whatever it repeats."""
     tags = (tweet.data.get("entities") or {}).get("hashtags", ())
-    return list({normal(tag["tag"]): tag["tag"] for tag in tags}.values())
+    language = str(tweet.data.get("lang"))
+    return [(language, spelling) for spelling in {normal(tag["tag"]): tag["tag"] for tag in tags}.values()]

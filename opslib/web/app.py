@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from opslib import __version__
 from opslib.metrics import Web
 from opslib.run.failures import said
-from opslib.web import api, login, pages, pictures, subjects
+from opslib.web import api, asking, behind, compare, login, pages, pictures, subjects
 from opslib.web.access import AccessControl
 from opslib.web.devices import Devices
 from opslib.web.render import page
@@ -75,7 +75,10 @@ def create(
     app.include_router(pages.router)
     app.include_router(subjects.router)
     app.include_router(pictures.router)
+    app.include_router(behind.router)
+    app.include_router(compare.router)
     app.include_router(api.router)
+    app.include_router(asking.router)
     app.add_api_route("/static/{name}", _static, include_in_schema=False)
     app.add_exception_handler(HTTPException, _failed)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -52,8 +52,8 @@ class Plan:
 QUERIES = ("boleto OR senha", "reunião OR planilha", "show -ingresso")
 PLANS = (
     Plan(5, 12, 0.0, 1, (0.14,)),
-    Plan(50, 2, 0.3, 5, (0.7, 0.35)),
-    Plan(500, 1, 0.5, 10, (4.0, 2.0, 2.0)),
+    Plan(50, 4, 0.2, 1, (0.7, 0.35)),
+    Plan(500, 1, 0.5, 20, (4.0, 2.0, 2.0)),
 )
 
 
@@ -80,7 +80,8 @@ def day_of(plan: Plan, folder: Path) -> dict[str, Any]:
                 {"uuid": f"f{number}", FOLLOWS: str(len(follows))},
             )
             snapshot = trends.turn()
-            for flowfile in (Held(snapshot.content or b"", {"uuid": f"t{number}"}), told):
+            # What is followed is told within a second of the start, trends come after X has answered.
+            for flowfile in (told, Held(snapshot.content or b"", {"uuid": f"t{number}"})):
                 while True:
                     done = search.turn(state, flowfile)
                     if done.relationship != "success":

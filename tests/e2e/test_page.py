@@ -7,73 +7,15 @@ waited for: each snapshot of trends brings a new one, a minute apart.
 
 from __future__ import annotations
 
-import re
-import shutil
-import uuid
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from deployed import SCENARIO, needs_machine, on_machine
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from deployed import log_in, needs_machine, opened, user
+from playwright.sync_api import Browser, Page, expect
 
 # Two snapshots of trends, the picture of each, and what a loaded machine adds.
 PATIENCE_MILLISECONDS = 240_000
 
 pytestmark = needs_machine
-
-
-@pytest.fixture(scope="module")
-def address() -> str:
-    found = re.search(r"HostName (\S+)", (SCENARIO / "ssh_config").read_text())
-    assert found
-    return f"https://{found.group(1)}"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium") or "/usr/bin/chromium", args=["--no-sandbox"]
-        )
-        yield browser
-        browser.close()
-
-
-@contextmanager
-def user() -> Iterator[tuple[str, str]]:
-    """Add a user for a while; yield the name and the password."""
-    name = f"verify-{uuid.uuid4().hex[:8]}"
-    password = on_machine(f"opslib web user add {name} --random").strip()
-    try:
-        yield name, password
-    finally:
-        on_machine(f"opslib web user disable {name}")
-
-
-def opened(browser: Browser, address: str) -> Page:
-    # That the certificate is the authority's is a test of its own, by a client that can be told it.
-    tab = browser.new_context(ignore_https_errors=True).new_page()
-    tab.goto(address)
-    return tab
-
-
-def log_in(tab: Page, name: str, password: str) -> None:
-    tab.get_by_label("User name").fill(name)
-    tab.get_by_label("Password").fill(password)
-    tab.get_by_role("button", name="Log in").click()
-
-
-@pytest.fixture(scope="module")
-def tab(browser: Browser, address: str) -> Iterator[Page]:
-    with user() as (name, password):
-        tab = opened(browser, address)
-        log_in(tab, name, password)
-        yield tab
 
 
 @pytest.mark.parametrize("path", ["/", "/history", "/topics", "/operations"])

@@ -8,21 +8,13 @@ from __future__ import annotations
 
 import html
 import json
-import os
 import re
-import shlex
 import subprocess
 import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
-from deployed import MACHINE, SCENARIO, needs_machine, on_machine
-
-PROJECT = Path(__file__).parents[2]
-TWEETS = Path(
-    os.environ.get("TRENDLAKE_TEST_TWEETS") or PROJECT.parent / "shared" / "data" / "tweets" / "pt.txt"
-)
+from deployed import MACHINE, PROJECT, SCENARIO, TWEETS, in_mongodb, needs_machine, on_machine
 
 # A trend interval, a turn of fifty searches, and what a loaded machine adds.
 PATIENCE_SECONDS = 300
@@ -31,16 +23,6 @@ pytestmark = [
     pytest.mark.skipif(not TWEETS.is_file(), reason="the real tweets are not part of the project"),
     needs_machine,
 ]
-
-
-def in_mongodb(expression: str) -> object:
-    """Evaluate *expression* on the machine with `db`, read as the word clouds do."""
-    program = (
-        "import json; from opslib.settings import load; s = load(); "
-        f"db = s.mongodb.client()[s.mongodb.database]; print(json.dumps({expression}))"
-    )
-    python = "CREDENTIALS_DIRECTORY=/etc/opslib/credentials/cloud /opt/opslib/current/bin/python"
-    return json.loads(on_machine(f"{python} -c {shlex.quote(program)}"))
 
 
 def hashtags(text: str) -> set[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import random
     from pathlib import Path
 
-    from conftest import Servers
+    from conftest import Lake, Servers
 
 FLOW = PROCESSORS.parent / "trendlake.json"
 ROOT = PROCESSORS.parents[1]
@@ -150,3 +150,33 @@ class Collector:
             [sys.executable, "-m", "opslib", "flow", command, *arguments, *history],
             env=self.environment, capture_output=True, text=True, check=False, timeout=400,
         )  # fmt: skip
+
+
+class Following:
+    """The command `opslib follow`, as NiFi's host runs it."""
+
+    def __init__(self, lake: Lake, x: X, budget: Path) -> None:
+        self._lake = lake
+        self._environment = {"OPSLIB_X__BASE_URL": x.url, "OPSLIB_X__BUDGET_FILE": str(budget)}
+        lake.put("x_token", TOKEN)
+
+    def __call__(self, *arguments: str, fails: bool = False) -> str:
+        done = self._lake.opslib(*arguments, **self._environment)
+        assert (done.returncode != 0) == fails, done.stderr
+        return done.stderr if fails else done.stdout
+
+    def names(self) -> list[str]:
+        return [one["name"] for one in json.loads(self("follow", "list", "--format", "json"))]
+
+    def end(self, folder: Path) -> None:
+        """Leave nothing on the board, which all tests share."""
+        (folder / "none.json").write_text("[]")
+        self("follow", "apply", str(folder / "none.json"))
+        for name in self.names():
+            self("follow", "remove", name)
+
+
+def collected(lake: Lake, name: str) -> set[int]:
+    """Return the ids of what was stored for what is followed by that name."""
+    topic = {"kind": "follow", "name": name, "woeid": None}
+    return {one["_id"] for one in lake.database.tweets.find({"topics": {"$elemMatch": topic}}, {"_id": 1})}

@@ -92,10 +92,12 @@ class Nifi(Service):
 
     def _command(self) -> list[str]:
         nifi = distribution("nifi")
+        role = yaml.safe_load((ROLE / "vars/main.yml").read_text())
         return [
             str(distribution("java") / "bin/java"),
             # The quick compiler starts it in half the time: NiFi is killed and started again in these tests.
             *("-Xms512m", "-Xmx512m", "-XX:+UseSerialGC", QUICK, "-Djava.awt.headless=true"),
+            role["_nifi_python_bridge"],
             f"-Dnifi.properties.file.path={self._conf}/nifi.properties",
             # Where NiFi's own bootstrap asks: a fixed port, which only one NiFi of a host can have.
             f"-Dorg.apache.nifi.management.server.address=127.0.0.1:{free_port()}",

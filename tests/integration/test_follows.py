@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import services
-from collection import TOKEN, X
+from collection import Following, X, collected
 
 from opslib.message import id_at, moment_of
 from opslib.x.budget import Budget
@@ -25,30 +25,6 @@ KILLS = 3
 PAGE = 500
 
 
-class Following:
-    """The command `opslib follow`, as NiFi's host runs it."""
-
-    def __init__(self, lake: Lake, x: X, budget: Path) -> None:
-        self._lake = lake
-        self._environment = {"OPSLIB_X__BASE_URL": x.url, "OPSLIB_X__BUDGET_FILE": str(budget)}
-        lake.put("x_token", TOKEN)
-
-    def __call__(self, *arguments: str, fails: bool = False) -> str:
-        done = self._lake.opslib(*arguments, **self._environment)
-        assert (done.returncode != 0) == fails, done.stderr
-        return done.stderr if fails else done.stdout
-
-    def names(self) -> list[str]:
-        return [one["name"] for one in json.loads(self("follow", "list", "--format", "json"))]
-
-    def end(self, folder: Path) -> None:
-        """Leave nothing on the board, which all tests share."""
-        (folder / "none.json").write_text("[]")
-        self("follow", "apply", str(folder / "none.json"))
-        for name in self.names():
-            self("follow", "remove", name)
-
-
 @pytest.fixture
 def x(tmp_path: Path) -> Iterator[X]:
     x = X(tmp_path, "--no-limits", "--rate", "0")
@@ -63,11 +39,6 @@ def following(lake: Lake, x: X, tmp_path: Path) -> Iterator[Following]:
     following = Following(lake, x, tmp_path / "budget.sqlite")
     yield following
     following.end(tmp_path)
-
-
-def collected(lake: Lake, name: str) -> set[int]:
-    topic = {"kind": "follow", "name": name, "woeid": None}
-    return {one["_id"] for one in lake.database.tweets.find({"topics": {"$elemMatch": topic}}, {"_id": 1})}
 
 
 def wait_for(lake: Lake, name: str, number: int) -> None:

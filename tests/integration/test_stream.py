@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import services
-from collection import X
+from collection import Following, X, collected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,3 +118,36 @@ def test_what_a_kill_of_nifi_took_from_the_stream_is_searched_for(
     (later,) = x.add("depois #tema1")
     services.wait_until("it is found", lambda: int(later) in lake.ids(), 120)
     assert later not in x.ledger()["streamed"], "the stream is still connected"
+
+
+def test_what_is_followed_streams_by_a_rule_of_its_own(
+    collector: Collector, lake: Lake, x: X, tmp_path: Path
+) -> None:
+    following = Following(lake, x, tmp_path / "budget.sqlite")
+    lake.start_sink()
+    collector.deploy(
+        x, tmp_path / "budget.sqlite", mode="stream", trends_interval="1 hour", topics_per_place="1"
+    )
+    following("follow", "add", "Pix", "pix", "--usd-day", "50", "--mode", "stream")
+
+    def streamed(*texts: str) -> list[bool]:
+        """Tell which of two new tweets come by the stream, the second of them being waited for."""
+        tweets = x.add(*(f"{text}\n" for text in texts))
+        try:
+            services.wait_until("it streams", lambda: tweets[-1] in x.ledger()["streamed"], 5, pause=0.2)
+        except TimeoutError:
+            return []
+        return [tweet in x.ledger()["streamed"] for tweet in tweets]
+
+    try:
+        services.wait_until("its rule is there", lambda: streamed("alguém diz pix") == [True], 120)
+        (one,) = x.add("mais um pix\n")
+        services.wait_until("it is stored", lambda: int(one) in collected(lake, "Pix"), 120)
+        following("follow", "remove", "Pix")
+        services.wait_until(
+            "its rule has gone and the trend's has not",
+            lambda: streamed("o pix de novo", "outro do #tema0") == [False, True],
+            120,
+        )
+    finally:
+        following.end(tmp_path)

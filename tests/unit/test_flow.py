@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import zipfile
@@ -14,11 +15,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+import urllib3
 
 pytest.importorskip("nipyapi")
 
+import nipyapi
+
 from opslib.dist import python
-from opslib.flow import parameters
+from opslib.flow import api, parameters
 from opslib.flow.api import FlowError
 from opslib.flow.definition import Definition, differences, mark_of
 from opslib.flow.history import History
@@ -224,3 +228,15 @@ def test_plain_parameter_is_known_by_its_value() -> None:
     assert parameters._is_set(parameter(value="5 min"), "5 min", secret=False)
     assert not parameters._is_set(parameter(value="5 min"), "1 min", secret=False)
     assert not parameters._is_set(None, "5 min", secret=False)
+
+
+def test_a_nifi_that_stops_answering_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It hung once while it made processors, and the deployment with it, without a word."""
+    monkeypatch.setattr(api, "ANSWER_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = nipyapi.nifi.ApiClient(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        api._bound(client)
+        with pytest.raises(urllib3.exceptions.HTTPError):
+            nipyapi.nifi.ProcessGroupsApi(client).import_process_group("root", body={})

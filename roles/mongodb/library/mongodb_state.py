@@ -363,7 +363,8 @@ class State:
 
 def resources(privilege: dict[str, Any], database: str) -> list[dict[str, Any]]:
     """Return what a privilege is for, as MongoDB names it."""
-    of_collections = [{"db": database, "collection": collection} for collection in privilege["collections"]]
+    where = privilege.get("database") or database
+    of_collections = [{"db": where, "collection": collection} for collection in privilege["collections"]]
     return [*of_collections, *([{"cluster": True}] if privilege["cluster"] else [])]
 
 
@@ -383,6 +384,8 @@ def arguments() -> dict[str, Any]:
     privilege = {
         "collections": {"type": "list", "elements": "str", "default": []},
         "cluster": {"type": "bool", "default": False},
+        # Another one than that of the lake.
+        "database": {"type": "str"},
         "actions": {"type": "list", "elements": "str", "required": True},
     }
     user = {
