@@ -166,6 +166,7 @@ def lake(seed: int, some: int | None = None) -> list[Tweet]:
     lines = texts()
     chance.shuffle(lines)
     tweets: list[Tweet] = []
+    originals: list[Tweet] = []  # of a retweet X names what was written first, and no other retweet
     for number, (lang, text) in enumerate(lines[:some]):
         at = BEGIN + timedelta(milliseconds=number * 60_000 + chance.randrange(60_000))
         likes = int(chance.paretovariate(0.7)) - 1
@@ -178,10 +179,11 @@ def lake(seed: int, some: int | None = None) -> list[Tweet]:
                 (int((at - EPOCH) / timedelta(milliseconds=1)) << 22) + chance.randrange(4096),
                 text, lang, (str(1000 + author), f"Autora_{author}"), [(chance.choice(tags), woeid)],
                 likes + chance.randrange(3), likes, at, chance.random() < 0.1, chance.random() < 0.05,
-                kind, chance.choice(tweets).id if kind else 0,
+                kind, chance.choice(originals).id if kind else 0,
             )
         )  # fmt: skip
-        tweets[-1].reach = max(tweets[-1].reach, tweets[-1].likes)
+        if kind != "retweeted":
+            originals.append(tweets[-1])
     return tweets
 
 

@@ -23,7 +23,7 @@ MOST_TERMS = 64
 MOST_DEPTH = 20
 LEAST_BEGINNING = 2  # letters before a *
 OPERATORS = ("from", "lang", "topic", "place", "has", "is", "since", "until")
-_EXAMPLES = {
+EXAMPLES = {
     "from": "from:ana",
     "lang": "lang:pt",
     "topic": 'topic:#Carnaval or topic:"Lula Livre"',
@@ -256,7 +256,7 @@ def _operator(line: _Line) -> Node | None:
     line.at = found.end()
     value = _value(line)
     if not value:
-        raise line.error(f"{name}: says nothing: write it without a space, such as {_EXAMPLES[name]}", start)
+        raise line.error(f"{name}: says nothing: write it without a space, such as {EXAMPLES[name]}", start)
     return _READ[name](line, name, value, start)
 
 

@@ -47,6 +47,8 @@ def paths(page: Page) -> dict[str, str]:
         "topics": "/topics",
         "topic": f"/topic?name={quote(topic)}",
         "hostile": f"/topic?place={BRAZIL}&name={quote(HOSTILE[0])}",
+        "search": "/search?q=-naodita&order=reach",
+        "search without": "/search?q=%28rio",
         "operations": "/operations",
         "tweets": f"/tweets?place={BRAZIL}&name={quote(topic)}&order=reach",
         "none": f"/tweets?place={BRAZIL}&name=nothing",
