@@ -201,6 +201,40 @@ class Stats(Group):
         )
 
 
+class Search(Group):
+    """What the reader of the search index does."""
+
+    service = "search"
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        super().__init__(registry)
+        self.messages = self._counter("messages_total", "Messages read.")
+        self.unreadable = self._counter("unreadable_total", "Messages that cannot be read as a tweet.")
+        self.forgotten = self._counter(
+            "forgotten_total", "Messages left out because their tweet or author is to be forgotten."
+        )
+        self.tweets = self._counter(
+            "tweets_total",
+            "Tweets by what became of them in the index: new, changed, unchanged.",
+            ["outcome"],
+        )
+        self.dropped = self._counter("dropped_total", "Tweets taken out because they are to be forgotten.")
+        self.batch_seconds = self._histogram(
+            "batch_seconds", "What it took to write what one poll brought.", _BATCH_SECONDS
+        )
+        self.failed_attempts = self._counter(
+            "failed_attempts_total", "Attempts at MongoDB or Kafka that failed and were made again."
+        )
+        self.making = self._gauge("making", "1 while a new index is made of what MongoDB holds, else 0.")
+        self.made = self._counter("made_total", "Tweets taken out of MongoDB for a new index.")
+        self.bytes = self._gauge("index_bytes", "Size of the index on disk.")
+        self.lag = self._partition_gauge(
+            "lag_messages", "Messages of the partition that the index does not have yet."
+        )
+        for outcome in ("new", "changed", "unchanged"):
+            self.tweets.labels(outcome)
+
+
 class Web(Group):
     """What the page is asked for."""
 
@@ -243,7 +277,30 @@ class Doctor(Group):
         prometheus_client.write_to_textfile(str(path), self._registry)
 
 
-ALL: tuple[type[Group], ...] = (Sink, Speed, Stats, Web, Doctor)
+class Backup(Group):
+    """What is known of the last backups; in a file, for whoever makes them does not go on running."""
+
+    service = "backup"
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        super().__init__(registry)
+        self.success = self._gauge(
+            "last_success_timestamp_seconds", "When the newest whole backup of this host ended."
+        )
+        self.failed = self._gauge("last_failed", "1 if the last backup failed, else 0.")
+        self.seconds = self._gauge("last_duration_seconds", "How long the newest whole one took.")
+        self.bytes = self._gauge("last_read_bytes", "What the newest whole one read, by part.", ["part"])
+        self.added = self._gauge("last_added_bytes", "What it added to the repository, by part.", ["part"])
+        self.repository = self._gauge("repository_bytes", "What all backups take together.")
+        self.verified = self._gauge(
+            "last_verified_timestamp_seconds", "When a backup last came back whole into a MongoDB of its own."
+        )
+        self.verify_failed = self._gauge(
+            "last_verification_failed", "1 if the last verification failed, else 0."
+        )
+
+
+ALL: tuple[type[Group], ...] = (Sink, Speed, Stats, Search, Web, Backup, Doctor)
 
 
 def reference() -> Iterator[tuple[str, Described]]:

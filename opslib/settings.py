@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
@@ -132,7 +133,9 @@ class Mongodb(_Section):
         if has_credential("mongodb_username"):
             defaults["username"] = secret("mongodb_username")
             defaults["password"] = secret("mongodb_password")
-            defaults["authSource"] = "admin"
+            # The set's own account, which its key opens, is every member's and in no database that is copied.
+            own = defaults["username"] == "__system"
+            defaults["authSource"] = "local" if own else "admin"
         try:
             if member is None:
                 return MongoClient(self.uri, **{**defaults, **options})
@@ -184,6 +187,24 @@ class Stats(_Section):
     other_groups: list[str] = []  # whose lag is told beside the sink's, the speed layer's and its own
     grace_seconds: float = Field(default=10, ge=0, le=600)  # how late a minute's last messages may come
     metrics_port: MetricsPort = None
+
+
+class Search(_Section):
+    """The search index, of which each host of the page keeps one: a further reader of Kafka."""
+
+    enabled: bool = False  # whether this host keeps one, so that the doctor expects it
+    directory: Path = Path("/var/lib/opslib/search")
+    group_id: str = Field(default="trendlake-search", min_length=1)  # the name of the host follows it
+    host: str = ""  # without one, what the system calls itself
+    hosts: list[str] = []  # that keep one, for the doctor
+    batch_size: int = Field(
+        default=2000, ge=1, le=100_000
+    )  # messages, or tweets of MongoDB, taken in at once
+    metrics_port: MetricsPort = None
+
+    def group(self, host: str | None = None) -> str:
+        """Return the Kafka group of a *host*, by default of this one: each reads everything."""
+        return f"{self.group_id}-{host or self.host or socket.gethostname()}"
 
 
 class Store(_Section):
@@ -294,6 +315,23 @@ class Recheck(_Section):
     most_gone: float = Field(default=0.5, gt=0, le=1)
 
 
+class Backup(_Section):
+    """Where backups are kept and for how long; docs/backup.md has what each part is."""
+
+    repository: str = ""  # as restic names it: a folder, sftp:…, s3:…
+    parts: list[str] = []  # that this host saves; all without any
+    topics: list[str] = ["tweets.raw", "trends.raw", "tweets.dlq", "follows"]  # whose messages are saved
+    keep_last: int = Field(default=2, ge=1, le=10_000)
+    keep_daily: int = Field(default=7, ge=0, le=10_000)
+    keep_weekly: int = Field(default=4, ge=0, le=10_000)
+    keep_monthly: int = Field(default=6, ge=0, le=10_000)
+    limit_kib: Optional[int] = Field(default=None, ge=1, le=10**9)  # noqa: UP045 - a second, each way
+    state: Path = Path("/var/lib/opslib/backup")  # what is known of the last ones, and where one is verified
+    cache: Optional[Path] = None  # noqa: UP045 - of restic; without one it asks the repository each time
+    restic: str = "restic"
+    mongod: Path = Path("/opt/mongodb/current/bin/mongod")  # that a backup is verified in
+
+
 class Settings(BaseSettings):
     """All settings, one section a component."""
 
@@ -308,6 +346,7 @@ class Settings(BaseSettings):
     sink: Sink = Sink()
     speed: Speed = Speed()
     stats: Stats = Stats()
+    search: Search = Search()
     store: Store = Store()
     cloud: Cloud = Cloud()
     report: Report = Report()
@@ -315,6 +354,7 @@ class Settings(BaseSettings):
     web: Web = Web()
     x: X = X()
     recheck: Recheck = Recheck()
+    backup: Backup = Backup()
 
     @classmethod
     def settings_customise_sources(

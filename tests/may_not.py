@@ -17,6 +17,15 @@ KAFKA: dict[str, tuple[str, ...]] = {
     "opslib-dlq": ("read tweets.raw", "delete tweets.dlq", "join trendlake-sink", "change access lists"),
     "opslib-doctor": ("read tweets.raw", "write tweets.raw", "join trendlake-sink", "change access lists"),
     "opslib-follow": ("read tweets.raw", "write tweets.raw", "write tweets.dlq", "join trendlake-sink"),
+    "opslib-search": ("write tweets.raw", "read trends.raw", "join trendlake-sink", "join trendlake-speed"),
+    "opslib-backup": (
+        "write tweets.raw",
+        "write tweets.dlq",
+        "make a topic",
+        "delete tweets.raw",
+        "join trendlake-sink",
+        "change access lists",
+    ),
     # Certificates for other ports: they open the door and find nothing behind it.
     "opslib-flow": ("read tweets.raw", "write tweets.raw", "make a topic"),
     "mongodb": ("read tweets.raw", "write tweets.raw", "change access lists"),
@@ -26,7 +35,7 @@ KAFKA: dict[str, tuple[str, ...]] = {
 # By the CN of a certificate: what the lists of ZooKeeper's nodes refuse. Kafka alone may do these.
 ZOOKEEPER_CLIENTS = (
     "nifi", "mongodb", "zookeeper", "operator", "opslib-doctor", "opslib-sink", "opslib-speed",
-    "opslib-stats", "opslib-dlq", "opslib-flow", "opslib-follow",
+    "opslib-stats", "opslib-dlq", "opslib-flow", "opslib-follow", "opslib-search",
 )  # fmt: skip
 ZOOKEEPER = (
     "list the root",
@@ -49,7 +58,17 @@ MONGODB: dict[str, tuple[str, ...]] = {
     "opslib-web": ("write tweets", "delete clouds", "read audit", "read forgotten"),
     "opslib-forget": ("delete audit", "update audit", "index audit", "delete forgotten", "write tweets"),
     "opslib-stats": ("read tweets", "delete ops_stats", "update ops_stats", "index ops_stats"),
+    "opslib-search": ("write tweets", "delete tweets", "read clouds", "write forgotten"),
     "opslib-doctor": ("read local.oplog.rs", "read audit", "write tweets", "make an account"),
+    "opslib-backup": (
+        "write tweets",
+        "delete tweets",
+        "update audit",
+        "index tweets",
+        "drop tweets",
+        "change tweets",
+        "make an account",
+    ),
 }
 
 # By the CN of a certificate: what NiFi's policies refuse.

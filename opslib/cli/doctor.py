@@ -16,7 +16,19 @@ from opslib import metrics
 from opslib.cli._options import OUTPUT, examples, tell_json, with_format, with_settings
 from opslib.cli._terminal import tell
 from opslib.cli._times import SpanType
-from opslib.doctor import arrivals, certificates, host, kafka, mongodb, nifi, speed, versions, web, zookeeper
+from opslib.doctor import (
+    arrivals,
+    certificates,
+    host,
+    kafka,
+    mongodb,
+    nifi,
+    search,
+    speed,
+    versions,
+    web,
+    zookeeper,
+)
 from opslib.doctor.causes import explained
 from opslib.doctor.findings import Check, Finding, Findings, run
 from opslib.run import endpoints
@@ -52,6 +64,7 @@ CHECKS: dict[str, Check] = {
     "web": _if_configured("web", web.check),
     "sink": _if_configured("kafka", kafka.check_sink),
     "speed": _if_configured("speed", speed.check),
+    "search": _if_configured("kafka", search.check),
     "stats": _if_configured("mongodb", mongodb.check_stats),
     "trends": _if_configured("mongodb", arrivals.check_trends),
     "tweets": _if_configured("mongodb", arrivals.check_tweets),

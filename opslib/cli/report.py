@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from opslib.cli._compare import show as compare_sides
 from opslib.cli._database import database_of
 from opslib.cli._look import images, look_of, with_look
 from opslib.cli._options import (
@@ -60,6 +61,8 @@ def _database(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
         "opslib report --place Brazil --at 06:45 --hours 2h",
         "opslib report --place Brazil --since 2026-02-01 --until 2026-03-01 --kind topics",
         "opslib report --topic Pix --since 2026-02-01 --until 2026-03-01",
+        "opslib report --topic Pix --hours 1d --compare topic=TED --output both.svg",
+        "opslib report --since 2026-03-02 --compare since=2026-03-01 --compare until=2026-03-02",
         "opslib report --show 23424768:2026-03-01T21:10:00.000Z:words --output then.svg",
     ),
 )
@@ -88,6 +91,10 @@ def _database(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
     help="What is drawn.",
 )
 @click.option(
+    "--compare", multiple=True, metavar="NAME=VALUE",
+    help="Compare with another side: what is otherwise there, of place=, topic=, since= and until=.",
+)  # fmt: skip
+@click.option(
     "--show", "cloud_id", metavar="ID", help="Show a kept cloud again; `opslib report list` has ids."
 )
 @click.option(
@@ -112,14 +119,21 @@ def command(settings: Settings, **options: Any) -> None:
     Times are the place's own unless they have an offset. At a moment the topics are those of the newest
     snapshot of trends, and the tweets those collected for them in the hours before (setting report.hours).
     Over a span the topics are those of all its snapshots, the tweets all that were collected for the place.
-    Without --output the table of the words is printed.
+    Without --output the table of the words is printed. With --compare two sides are drawn, or the table of
+    what the second says more (above 0) or less than the first: by how many standard deviations, and the texts
+    and the shares of both.
     """
+    from opslib.store.reads import Lake
+
     if options["cloud_id"] and (options["shape"] or options["colours"]):
         raise click.UsageError("--shape and --colors-from draw anew, and --show shows what was drawn")
     look = look_of(options["shape"], options["colours"])
     with _database(settings) as database:
         if options["cloud_id"]:
             _show(database, options)
+        elif options["compare"]:
+            report = settings.report
+            compare_sides(Lake(database, report.timezones, report.timezone), settings, options)
         else:
             _draw(database, settings, options, look)
 

@@ -3,4 +3,4 @@
 ``kept`` renders what was trending and keeps it in MongoDB.
 """
 
-VERSION = 3  # of what clouds look like and hold; those kept with another one are rendered anew for a while
+VERSION = 4  # of what clouds look like and hold; those kept with another one are rendered anew for a while

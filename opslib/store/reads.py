@@ -212,9 +212,9 @@ class Lake:
         return list(found)
 
     def drawn(self, cloud_id: str, at: datetime) -> Document | None:
-        """Return the kind of a cloud and when it was drawn, which is when its picture changed last."""
+        """Return kind and place of a cloud and when it was drawn, which is when its picture changed last."""
         chosen = {"_id": cloud_id, "until": {"$lte": at}}
-        return self._newest(CLOUDS.name, chosen, "until", {"rendered_at": 1, "kind": 1})
+        return self._newest(CLOUDS.name, chosen, "until", {"rendered_at": 1, "kind": 1, "woeid": 1})
 
     def picture(self, cloud_id: str, variant: str) -> bytes | None:
         """Return a picture of a cloud, *variant* being one of :data:`PICTURES`."""

@@ -15,12 +15,12 @@ from opslib.web import said
 from opslib.web.asked import kind_asked, lake_of, now_of
 from opslib.web.render import cloud_address, tag_of, unless_known
 
-_INT64 = 2**63
-Woeid = Query(default=None, ge=0, lt=_INT64, description="Where on Earth, as X numbers places.")
+INT64 = 2**63
+Woeid = Query(default=None, ge=0, lt=INT64, description="Where on Earth, as X numbers places.")
 # Further back no tweet is, further on MongoDB's dates are not the trouble but Python's are.
 _EARLIEST = datetime(2006, 1, 1, tzinfo=timezone.utc)
 _LATEST = datetime(2100, 1, 1, tzinfo=timezone.utc)
-_LONGEST_SPAN = timedelta(days=366)
+LONGEST_SPAN = timedelta(days=366)
 _LONGEST_STATS = timedelta(days=7)
 
 
@@ -133,12 +133,12 @@ class Stats(BaseModel):
     records: list[dict[str, Any]]
 
 
-_PROBLEMS: dict[Any, Any] = {
+PROBLEMS: dict[Any, Any] = {
     401: {"model": Problem, "description": "Not logged in"},
     503: {"model": Problem, "description": "MongoDB does not answer"},
 }
-_MISSING: dict[Any, Any] = {404: {"model": Problem, "description": "There is none"}}
-router = APIRouter(prefix="/api", responses=_PROBLEMS)
+MISSING: dict[Any, Any] = {404: {"model": Problem, "description": "There is none"}}
+router = APIRouter(prefix="/api", responses=PROBLEMS)
 
 
 @router.get("/places", summary="Places")
@@ -153,38 +153,38 @@ def places(request: Request) -> list[PlaceEntry]:
 @router.get("/clouds", summary="Clouds of a span")
 def clouds(
     request: Request,
-    woeid: int = Query(ge=0, lt=_INT64, description="Where on Earth, as X numbers places."),
+    woeid: int = Query(ge=0, lt=INT64, description="Where on Earth, as X numbers places."),
     kind: Kind = "words",
     since: Optional[AwareDatetime] = Query(default=None, description="By default a day before *until*."),
     until: Optional[AwareDatetime] = Query(default=None, description="By default now."),
 ) -> list[CloudEntry]:
     """List the clouds of a place that end in a span, oldest first, 2,000 at most."""
-    begin, end = _span(request, since, until, timedelta(days=1), _LONGEST_SPAN)
+    begin, end = span(request, since, until, timedelta(days=1), LONGEST_SPAN)
     # Of its end exactly a span has none; of this moment it has.
     end = min(end, now_of(request) + timedelta(microseconds=1))
     return [CloudEntry(**_entry(cloud)) for cloud in lake_of(request).clouds(woeid, kind, begin, end)]
 
 
-@router.get("/clouds/newest", summary="The newest cloud", responses=_MISSING, response_model=Cloud)
+@router.get("/clouds/newest", summary="The newest cloud", responses=MISSING, response_model=Cloud)
 def newest_cloud(
     request: Request,
-    woeid: int = Query(ge=0, lt=_INT64, description="Where on Earth, as X numbers places."),
+    woeid: int = Query(ge=0, lt=INT64, description="Where on Earth, as X numbers places."),
     kind: Kind = "words",
 ) -> Response:
     """Return the newest cloud of a place."""
     return _answer(request, lake_of(request).newest_cloud(woeid, kind, now_of(request)))
 
 
-@router.get("/clouds/{cloud_id}", summary="A cloud", responses=_MISSING, response_model=Cloud)
+@router.get("/clouds/{cloud_id}", summary="A cloud", responses=MISSING, response_model=Cloud)
 def cloud(request: Request, cloud_id: str = Path(max_length=200)) -> Response:
     """Return the cloud of that id."""
     return _answer(request, lake_of(request).cloud(cloud_id, now_of(request)))
 
 
-@router.get("/trending", summary="What is rising", responses=_MISSING)
+@router.get("/trending", summary="What is rising", responses=MISSING)
 def trending(
     request: Request,
-    woeid: int = Query(ge=0, lt=_INT64, description="Where on Earth, as X numbers places."),
+    woeid: int = Query(ge=0, lt=INT64, description="Where on Earth, as X numbers places."),
     minutes: Literal["1", "5", "60"] = "5",
 ) -> Window:
     """Return a place's newest window of that length."""
@@ -194,10 +194,10 @@ def trending(
     return Window(**window)
 
 
-@router.get("/topics", summary="What is trending", responses=_MISSING)
+@router.get("/topics", summary="What is trending", responses=MISSING)
 def topics(
     request: Request,
-    woeid: int = Query(ge=0, lt=_INT64, description="Where on Earth, as X numbers places."),
+    woeid: int = Query(ge=0, lt=INT64, description="Where on Earth, as X numbers places."),
 ) -> Topics:
     """Return the newest snapshot of a place."""
     snapshot = lake_of(request).snapshot(woeid, now_of(request))
@@ -217,7 +217,7 @@ def words(
     limit: int = Query(default=200, ge=1, le=10_000),
 ) -> Words:
     """Count how many tweets hold each word, in a span of a year at most, widened to whole minutes."""
-    begin, end = _span(request, since, until, timedelta(days=1), _LONGEST_SPAN)
+    begin, end = span(request, since, until, timedelta(days=1), LONGEST_SPAN)
     found = said.words(
         lake_of(request), begin, end, woeid=woeid, topic=topic, kind=kind_asked(kind), limit=limit
     )
@@ -239,17 +239,18 @@ def stats(
     until: Optional[AwareDatetime] = Query(default=None, description="By default now."),
 ) -> Stats:
     """Return what was recorded in a span of a week at most."""
-    begin, end = _span(request, since, until, timedelta(hours=1), _LONGEST_STATS)
+    begin, end = span(request, since, until, timedelta(hours=1), _LONGEST_STATS)
     return Stats(kind=kind, since=begin, until=end, records=lake_of(request).stats(kind, begin, end))
 
 
-def _span(
+def span(
     request: Request,
     since: Optional[datetime],
     until: Optional[datetime],
     length: timedelta,
     longest: timedelta,
 ) -> tuple[datetime, datetime]:
+    """Return the span that is asked for, of *length* unless it is said, or refuse it."""
     end = until or now_of(request)
     if not _EARLIEST <= end <= _LATEST:
         raise _wrong("until", "is to be between 2006 and 2100")

@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from opslib import __version__
 from opslib.metrics import Web
 from opslib.run.failures import said
-from opslib.web import api, login, pages, pictures, subjects
+from opslib.web import api, asking, behind, compare, login, pages, pictures, search, subjects
 from opslib.web.access import AccessControl
 from opslib.web.devices import Devices
 from opslib.web.render import page
@@ -48,11 +48,13 @@ def create(
     made_up: bool = False,
     recorder: str = "",
     hosts: Collection[str] = (),
+    index: Path | None = None,
 ) -> FastAPI:
     """Return the application; *key* signs forms, and so has to outlive a restart.
 
     *clock* says when a request came; *made_up*, whether the lake's tweets are; *recorder* is the Kafka group
-    of `opslib stats record`; *hosts*, the names and addresses that are asked for, or empty for any.
+    of `opslib stats record`; *hosts*, the names and addresses that are asked for, or empty for any; *index*,
+    the folder of the search index, if one is kept.
     """
     app = FastAPI(
         title="Trendlake",
@@ -70,12 +72,18 @@ def create(
     app.state.devices = Devices(key)
     app.state.made_up = made_up
     app.state.recorder = recorder
+    app.state.search = index
     app.state.metrics = metrics = metrics or Web()
     app.include_router(login.router)
     app.include_router(pages.router)
     app.include_router(subjects.router)
     app.include_router(pictures.router)
+    app.include_router(behind.router)
+    app.include_router(compare.router)
     app.include_router(api.router)
+    app.include_router(asking.router)
+    app.include_router(search.router)
+    app.include_router(search.api)
     app.add_api_route("/static/{name}", _static, include_in_schema=False)
     app.add_exception_handler(HTTPException, _failed)
     app.add_exception_handler(RequestValidationError, _invalid)

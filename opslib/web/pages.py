@@ -22,6 +22,11 @@ router = APIRouter(include_in_schema=False)
 Minutes = Literal["1", "5", "60"]
 Hours = Literal["1", "6", "24", "168"]
 _MOST_RISING = 12
+# What the page explains, in the order in which one thing needs another.
+_TERMS = (
+    *("lake", "trend", "follow", "collected", "words", "expressions", "retweets", "cloud", "day"),
+    *("rising", "reach", "course", "compare", "forgotten"),
+)
 _TICK = timedelta(microseconds=1)
 
 
@@ -36,6 +41,12 @@ def health(request: Request) -> Response:
 def robots() -> Response:
     """Keep search engines out."""
     return PlainTextResponse("User-agent: *\nDisallow: /\n")
+
+
+@router.get("/about")
+def about(request: Request) -> Response:
+    """Explain what every number counts."""
+    return page(request, "about.html", terms=_TERMS)
 
 
 # ---- now

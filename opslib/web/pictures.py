@@ -1,26 +1,29 @@
 """Pictures of clouds: as they were drawn, or for a page, which says in its reader's language what they are.
 
-A picture is drawn and kept once. For a page its head is left out, because the page has it beside the picture,
-and its words tell their numbers in the page's language. Both are found by what the drawing is made of
-(:mod:`opslib.cloud.draw`): the group of its words begins below the head, and each word has a title. A PNG has
-its words where the SVG has them.
+A picture is drawn and kept once. For a page its head is left out, because the page has it beside the
+picture, and its words tell their numbers in the page's language and lead to their tweets. All are found by
+what the drawing is made of (:mod:`opslib.cloud.draw`): the group of its words begins below the head, and each
+word has a title. A PNG has its words where the SVG has them.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
+from xml.sax.saxutils import escape, unescape
 
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
 from opslib.cloud.theme import DARK, LIGHT
 from opslib.web.asked import lake_of, now_of
-from opslib.web.render import tag_of, unless_known
+from opslib.web.render import address, tag_of, unless_known
 from opslib.web.viewer import LANGUAGES, Viewer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from opslib.cloud.theme import Theme
 
 router = APIRouter(include_in_schema=False)
@@ -29,6 +32,8 @@ _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; font-src data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'self'; sandbox"
 )
+# In a page its reader may follow the links of its words.
+_IN_PAGE = f"{_POLICY} allow-top-navigation-by-user-activation"
 _SVG = "image/svg+xml"
 # What a picture's name means: the one that is kept, whether it is to be recoloured, and its type.
 _NAMES = {
@@ -43,7 +48,7 @@ _VIEW = re.compile(r'viewBox="0 0 (\d+) (\d+)" width="\d+" height="\d+"')
 _HEAD = re.compile(r'<text (?:(?!<g )[\s\S])*(?=<g transform="translate\((\d+) (\d+)\)">)')
 _TITLE = re.compile(r"<title>[^<]*</title>\s*<desc>[^<]*</desc>")
 _COLOUR = re.compile('fill="(#[0-9a-f]{6})"')
-_TOLD = re.compile(r"<title>([^<]*): (?:([\d,]+) tweets?|number unknown)</title>")
+_TOLD = re.compile(r">([^<]*)<title>([^<]*): (?:([\d,]+) tweets?|number unknown)</title></text>")
 
 
 @router.get("/clouds/{cloud_id}/{name}")
@@ -67,14 +72,16 @@ def picture(request: Request, cloud_id: str, name: str, page: Optional[str] = No
         if media_type == _SVG:
             svg = recoloured(content.decode(), theme) if theme else content.decode()
             viewer = Viewer(page, "auto", now) if page else None
-            content = (for_page(svg, viewer, _COUNTED[drawn["kind"]]) if viewer else svg).encode()
+            if viewer:
+                svg = for_page(svg, viewer, _COUNTED[drawn["kind"]], lambda word: _leads(drawn, word))
+            content = svg.encode()
         elif page:
             content = headless(content, (lake.picture(cloud_id, "light") or b"").decode())
         return Response(content, media_type=media_type)
 
     # A cloud is drawn anew when a tweet in it is to be forgotten: it is asked for again, and seldom sent.
     tag = tag_of(cloud_id, name, page, drawn["rendered_at"])
-    return unless_known(request, tag, answer, {"Content-Security-Policy": _POLICY})
+    return unless_known(request, tag, answer, {"Content-Security-Policy": _IN_PAGE if page else _POLICY})
 
 
 def recoloured(svg: str, theme: Theme) -> str:
@@ -87,19 +94,27 @@ def _colours(theme: Theme) -> tuple[str, ...]:
     return (theme.background, theme.title, theme.caption, theme.tag, theme.own, *theme.words)
 
 
-def for_page(svg: str, viewer: Viewer, counted: str) -> str:
-    """Return a drawing without its head, its words telling their numbers to *viewer*.
+def _leads(cloud: Mapping[str, Any], word: str) -> str:
+    """Return where a word of a cloud leads: to its tweets, or to the topic that it is."""
+    if cloud["kind"] == "words":
+        return address("/tweets", name=word, cloud=cloud["_id"])
+    return address("/find", name=word, place=cloud["woeid"])
 
-    *counted* is the string that says of a number what it counts.
+
+def for_page(svg: str, viewer: Viewer, counted: str, leads: Callable[[str], str]) -> str:
+    """Return a drawing without its head, its words telling their numbers to *viewer* and leading on.
+
+    *counted* is the string that says of a number what it counts; *leads* returns the address of a word. The
+    keyboard passes these links by: the page has all of them in a table, one word a line.
     """
     unknown = viewer.text("picture.unknown")
 
     def told(match: re.Match[str]) -> str:
-        word, number = match.groups()
-        if number is None:
-            return f"<title>{word}: {unknown}</title>"
-        said = viewer.text(counted, n=int(number.replace(",", "")))
-        return f"<title>{word}: {said}</title>"
+        drawn, word, number = match.groups()
+        said = viewer.text(counted, n=int(number.replace(",", ""))) if number else unknown
+        href = escape(leads(unescape(word)), {'"': "&quot;"})
+        link = f'<a href="{href}" target="_top" tabindex="-1">{drawn}</a>'
+        return f">{link}<title>{word}: {said}</title></text>"
 
     head = _HEAD.search(svg)
     view = _VIEW.search(svg)
@@ -113,6 +128,7 @@ def for_page(svg: str, viewer: Viewer, counted: str) -> str:
             '<rect width="100%" height="100%"', f'<rect y="{above}" width="100%" height="100%"', 1
         )
     svg = _TITLE.sub("", svg, count=1)
+    svg = svg.replace("text{cursor:default}", "text{cursor:pointer}", 1)
     return _TOLD.sub(told, svg)
 
 

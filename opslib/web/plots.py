@@ -75,6 +75,7 @@ class Plot:
     moment: Callable[[datetime], str]
     style: str = "lines"
     upside_down: bool = False
+    marked: Sequence[tuple[datetime, datetime]] = ()  # stretches of time that are shaded
     nice: Callable[[float], float] = nice_ceiling
 
     @property
@@ -152,6 +153,7 @@ class _Drawing:
             Markup('<svg class="plot plot-{}" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
                 size, self._width, self._height, plot.title
             ),
+            *self._marked(),
             *self._grid(),
         ]
         for number, series in enumerate(plot.series):
@@ -168,6 +170,14 @@ class _Drawing:
         if self._plot.upside_down:
             share = 1 - share
         return _TOP + (1 - share) * (self._height - _TOP - _BOTTOM)
+
+    def _marked(self) -> Iterable[Markup]:
+        for begin, end in self._plot.marked:
+            x = round(self._x(max(begin, self._plot.since)), 1)
+            width = round(self._x(min(end, self._plot.until)) - x, 1)
+            yield Markup('<rect class="marked" x="{}" y="{}" width="{}" height="{}"/>').format(
+                x, _TOP, max(width, 1), self._height - _TOP - _BOTTOM
+            )
 
     def _grid(self) -> Iterable[Markup]:
         right, bottom = self._width - _RIGHT, self._height - _BOTTOM

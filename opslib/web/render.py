@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from opslib.store.reads import zone_of
 from opslib.web.plots import share_bar
 from opslib.web.strings import STRINGS
+from opslib.web.tweets import profile
 from opslib.web.viewer import LANGUAGES, THEMES
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ _TEMPLATES.filters["plain"] = plain
 _TEMPLATES.globals.update(
     address=address,
     cloud_address=cloud_address,
+    profile=profile,
     rise=rise,
     share_bar=share_bar,
     tabs_of=tabs_of,

@@ -17,14 +17,18 @@ import pymongo
 from pymongo import DESCENDING
 from pymongo.errors import PyMongoError
 
+from opslib.cloud.compare import compare
 from opslib.message import id_at
-from opslib.store import rollups
+from opslib.store import behind, rollups
 from opslib.store.collections import TRENDS, TWEETS
+from opslib.store.observations import Key
 from opslib.words import fold, merge, parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from opslib.cloud.compare import Comparison
+    from opslib.store.behind import Behind, Beside, Scope
     from opslib.store.reads import Document, Lake
 
 QUARTER = timedelta(minutes=15)
@@ -55,6 +59,11 @@ class Subject:
     entries: tuple[str, ...] | None = None
     kind: str | None = None  # of a topic: ``follow``, or none for a trend
 
+    def scope(self) -> behind.Span:
+        """Return what its words were counted of."""
+        topic = self.name if self.entries is None else None
+        return behind.Span(self.since, self.until, Key(self.woeid, topic, self.kind))
+
     def collected(self) -> Document:
         """Return the query of the tweets that were collected for it first from *since* until *until*."""
         topic = self._topic()
@@ -68,14 +77,7 @@ class Subject:
 
     def written(self) -> Document:
         """Return the query of the tweets about it that were written from *since* until *until*."""
-        topic = self._topic() or {"first_at": {"$exists": True}}
-        # There is no index of the moments of writing: X's ids tell them, other ids do not.
-        near = [
-            {"_id": {"$gte": id_at(self.since), "$lt": id_at(self.until)}},
-            {"collected_at": {"$gte": self.since, "$lt": self.until + _COLLECTED_WITHIN}},
-        ]
-        span = {"$gte": self.since, "$lt": self.until}
-        return {"$or": near, "created_at": span, "topics": {"$elemMatch": topic}, **self._words()}
+        return {**_written(self._topic(), self.since, self.until), **self._words()}
 
     def _topic(self) -> Document:
         place = {} if self.woeid is None else {"woeid": self.woeid}
@@ -96,7 +98,7 @@ def words(
     limit: int | None = None,
 ) -> Words:
     """Return the words of the tweets collected in a span for a place and a topic, or for any."""
-    with _within(lake):
+    with within(lake):
         counts = rollups.counts(lake.database, since, until, woeid=woeid, topic=topic, kind=kind)
     return Words(counts.tweets, list(merge(counts.words).items())[:limit])
 
@@ -104,7 +106,7 @@ def words(
 def topic_like(lake: Lake, name: str, woeid: int, at: datetime) -> str | None:
     """Return the topic of a place's last days that is named so but for case, accents and ``#``."""
     span = {"woeid": woeid, "collected_at": {"$gte": at - _TOPICS_OF, "$lte": at}}
-    with _within(lake):
+    with within(lake):
         known = lake.database[TRENDS.name].distinct("trends.name", span)
     alike = [found for found in known if _loosely(found) == _loosely(name)]
     return max(alike, key=lambda found: _likeness(found, name), default=None)
@@ -118,7 +120,7 @@ def follow_like(lake: Lake, name: str, at: datetime) -> str | None:
 
 def word_like(lake: Lake, name: str, woeid: int | None, since: datetime, until: datetime) -> Subject | None:
     """Return the word of a day that is spelt so but for case, accents and ``#``, the likest of several."""
-    with _within(lake):
+    with within(lake):
         counts = rollups.counts(lake.database, since, until, woeid=woeid)
     entries = [(entry, *parts(entry), number) for entry, number in counts.words.items()]
     wanted = _loosely(name)
@@ -131,26 +133,80 @@ def word_like(lake: Lake, name: str, woeid: int | None, since: datetime, until: 
     return Subject(shown, woeid, since, until, tuple(entry[0] for entry in same))
 
 
-def words_beside(lake: Lake, word: Subject) -> Words:
-    """Return the words of the tweets that hold a word; a retweeted text counts once."""
-    texts: set[Any] = set()
-    entries: Counter[str] = Counter()
-    tweets = 0
-    with _within(lake):
-        for tweet in lake.database[TWEETS.name].find(word.collected(), {"words": 1, "retweet_of": 1}):
-            tweets += 1
-            text = tweet.get("retweet_of", tweet["_id"])
-            if text not in texts:
-                texts.add(text)
-                entries.update(tweet["words"])
-    return Words(tweets, list(merge(entries).items()))
+def beside(lake: Lake, scope: Scope, name: str) -> Beside:
+    """Return what is said beside a word, which is shown or spelt as *name*."""
+    counts = scope.counts(lake.database)
+    wanted = {key for spelling, key in map(parts, counts.words) if spelling == name}
+    entries = [entry for entry in counts.words if parts(entry)[1] in wanted]
+    return behind.beside(lake.database, scope, entries)
+
+
+def words_beside(lake: Lake, word: Subject) -> Beside:
+    """Return the texts that hold a word, and the words of these; a retweeted text counts once."""
+    with within(lake):
+        return behind.beside(lake.database, word.scope(), word.entries or ())
+
+
+def spellings(found: Behind) -> tuple[list[str], list[str]]:
+    """Return by which spellings texts were counted, and by which for an expression instead."""
+    counted = {parts(entry)[0] for one in found.counted for entry in one.entries}
+    instead = {parts(entry)[0] for one in found.counted for entry in one.without}
+    return sorted(counted), sorted(instead)
+
+
+def compared(
+    lake: Lake, first: behind.Span | behind.Moment, second: behind.Span | behind.Moment
+) -> Comparison:
+    """Return what two sides say differently."""
+    with within(lake):
+        return compare(lake.database, first, second)
+
+
+def tweets_of(lake: Lake, ids: list[int]) -> dict[int, Document]:
+    """Return what is shown of tweets, by their ids."""
+    fields = {"text": 1, "lang": 1, "author": 1, "entities": 1, "created_at": 1, "public_metrics": 1}
+    with within(lake):
+        return {
+            found["_id"]: found for found in lake.database[TWEETS.name].find({"_id": {"$in": ids}}, fields)
+        }
+
+
+def risen(lake: Lake, *of: Any) -> behind.Risen:
+    """Return the tweets of a window: see :func:`opslib.store.behind.of_window`."""
+    with within(lake):
+        return behind.of_window(lake.database, *of)
 
 
 def course(lake: Lake, subject: Subject) -> list[tuple[datetime, int]]:
     """Return how many tweets were written in each quarter of an hour that has any."""
-    quarter = {"$dateTrunc": {"date": "$created_at", "unit": "minute", "binSize": QUARTER.seconds // 60}}
-    stages = [{"$match": subject.written()}, {"$group": {"_id": quarter, "n": {"$sum": 1}}}]
-    with _within(lake):
+    return _course(lake, subject.written(), QUARTER)
+
+
+def course_of(lake: Lake, scope: behind.Span, step: timedelta) -> list[tuple[datetime, int]]:
+    """Return how many tweets for what is counted were written in each *step* of its span that has any."""
+    woeid, name, kind = scope.key
+    topic: Document = {} if woeid is None else {"woeid": woeid}
+    if name is not None:
+        topic |= {"name": name, "kind": kind}
+    return _course(lake, _written(topic, scope.since, scope.until), step)
+
+
+def _written(topic: Document, since: datetime, until: datetime) -> Document:
+    # There is no index of the moments of writing: X's ids tell them, other ids do not.
+    near = [
+        {"_id": {"$gte": id_at(since), "$lt": id_at(until)}},
+        {"collected_at": {"$gte": since, "$lt": until + _COLLECTED_WITHIN}},
+    ]
+    span = {"$gte": since, "$lt": until}
+    collected = {"$elemMatch": topic or {"first_at": {"$exists": True}}}
+    return {"$or": near, "created_at": span, "topics": collected}
+
+
+def _course(lake: Lake, written: Document, step: timedelta) -> list[tuple[datetime, int]]:
+    minutes = int(step.total_seconds()) // 60
+    part = {"$dateTrunc": {"date": "$created_at", "unit": "minute", "binSize": minutes}}
+    stages: list[Document] = [{"$match": written}, {"$group": {"_id": part, "n": {"$sum": 1}}}]
+    with within(lake):
         found = list(lake.database[TWEETS.name].aggregate(stages))
     return sorted((group["_id"], int(group["n"])) for group in found)
 
@@ -158,26 +214,66 @@ def course(lake: Lake, subject: Subject) -> list[tuple[datetime, int]]:
 def languages(lake: Lake, subject: Subject) -> list[tuple[str, int]]:
     """Return how many of the tweets are in each language, the commonest first."""
     stages = [{"$match": subject.collected()}, {"$group": {"_id": "$lang", "n": {"$sum": 1}}}]
-    with _within(lake):
+    with within(lake):
         found = list(lake.database[TWEETS.name].aggregate(stages))
     return Counter({str(group["_id"] or "und"): int(group["n"]) for group in found}).most_common()
 
 
-def sample(lake: Lake, subject: Subject, limit: int) -> list[Document]:
-    """Return some of the newest of the tweets, none of them a retweet and no text twice."""
+def sample(lake: Lake, subject: Subject, limit: int, order: str = "new") -> list[Document]:
+    """Return some of the newest of the tweets, or of those of most reach; none a retweet, no text twice."""
     fields = {"text": 1, "lang": 1, "author": 1, "entities": 1, "created_at": 1}
     chosen = {**subject.collected(), "referenced_tweets.type": {"$ne": "retweeted"}}
-    newest = [("collected_at", DESCENDING)]
-    with _within(lake):
-        return _different(
-            lake.database[TWEETS.name].find(chosen, fields, sort=newest, limit=limit * 10), limit
-        )
+    reach = {"$add": [{"$ifNull": [f"$public_metrics.{name}", 0]} for name in behind.REACH]}
+    first: Document = {"reach": -1, "_id": -1} if order == "reach" else {"collected_at": DESCENDING}
+    stages: list[Document] = [
+        {"$match": chosen},
+        {"$project": {**fields, "collected_at": 1, "reach": reach}},
+        {"$sort": first},
+        {"$limit": limit * 10},
+    ]
+    with within(lake):
+        return _different(lake.database[TWEETS.name].aggregate(stages, allowDiskUse=True), limit)
+
+
+@dataclass(frozen=True)
+class People:
+    """Who wrote some tweets, as far as authors were collected: the most active first."""
+
+    authors: int
+    tweets: int  # those whose author is known
+    most: list[tuple[str, str | None, int]]  # id, user name if it is known, tweets
+
+    @property
+    def share(self) -> float:
+        """Return the part of the tweets that those named wrote."""
+        return sum(number for _, _, number in self.most) / (self.tweets or 1)
+
+
+def people(lake: Lake, subject: Subject, most: int) -> People:
+    """Return who wrote the tweets; *most* of them are named."""
+    by_author = {"_id": "$author.id", "name": {"$last": "$author.username"}, "n": {"$sum": 1}}
+    stages: list[Document] = [
+        {"$match": {**subject.collected(), "author.id": {"$type": "string"}}},
+        {"$group": by_author},
+        {"$sort": {"n": -1, "_id": 1}},
+        {
+            "$facet": {
+                "most": [{"$limit": most}],
+                "all": [{"$group": {"_id": None, "n": {"$sum": 1}, "tweets": {"$sum": "$n"}}}],
+            }
+        },
+    ]
+    with within(lake):
+        (found,) = lake.database[TWEETS.name].aggregate(stages, allowDiskUse=True)
+    whole = found["all"][0] if found["all"] else {"n": 0, "tweets": 0}
+    named = [(one["_id"], one.get("name"), int(one["n"])) for one in found["most"]]
+    return People(int(whole["n"]), int(whole["tweets"]), named)
 
 
 def ranks(lake: Lake, subject: Subject) -> list[tuple[datetime, int]]:
     """Return the rank of a topic in each snapshot of its place that has it, oldest first."""
     span = {"$gte": subject.since, "$lt": subject.until}
-    with _within(lake):
+    with within(lake):
         found = lake.database[TRENDS.name].find(
             {"woeid": subject.woeid, "collected_at": span, "trends.name": subject.name},
             {"collected_at": 1, "trends": {"$elemMatch": {"name": subject.name}}},
@@ -197,7 +293,8 @@ def unless_too_many(ask: Any, *arguments: Any) -> Any:
 
 
 @contextmanager
-def _within(lake: Lake) -> Iterator[None]:
+def within(lake: Lake) -> Iterator[None]:
+    """Give up what takes longer than the lake's questions may."""
     with pymongo.timeout(None if lake.milliseconds is None else lake.milliseconds / 1000):
         yield
 

@@ -79,6 +79,7 @@ def run(settings: Settings, listening: socket.socket) -> None:
         figures,
         made_up=settings.x.made_up,
         recorder=settings.stats.group_id,
+        index=settings.search.directory if settings.search.enabled else None,
         # A server in front knows its names itself.
         hosts=settings.web.hosts or (() if behind else _LOOPBACK),
     )

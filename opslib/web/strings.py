@@ -211,6 +211,33 @@ STRINGS: dict[str, tuple[str, str]] = {
     "topic.ranks.short": ("Rank among what is trending", "Posição entre os assuntos do momento"),
     "topic.words": ("Its words", "Suas palavras"),
     "topic.languages": ("Languages", "Idiomas"),
+    "history.compare": ("Compare with", "Comparar com"),
+    "topic.peak": (
+        "Most was written in the 15 minutes from {moment} on ({n}).",
+        "Mais se escreveu nos 15 minutos a partir de {moment} ({n}).",
+    ),
+    "topic.peak.said": ("What was said then", "O que se disse então"),
+    "topic.marked": (
+        "Shaded: when it was trending.",
+        "Sombreado: quando estava entre os assuntos do momento.",
+    ),
+    "topic.ranks.days": ("Rank over the last 7 days", "Posição nos últimos 7 dias"),
+    "topic.hashtags": ("Hashtags that go with it", "Hashtags que vão junto"),
+    "topic.people": ("Who talks", "Quem fala"),
+    "topic.people.one": ("Author", "Autor"),
+    "topic.people.number": (
+        "{n} person, retweets included.|{n} people, retweets included.",
+        "{n} pessoa, retuítes incluídos.|{n} pessoas, retuítes incluídos.",
+    ),
+    "topic.people.share": (
+        "Those below wrote {share} of the tweets.",
+        "As de baixo escreveram {share} dos tuítes.",
+    ),
+    "topic.people.none": (
+        "No authors were collected for these tweets.",
+        "Nenhum autor foi coletado para estes tuítes.",
+    ),
+    "topic.sample.reach": ("Tweets of most reach", "Tuítes de maior alcance"),
     "topic.sample": ("Some of the newest tweets", "Alguns dos tuítes mais novos"),
     "topic.too_many": (
         "There are too many tweets on this day to look through all of them now.",
@@ -225,6 +252,300 @@ STRINGS: dict[str, tuple[str, str]] = {
         "Choose another day, or one of the topics that are trending:",
         "Escolha outro dia, ou um dos assuntos do momento:",
     ),
+    "about.title": ("How is this counted?", "Como isto é contado?"),
+    "about.intro": (
+        "What every number of this page counts, and what its words mean.",
+        "O que cada número desta página conta, e o que suas palavras significam.",
+    ),
+    "about.lake": ("Lake", "Lago"),
+    "about.lake.text": (
+        ("All that was collected and is kept here: tweets, what was trending, and the counts made of them."),
+        (
+            "Tudo o que foi coletado e está guardado aqui: tuítes, os assuntos do momento e as "
+            "contagens feitas deles."
+        ),
+    ),
+    "about.trend": ("Trending", "Do momento"),
+    "about.trend.text": (
+        (
+            "What X says is trending at a place. Its number of tweets on X is X's own, all over the "
+            "world; often X does not say it."
+        ),
+        (
+            "O que o X diz estar em alta num lugar. O número de tuítes no X é do próprio X, no mundo "
+            "todo; muitas vezes ele não o informa."
+        ),
+    ),
+    "about.follow": ("Followed", "Seguido"),
+    "about.follow.text": (
+        ("A query of this lake's own, collected whether it is trending or not. It has no place."),
+        ("Uma consulta deste lago, coletada esteja ou não entre os assuntos do momento. Não tem lugar."),
+    ),
+    "about.collected": ("Tweets collected", "Tuítes coletados"),
+    "about.collected.text": (
+        (
+            "Tweets that came in for a topic or a place, retweets among them, at the moment when they "
+            "were first collected for that. They are a sample of what is on X: the newest ones, as "
+            "many as the budget allows."
+        ),
+        (
+            "Tuítes que chegaram para um assunto ou um lugar, retuítes incluídos, no momento em que "
+            "foram coletados primeiro para isso. São uma amostra do que há no X: os mais novos, tantos "
+            "quantos o orçamento permite."
+        ),
+    ),
+    "about.words": ("The number of a word", "O número de uma palavra"),
+    "about.words.text": (
+        (
+            "How many texts hold the word in any of its spellings: accents, capitals and, in five "
+            "languages, inflections do not matter. A text counts once, whatever it repeats. Words of "
+            "grammar, laughter, links and mentions are not counted. Each number leads to the tweets "
+            "that were counted for exactly this number."
+        ),
+        (
+            "Quantos textos contêm a palavra em qualquer de suas grafias: acentos, maiúsculas e, em "
+            "cinco idiomas, flexões não importam. Um texto conta uma vez, repita o que repetir. "
+            "Palavras gramaticais, risadas, links e menções não contam. Cada número leva aos tuítes "
+            "que foram contados para exatamente este número."
+        ),
+    ),
+    "about.expressions": ("Expressions", "Expressões"),
+    "about.expressions.text": (
+        (
+            "Two words that mostly stand side by side are counted as one, and a text that holds them "
+            "does not count for either of the two as well."
+        ),
+        (
+            "Duas palavras que quase sempre aparecem lado a lado contam como uma, e um texto que as "
+            "contém não conta também para cada uma delas."
+        ),
+    ),
+    "about.retweets": ("Retweets", "Retuítes"),
+    "about.retweets.text": (
+        (
+            "A tweet and its retweets are one text. The first of them that was collected for what is "
+            "asked counts; the others are said below it. Numbers of tweets have all of them."
+        ),
+        (
+            "Um tuíte e seus retuítes são um só texto. Conta o primeiro deles que foi coletado para o "
+            "que se pergunta; os outros são informados abaixo dele. Números de tuítes incluem todos."
+        ),
+    ),
+    "about.cloud": ("Word cloud", "Nuvem de palavras"),
+    "about.cloud.text": (
+        (
+            "The words of the tweets that were collected in some hours for what was trending at a "
+            "moment, each as large as its number of texts. Grey are the words that the topics' own "
+            "names are made of. A word stays where it stood in the cloud before, as far as there is "
+            "room."
+        ),
+        (
+            "As palavras dos tuítes coletados em algumas horas para os assuntos de um momento, cada "
+            "uma do tamanho do seu número de textos. Em cinza, as palavras dos próprios nomes dos "
+            "assuntos. Uma palavra fica onde estava na nuvem anterior, enquanto houver espaço."
+        ),
+    ),
+    "about.day": ("Days and times", "Dias e horas"),
+    "about.day.text": (
+        (
+            "They are those of the place that is looked at. A tweet belongs to the day on which it was "
+            "first collected for what is asked."
+        ),
+        (
+            "São os do lugar que se vê. Um tuíte pertence ao dia em que foi coletado primeiro para o "
+            "que se pergunta."
+        ),
+    ),
+    "about.rising": ("Rising", "Em alta"),
+    "about.rising.text": (
+        (
+            "Counted by people, not by tweets: how many different authors wrote about something in the "
+            "last 1, 5 or 60 minutes, against the mean of such windows before. New is what nobody "
+            "wrote about in these."
+        ),
+        (
+            "Contado por pessoas, não por tuítes: quantos autores diferentes escreveram sobre algo nos "
+            "últimos 1, 5 ou 60 minutos, contra a média de janelas assim anteriores. Novo é aquilo "
+            "sobre que ninguém escreveu nelas."
+        ),
+    ),
+    "about.reach": ("Reach", "Alcance"),
+    "about.reach.text": (
+        ("Retweets, quotes, replies and likes of a tweet, as X said when it was last collected."),
+        (
+            "Retuítes, citações, respostas e curtidas de um tuíte, como o X informou quando foi "
+            "coletado por último."
+        ),
+    ),
+    "about.course": ("When people wrote", "Quando as pessoas escreveram"),
+    "about.course.text": (
+        ("Tweets by the time at which they were written, whenever they were collected."),
+        ("Tuítes pela hora em que foram escritos, quando quer que tenham sido coletados."),
+    ),
+    "about.compare": ("Compare", "Comparar"),
+    "about.compare.text": (
+        (
+            "Both sides are counted in the same grouping of spellings. A word's share is its part of "
+            "all words counted on its side. How far two shares differ is told in standard deviations "
+            "of the weighted log-odds ratio (Monroe, Colaresi and Quinn 2008), with all that was said "
+            "in both times as the prior: so a frequent word needs a larger difference to stand out "
+            "than its size alone gives, and a rare one more than a handful of texts. Beyond 1.96 it is "
+            "chance in less than one case of twenty."
+        ),
+        (
+            "Os dois lados são contados no mesmo agrupamento de grafias. A parte de uma palavra é sua "
+            "fração de todas as palavras contadas do seu lado. Quanto duas partes diferem é dito em "
+            "desvios padrão da razão de chances logarítmica ponderada (Monroe, Colaresi e Quinn 2008), "
+            "com tudo o que se disse nos dois períodos como prévia: assim uma palavra frequente "
+            "precisa de mais que seu tamanho para se destacar, e uma rara de mais que um punhado de "
+            "textos. Além de 1,96 é acaso em menos de um caso em vinte."
+        ),
+    ),
+    "about.forgotten": ("Forgotten", "Esquecido"),
+    "about.forgotten.text": (
+        (
+            "A tweet that was deleted on X, or that somebody asked to take out, is nowhere any more: "
+            "not in lists, and not in numbers either, once they are counted anew."
+        ),
+        (
+            "Um tuíte apagado no X, ou que alguém pediu para tirar, não está mais em lugar nenhum: nem "
+            "nas listas, nem nos números, assim que são contados de novo."
+        ),
+    ),
+    "nav.compare": ("Compare", "Comparar"),
+    "compare.title": ("What is said differently", "O que se diz de diferente"),
+    "compare.first": ("First side", "Primeiro lado"),
+    "compare.second": ("Second side", "Segundo lado"),
+    "compare.topic": ("Topic", "Assunto"),
+    "compare.topic.empty": ("everything", "tudo"),
+    "compare.kind": ("Kind", "Tipo"),
+    "compare.kind.trend": ("trending", "do momento"),
+    "compare.kind.follow": ("followed", "seguido"),
+    "compare.from": ("From", "De"),
+    "compare.to": ("to", "até"),
+    "compare.go": ("Compare", "Comparar"),
+    "compare.swap": ("Swap sides", "Trocar os lados"),
+    "compare.tweets": ("{n} tweet collected|{n} tweets collected", "{n} tuíte coletado|{n} tuítes coletados"),
+    "compare.cloud": ("Words of {side}", "Palavras de {side}"),
+    "compare.colours": (
+        (
+            "A word stands in the same place and has the same colour in both. Coloured is what one "
+            "side has significantly more of."
+        ),
+        (
+            "Uma palavra fica no mesmo lugar e tem a mesma cor nos dois. Colorido é o que um lado tem "
+            "significativamente mais."
+        ),
+    ),
+    "compare.more": ("More in {side}", "Mais em {side}"),
+    "compare.word": ("Word", "Palavra"),
+    "compare.change": ("Change", "Mudança"),
+    "compare.score": ("Significance", "Significância"),
+    "compare.way.new": ("new", "nova"),
+    "compare.way.grown": ("grown", "cresceu"),
+    "compare.way.gone": ("gone", "sumiu"),
+    "compare.way.shrunk": ("shrunk", "diminuiu"),
+    "compare.none": ("No word differs significantly.", "Nenhuma palavra difere significativamente."),
+    "compare.empty": ("Nothing was counted on either side", "Nada foi contado em nenhum dos lados"),
+    "compare.empty.help": (
+        "Choose other days, or topics as they are named under Topics.",
+        "Escolha outros dias, ou assuntos como estão em Assuntos.",
+    ),
+    "compare.course": (
+        "When people wrote: both sides, the second laid over the first",
+        "Quando as pessoas escreveram: os dois lados, o segundo sobre o primeiro",
+    ),
+    "compare.rule": (
+        (
+            "Numbers are texts that hold the word, and its share of all words counted on that side. "
+            "Significance is the weighted log-odds ratio with a prior of all that was said in both "
+            "times, in standard deviations: beyond 1.96 it is chance in less than one case of twenty."
+        ),
+        (
+            "Os números são textos que contêm a palavra, e a parte dela em todas as palavras contadas "
+            "daquele lado. A significância é a razão de chances logarítmica ponderada, com o que se "
+            "disse ao todo nos dois períodos como prévia, em desvios padrão: além de 1,96 é acaso em "
+            "menos de um caso em vinte."
+        ),
+    ),
+    "compare.with_before": ("Compare with the day before", "Comparar com o dia anterior"),
+    "behind.back": ("The cloud", "A nuvem"),
+    "behind.order": ("Order", "Ordem"),
+    "behind.order.new": ("Newest first", "Mais novos primeiro"),
+    "behind.order.reach": ("By reach", "Por alcance"),
+    "behind.number": (
+        "Counted in {n} text,|Counted in {n} texts,",
+        "Contada em {n} texto,|Contada em {n} textos,",
+    ),
+    "behind.tweets": (
+        "which is {n} tweet.|which are {n} tweets with their retweets.",
+        "que é {n} tuíte.|que são {n} tuítes com seus retuítes.",
+    ),
+    "behind.beside": ("Together with {name}.", "Junto com {name}."),
+    "behind.kept": (
+        "The cloud says {n}: tweets have come or gone since it was drawn.",
+        "A nuvem diz {n}: tuítes chegaram ou saíram desde que foi desenhada.",
+    ),
+    "behind.how": ("How is this counted?", "Como isto é contado?"),
+    "behind.rule": (
+        "A text counts once if it holds the word in one of its spellings, where it was first collected.",
+        "Um texto conta uma vez se contém a palavra numa de suas grafias, onde foi coletado primeiro.",
+    ),
+    "behind.rule.topic": (
+        "A text collected for the topic counts once if it holds the word in one of its spellings.",
+        "Um texto coletado para o assunto conta uma vez se contém a palavra numa de suas grafias.",
+    ),
+    "behind.rule.cloud": (
+        "A text collected for one of the cloud's topics in its span counts once if it holds the word.",
+        "Um texto coletado para um dos assuntos da nuvem no período dela conta uma vez se contém a palavra.",
+    ),
+    "behind.rule.retweets": (
+        "Retweets of a text are not counted again; they are said below it.",
+        "Retuítes de um texto não contam de novo; são informados abaixo dele.",
+    ),
+    "behind.rule.rising": (
+        "The tweets below were written in the window; retweets are among them.",
+        "Os tuítes abaixo foram escritos na janela, retuítes incluídos.",
+    ),
+    "behind.spellings": ("Spellings:", "Grafias:"),
+    "behind.without": (
+        "A text with this expression counts for the expression instead:",
+        "Um texto com esta expressão conta para a expressão:",
+    ),
+    "behind.more": ("All rules", "Todas as regras"),
+    "behind.again": (
+        "Retweeted {n} time here.|Retweeted {n} times here.",
+        "Retuitado {n} vez aqui.|Retuitado {n} vezes aqui.",
+    ),
+    "behind.reach": ("Reach on X: {n}.", "Alcance no X: {n}."),
+    "behind.twice": (
+        "Counts twice: it holds two words that are shown alike.",
+        "Conta duas vezes: contém duas palavras mostradas iguais.",
+    ),
+    "behind.listed": ("{n} tweet,|{n} tweets,", "{n} tuíte,|{n} tuítes,"),
+    "behind.retweets": (
+        "{n} of them a retweet, by|{n} of them retweets, by",
+        "{n} deles retuíte, de|{n} deles retuítes, de",
+    ),
+    "behind.since": (
+        "Tweets have come or gone since the window was counted.",
+        "Tuítes chegaram ou saíram desde que a janela foi contada.",
+    ),
+    "behind.none": ("No tweet was counted for this", "Nenhum tuíte foi contado para isto"),
+    "behind.none.help": (
+        "They may have been forgotten since, or their time of keeping may be over.",
+        "Podem ter sido esquecidos desde então, ou o prazo em que são guardados terminou.",
+    ),
+    "behind.too_many": ("Too many tweets to look through", "Tuítes demais para procurar"),
+    "behind.too_many.help": (
+        "Choose a shorter time, or one topic.",
+        "Escolha um período mais curto, ou um só assunto.",
+    ),
+    "behind.word": ("All about {name} on this day", "Tudo sobre {name} neste dia"),
+    "behind.pages": ("Pages", "Páginas"),
+    "behind.page": ("Page {page} of {last}", "Página {page} de {last}"),
+    "behind.page.before": ("Before", "Anterior"),
+    "behind.page.after": ("Next", "Próxima"),
     "topic.back": ("All topics", "Todos os assuntos"),
     "tweet.on_x": ("View on X", "Ver no X"),
     "tweet.author_unknown": ("Author on X", "Autor no X"),
@@ -287,4 +608,46 @@ STRINGS: dict[str, tuple[str, str]] = {
         "O pedido não foi entendido, ou algo quebrou no caminho.",
     ),
     "error.home": ("Go to Now", "Ir para Agora"),
+    "nav.search": ("Search", "Busca"),
+    "search.query": ("What is looked for", "O que se procura"),
+    "search.clock": ("Place of its clock", "Lugar do relógio"),
+    "search.go": ("Search", "Buscar"),
+    "search.wrong": ("This is not understood:", "Isto não se entende:"),
+    "search.away": ("There is no answer yet", "Ainda não há resposta"),
+    "search.how": ("How to look for something", "Como procurar"),
+    "search.how.words": ("tweets with all of these words", "tuítes com todas estas palavras"),
+    "search.how.phrase": ("with these words in this order", "com estas palavras nesta ordem"),
+    "search.how.beginning": ("with a word that begins so", "com uma palavra que começa assim"),
+    "search.how.exact": (
+        "exactly as it is written; else case and accents do not matter",
+        "exatamente como está escrito; senão maiúsculas e acentos não importam",
+    ),
+    "search.how.either": ("with one of them at least", "com ao menos uma delas"),
+    "search.how.without": ("without it", "sem ela"),
+    "search.how.operators": (
+        "by author, language, topic, place, what it has, what it is, and when it was written",
+        "por autor, idioma, assunto, lugar, o que contém, o que é e quando foi escrito",
+    ),
+    "search.nothing": ("Nothing is found", "Nada encontrado"),
+    "search.nothing.help": (
+        "No stored tweet is like this. Fewer words, or a beginning such as carna*, find more.",
+        "Nenhum tuíte guardado é assim. Menos palavras, ou um começo como carna*, encontram mais.",
+    ),
+    "search.found": ("{n} tweet|{n} tweets", "{n} tuíte|{n} tuítes"),
+    "search.order": ("Order", "Ordem"),
+    "search.order.newest": ("Newest first", "Mais novos primeiro"),
+    "search.order.reach": ("By reach", "Por alcance"),
+    "search.course": (
+        "When the tweets that {query} finds were written",
+        "Quando foram escritos os tuítes de {query}",
+    ),
+    "search.course.short": ("When they were written", "Quando foram escritos"),
+    "search.first": ("To the first ones", "Aos primeiros"),
+    "search.more": ("More", "Mais"),
+    "search.beside": (
+        "Of the newest one; each line narrows the search|Of the newest {n}; each line narrows the search",
+        "Do mais novo; cada linha estreita a busca|Dos {n} mais novos; cada linha estreita a busca",
+    ),
+    "search.authors": ("Authors", "Autores"),
+    "search.hashtags": ("Hashtags", "Hashtags"),
 }

@@ -64,6 +64,11 @@ def shown(document: Mapping[str, Any]) -> Tweet:
     )
 
 
+def profile(author_id: str, username: str | None) -> str:
+    """Return the address of an author on X."""
+    return f"{_X}/{username}" if username and _USERNAME.fullmatch(username) else f"{_X}/i/user/{author_id}"
+
+
 def parts(text: str, entities: Mapping[str, Any] | None) -> list[Part]:
     """Split *text* where it holds hashtags, cashtags, mentions and links.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from babel import Locale, negotiate_locale
@@ -12,15 +12,14 @@ from babel.dates import format_date, format_skeleton, format_timedelta
 from babel.numbers import format_compact_decimal, format_decimal
 
 from opslib.cloud.report import offset
-from opslib.web.strings import STRINGS
+from opslib.web.catalogues import string
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LANGUAGES = {"en": "English", "pt": "Português"}
+LANGUAGES = {"en": "English", "pt": "Português", "es": "Español"}
 THEMES = ("auto", "light", "dark")
-_LOCALES = {"en": Locale("en"), "pt": Locale("pt", "BR")}
-_COLUMNS = {"en": 0, "pt": 1}
+_LOCALES = {"en": Locale("en"), "pt": Locale("pt", "BR"), "es": Locale("es")}
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Viewer:
 
         A string with two forms, parted by ``|``, is chosen by the value ``n``.
         """
-        text = STRINGS[key][_COLUMNS[self.language]]
+        text = string(self.language, key)
         if "|" in text:
             one, many = text.split("|")
             text = one if values.get("n") == 1 else many
@@ -101,6 +100,18 @@ class Viewer:
     def day(self, at: datetime, zone: tzinfo) -> str:
         """Return the day: ``March 1, 2026``, ``1 de março de 2026``."""
         return str(format_date(at.astimezone(zone), "long", locale=self.locale))
+
+    def date(self, day: date) -> str:
+        """Return a day by its number: ``Mar 1, 2026``."""
+        return str(format_date(day, "medium", locale=self.locale))
+
+    def month_day(self, at: datetime, zone: tzinfo) -> str:
+        """Return a day that fits beside an axis: ``Mar 1``."""
+        return self.written(at, zone, "MMMd")
+
+    def share(self, part: float) -> str:
+        """Return a part of a whole, from 0 to 1, in percent."""
+        return f"{self.number(round(100 * part, 2 if part < 0.1 else 1))} %"
 
     def moment(self, at: datetime, zone: tzinfo, day: str = "yMMMd") -> str:
         """Return day and time of day: ``Mar 1, 2026, 12:00``; *day* is the skeleton of the day."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import regex
 
-from opslib.words.counting import count, merge
+from opslib.words.counting import Counting, Merged, count, merge, merged
 from opslib.words.extract import HASHTAG, LINK, MENTION, hashtags
 from opslib.words.folding import JOINT, SEPARATOR, accented, composed, fold, parts, undressed
 from opslib.words.languages import FIRST, SECOND, bare, expressions, halves, language, stop_words
@@ -18,7 +18,19 @@ from opslib.words.spelling import TOKEN, seen, spelling
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["JOINT", "SEPARATOR", "VERSION", "count", "fold", "merge", "parts", "words_of"]
+__all__ = [
+    "JOINT",
+    "SEPARATOR",
+    "VERSION",
+    "Counting",
+    "Merged",
+    "count",
+    "fold",
+    "merge",
+    "merged",
+    "parts",
+    "words_of",
+]
 
 # The version of the rules, kept beside the words of each tweet; `opslib words rebuild` looks at it.
 VERSION = 6

@@ -3,18 +3,70 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from opslib.words.folding import JOINT, parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 # Two words belong together if at least so many tweets have them side by side, and if the square of that
 # number is at least this part of the product of the numbers of tweets with the one and with the other.
 _FEWEST_TOGETHER = 4
 _TOGETHER = 0.09
+
+
+@dataclass(frozen=True)
+class Counting:
+    """By which entries of :func:`opslib.words.words_of` a text counts for a word, and by which not."""
+
+    entries: frozenset[str]
+    without: frozenset[str] = frozenset()
+
+    def counts(self, words: Collection[str]) -> bool:
+        """Tell whether a text with the entries *words* counts."""
+        return not self.entries.isdisjoint(words) and self.without.isdisjoint(words)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The words that entries make up, and what each is made of.
+
+    A text counts once for each of a word's *keys*; that a word has two of them, which a text can hold at
+    once, is rare: see :func:`merged`.
+    """
+
+    counts: dict[str, int]
+    keys: Mapping[str, tuple[str, ...]]
+    together: Mapping[str, str]  # of a word's key that of the expression that its texts count for instead
+    spellings: Mapping[str, int]
+
+    def of(self, spellings: Mapping[str, int]) -> dict[str, int]:
+        """Return how many of other texts count for these words, given the numbers of their entries."""
+        totals: Counter[str] = Counter()
+        for entry, number in spellings.items():
+            totals[parts(entry)[1]] += number
+        # Fewer than its expression a word is where a roll-up did not keep all spellings.
+        taken = {key: min(totals[key], totals[pair]) for key, pair in self.together.items()}
+        totals.subtract(taken)
+        return {word: sum(totals[key] for key in keys) for word, keys in self.keys.items()}
+
+    def counting(self, word: str) -> tuple[Counting, ...]:
+        """Return by which entries texts count for *word*, for each of its keys; nothing if it is none."""
+        wanted = self.keys.get(word, ())
+        instead = {self.together[key] for key in wanted if key in self.together}
+        entries: dict[str, set[str]] = {key: set() for key in (*wanted, *instead)}
+        for entry in self.spellings:
+            key = parts(entry)[1]
+            if key in entries:
+                entries[key].add(entry)
+        none: set[str] = set()
+        return tuple(
+            Counting(frozenset(entries[key]), frozenset(entries.get(self.together.get(key, ""), none)))
+            for key in wanted
+        )
 
 
 def count(tweets: Iterable[Iterable[str]]) -> dict[str, int]:
@@ -23,33 +75,47 @@ def count(tweets: Iterable[Iterable[str]]) -> dict[str, int]:
 
 
 def merge(spellings: Mapping[str, int]) -> dict[str, int]:
-    """Return the counts of words, the most frequent first, given those of entries of ``words_of``.
+    """Return the counts of words, the most frequent first, given those of entries of ``words_of``."""
+    return merged(spellings).counts
 
-    A word is shown in its commonest form. Two words that belong together are one, and a tweet that holds
-    them is not counted for either of the two as well.
+
+def merged(spellings: Mapping[str, int]) -> Merged:
+    """Return the words that are made up of entries of ``words_of`` with their numbers of texts.
+
+    A word is shown in its commonest form that no more frequent one is shown in. Two words that belong
+    together are one, and a tweet that holds them is not counted for either of the two as well.
     """
     totals: Counter[str] = Counter()
-    shown: dict[str, str] = {}
+    forms: dict[str, list[str]] = {}
     # Of spellings equally common, the one that sorts last wins: small letters come after capitals.
     for entry, number in sorted(spellings.items(), key=itemgetter(1, 0), reverse=True):
         spelling, key = parts(entry)
         totals[key] += number
-        shown.setdefault(key, spelling)
-    _join(totals)
+        forms.setdefault(key, []).append(spelling)
+    together = _join(totals)
+    counts: dict[str, int] = {}
+    keys: dict[str, tuple[str, ...]] = {}
     ordered = sorted(totals.items(), key=lambda item: (-item[1], item[0]))
-    result: dict[str, int] = {}
     for key, number in ordered:
-        # Two groups can look alike, as the verb and the noun of one spelling in two languages.
-        result[shown[key]] = result.get(shown[key], 0) + number
-    if len(result) < len(ordered):
-        result = dict(sorted(result.items(), key=lambda item: -item[1]))
-    return result
+        # Two can look alike, as the verb and the noun of one spelling in two languages.
+        shown = next((form for form in forms[key] if form not in counts), forms[key][0])
+        counts[shown] = counts.get(shown, 0) + number
+        keys[shown] = (*keys.get(shown, ()), key)
+    if len(counts) < len(ordered):
+        counts = dict(sorted(counts.items(), key=lambda item: -item[1]))
+    # A pair that counts as the set expression that it reads like.
+    pairs = set(together.values())
+    for shown, some in keys.items():
+        also = [key.replace(JOINT, " ") for key in some if JOINT in key]
+        keys[shown] = (*some, *(pair for pair in also if pair in pairs))
+    return Merged(counts, keys, together, spellings)
 
 
-def _join(totals: Counter[str]) -> None:
+def _join(totals: Counter[str]) -> dict[str, str]:
     """Keep of the pairs in *totals* those that belong together, and take them from their two words.
 
-    The closest come first; a pair whose words are used up by others is none.
+    The closest come first. A word is part of one at most: what is left of it are then the texts that do not
+    hold this one, however the texts are. Return the pair of each word that is part of one.
     """
     candidates = []
     for pair, number in [(key, number) for key, number in totals.items() if " " in key]:
@@ -60,15 +126,18 @@ def _join(totals: Counter[str]) -> None:
             candidates.append((-(number**2) / (first * second), -number, pair))
         else:
             del totals[pair]
+    together: dict[str, str] = {}
     for _, _, pair in sorted(candidates):
         words = pair.split(" ")
-        if min(totals[word] for word in words) < totals[pair]:
+        if any(word in together for word in words):
             del totals[pair]
             continue
         for word in words:
+            together[word] = pair
             totals[word] -= totals[pair]
     for key in [key for key, number in totals.items() if number <= 0]:
         del totals[key]
     # What is a set expression in one language, numbers can have found in another.
     for key in [key for key in totals if JOINT in key]:
         totals[key] += totals.pop(key.replace(JOINT, " "), 0)
+    return together

@@ -17,6 +17,8 @@ import seeded
 import services
 from pymongo import MongoClient
 
+from opslib.search.folder import Folder
+from opslib.search.index import Index
 from opslib.store.collections import initialise
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class Page:
         uri = f"mongodb://127.0.0.1:{self.servers.mongodb.port}/?replicaSet=trendlake&tls=true"
         self.config.write_text(
             f"[mongodb]\nuri = '{uri}'\ndatabase = '{self.name}'\n[web]\nstate = '{self.folder}'\n"
+            f"[search]\nenabled = true\ndirectory = '{self._indexed()}'\n"
             f"[report.timezones]\n{seeded.BRAZIL} = 'America/Sao_Paulo'\n{seeded.RIO} = 'America/Sao_Paulo'\n"
         )
         self.environment = services.environment(
@@ -63,6 +66,17 @@ class Page:
         )
         made = self.opslib("web", "user", "add", USER, "--password-stdin", stdin=f"{PASSWORD}\n")
         assert made.returncode == 0, made.stderr
+
+    def _indexed(self) -> Path:
+        """Return the folder of an index of what is stored."""
+        folder = Folder(self.folder / "search")
+        folder.path.mkdir()
+        index = Index(folder.fresh())
+        with index.writing():
+            index.put(self.database.tweets.find({}))
+        index.close()
+        folder.turn_to(index.path)
+        return folder.path
 
     def opslib(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command of opslib to its end."""

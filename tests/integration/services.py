@@ -329,7 +329,10 @@ def initiate(port: int, ca: Path) -> None:
             {"resource": resource, "actions": granted["actions"]}
             for granted in account["privileges"]
             for resource in [
-                *({"db": "", "collection": name} for name in granted.get("collections", [])),
+                *(
+                    {"db": granted.get("database", ""), "collection": name}
+                    for name in granted.get("collections", [])
+                ),
                 *([{"cluster": True}] if granted.get("cluster") else []),
             ]
         ]

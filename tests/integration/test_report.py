@@ -16,6 +16,8 @@ from opslib.settings import load
 from opslib.store import rollups
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Lake
 
     from opslib.cloud.report import Report
@@ -105,6 +107,31 @@ def test_a_moment_has_the_tweets_of_the_topics_trending_then_each_once(told: Lak
     assert found["tweets"] == 6
     assert [topic["name"] for topic in found["topics"]] == ["#Carnaval", "Samba"]
     assert "chuva" not in words_of(found)
+
+
+def test_two_sides_are_compared_as_a_table_and_as_a_picture(told: Lake, tmp_path: Path) -> None:
+    since = (NOW - 130 * MINUTE).isoformat()
+    until, middle = (NOW - 5 * MINUTE).isoformat(), (NOW - 90 * MINUTE).isoformat()
+    picture = tmp_path / "both.svg"
+    sides = ("--place", "Brazil", "--since", since, "--until", middle,
+             "--compare", f"since={middle}", "--compare", f"until={until}")  # fmt: skip
+    found = asked(told, *sides, "--output", str(picture))
+    assert [side["tweets"] for side in found["sides"]] == [6, 8]
+    words = {one["word"]: one for one in found["words"]}
+    assert (words["chuva"]["first"], words["chuva"]["second"]) == (0, 7)
+    assert (words["samba"]["first"], words["samba"]["second"]) == (6, 0)
+    # Of so few texts any difference can be chance.
+    assert words["chuva"]["score"] > 0 > words["samba"]["score"]
+    assert {one["way"] for one in found["words"]} == {"same"}
+    assert "chuva: 7 texts" in picture.read_text()
+    told_as_text = told.opslib("report", *sides)
+    assert told_as_text.returncode == 0
+    assert "no word differs by more than chance" in told_as_text.stderr
+    topics = asked(told, "--place", "Brazil", "--topic", "Samba", "--hours", "3", "--compare", "topic=Chuva")
+    assert [side["topic"] for side in topics["sides"]] == ["Samba", "Chuva"]
+    for wrong in ("place", "color=red", "since=never"):
+        refused = told.opslib("report", "--place", "Brazil", "--compare", wrong)
+        assert refused.returncode == 2, refused.stderr
 
 
 def test_a_span_has_all_tweets_of_the_place_and_the_topics_of_all_its_snapshots(told: Lake) -> None:

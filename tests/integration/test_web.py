@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 import subprocess
+from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests  # noqa: TC002 - fixtures
@@ -26,7 +31,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from seeded import BRAZIL, FOLLOWED, HOSTILE, RIO
 
-from opslib import message
+from opslib import message, web
 from opslib.store import rollups
 from opslib.words import merge
 
@@ -264,7 +269,7 @@ def test_the_api_keeps_to_its_description(page: Page, session: requests.Session)
     headers = {"Cookie": cookie}
     schema = schemathesis.openapi.from_url(f"{page.url}/api/openapi.json", headers=headers)
     operations = [found.ok() for found in schema.get_all_operations()]
-    assert len(operations) == 8
+    assert len(operations) == 10
     for operation in operations:
 
         @settings(max_examples=25, deadline=None, derandomize=True, database=None,
@@ -413,3 +418,199 @@ def test_what_is_followed_has_a_page_of_its_own_beside_a_trend_of_the_same_name(
     query = f"/api/words?topic={name}&since={since}"
     assert get(page, session, f"{query}&kind=follow").json()["tweets"] == tweets
     assert get(page, session, f"{query}&kind=trend&woeid={BRAZIL}").json()["tweets"] == of_trend
+
+
+# ---- from a number to its tweets
+
+
+def test_the_number_of_a_word_leads_to_its_tweets(page: Page, session: requests.Session) -> None:
+    day = f"{page.until - timedelta(hours=3):%Y-%m-%d}"
+    for asked in ({"woeid": BRAZIL}, {"topic": FOLLOWED, "kind": "follow"}, {}):
+        since, until = (page.until - timedelta(hours=9)).isoformat(), page.until.isoformat()
+        span = {"since": since, "until": until, **asked}
+        words = get(page, session, "/api/words", params={**span, "limit": 20}).json()["words"]
+        assert words
+        for word in words:
+            found = get(page, session, "/api/tweets", params={**span, "word": word["word"], "limit": 500})
+            listed = found.json()
+            assert listed["number"] == word["tweets"] == len(listed["texts"]), word
+            assert listed["tweets"] == sum(text["tweets"] for text in listed["texts"])
+    html = get(page, session, f"/topic?place={BRAZIL}&name=%23Enem&day={day}").text
+    links = re.findall(r'href="(/tweets\?[^"]*)"><bdi>[^<]*</bdi></a>.*?<td>([\d,]+)</td>', html)
+    assert links
+    for link, number in links[:5]:
+        html = get(page, session, link.replace("&amp;", "&")).text
+        assert f"Counted in {number} text" in html
+
+
+def test_a_cloud_and_the_lists_of_its_words_agree(page: Page, session: requests.Session) -> None:
+    from opslib.cloud.kept import timed
+    from opslib.cloud.report import at_moment
+    from opslib.store.reads import Place
+
+    kept = page.database.clouds.find_one({"kind": "words", "woeid": BRAZIL}, sort=[("until", -1)])
+    snapshot = {"trends": [{"name": topic["name"], "rank": topic["rank"]} for topic in kept["topics"]]}
+    place = Place(BRAZIL, kept["place"])
+    report = at_moment(timed(page.database), place, snapshot, kept["until"], 3)["words"]
+    assert report.words
+    for word, number in list(report.words.items())[:15]:
+        listed = get(page, session, "/api/tweets", params={"cloud": kept["_id"], "word": word}).json()
+        assert listed["number"] == number, word
+    word = next(iter(report.words))
+    html = get(page, session, "/tweets", params={"cloud": kept["_id"], "name": word, "order": "reach"}).text
+    assert "How is this counted?" in html
+    assert html.count('<article class="tweet') == min(50, report.words[word])
+    assert "/clouds/" in html
+    get(page, session, "/tweets", params={"cloud": "none", "name": word}, status=404)
+    html = get(page, session, "/tweets", params={"cloud": kept["_id"], "name": "nothing"}).text
+    assert "No tweet was counted for this" in html
+
+
+def test_a_word_of_the_picture_leads_to_its_tweets(page: Page, session: requests.Session) -> None:
+    kept = page.database.clouds.find_one({"kind": "words", "woeid": BRAZIL}, sort=[("until", -1)])
+    svg = get(page, session, f"/clouds/{kept['_id']}/light.svg?page=en")
+    assert svg.headers["Content-Security-Policy"].endswith("allow-top-navigation-by-user-activation")
+    links = re.findall(r'<a href="(/tweets\?[^"]*)" target="_top"', svg.text)
+    assert len(links) == len(kept["words"])
+    assert get(page, session, links[0].replace("&amp;", "&"))
+    assert "<a " not in get(page, session, f"/clouds/{kept['_id']}/light.svg").text
+    topics = page.database.clouds.find_one({"kind": "topics", "woeid": BRAZIL}, sort=[("until", 1)])
+    svg = get(page, session, f"/clouds/{topics['_id']}/light.svg?page=en").text
+    link = re.findall(r'<a href="(/find\?[^"]*)"', svg)[0]
+    assert "#" in get(page, session, link.replace("&amp;", "&")).text
+
+
+def test_what_rises_leads_to_the_tweets_of_its_window(page: Page, session: requests.Session) -> None:
+    html = get(page, session, f"/?place={BRAZIL}").text
+    link = re.findall(r'href="(/rising\?[^"]*)"', html)[0].replace("&amp;", "&")
+    assert get(page, session, link)
+    tweet = page.database.tweets.find_one({"words": {"$ne": []}}, sort=[("collected_at", -1)])
+    name = tweet["topics"][0]["name"]
+    ends = (tweet["created_at"] + timedelta(seconds=30)).isoformat()
+    asked = {"place": BRAZIL, "kind": "topic", "name": name, "minutes": "60", "ends": ends}
+    html = get(page, session, "/rising", params=asked).text
+    assert '<article class="tweet' in html or "No tweet was counted" in html
+
+
+def test_two_sides_are_compared_as_an_independent_computation_has_it(
+    page: Page, session: requests.Session
+) -> None:
+    """From the words of each side and of all, by the formulas of the paper alone."""
+    until = page.until.replace(minute=0)
+    spans = [(until - timedelta(hours=12), until - timedelta(hours=6)), (until - timedelta(hours=6), until)]
+    times = {f"{side}_{name}": at.isoformat() for side, span in zip("ab", spans)
+             for name, at in zip(("since", "until"), span)}  # fmt: skip
+    sides = {"a_woeid": BRAZIL, "b_woeid": RIO}
+    found = get(page, session, "/api/compare", params={**times, **sides, "limit": 10_000}).json()
+    spellings = [
+        rollups.counts(page.database, *span, woeid=woeid).words for span, woeid in zip(spans, (BRAZIL, RIO))
+    ]
+    together = merge(spellings[0] + spellings[1])
+    assert {one["word"]: one["a"] + one["b"] for one in found["words"]} == together
+    said = sum((rollups.counts(page.database, *span).words for span in spans), Counter())
+    # One spelling and one key, and no expression: these are what they are without any grouping.
+    plain = [word for word in together if word.startswith("#")]
+    assert len(plain) > 5
+    totals = [found[side]["words"] for side in "ab"]
+    assert totals == [sum(one[side] for one in found["words"]) for side in "ab"]
+    grouped = merge(said)
+    said_in_all = sum(grouped.get(word, number) for word, number in together.items())
+    for one in found["words"]:
+        if one["word"] not in plain:
+            continue
+        word = one["word"]
+        numbers = [counts[word] for counts in spellings]
+        assert [one["a"], one["b"]] == numbers
+        assert one["a_share"] == pytest.approx(numbers[0] / totals[0])
+        alpha = 500 * said[word] / said_in_all
+        parts = [(n + alpha, total + 500 - n - alpha) for n, total in zip(numbers, totals)]
+        odds = [math.log(pro / contra) for pro, contra in parts]
+        z = (odds[1] - odds[0]) / math.sqrt(sum(1 / pro + 1 / contra for pro, contra in parts))
+        # What is grouped otherwise when all of the lake is merged weighs next to nothing.
+        assert one["score"] == pytest.approx(z, rel=0.02, abs=0.02), word
+    get(page, session, "/api/compare", 422, params={"a_since": "2026-01-01T00:00:00Z", "b_since": "2009"})
+
+
+def test_the_page_compares_yesterday_and_today_and_lists_both(page: Page, session: requests.Session) -> None:
+    html = get(page, session, f"/compare?b_place={BRAZIL}&a_place={BRAZIL}").text
+    clouds = [
+        re.findall(r'data-word="([^"]*)"', part)
+        for part in re.findall(r'<ul class="both-clouds".*?</ul>', html, re.DOTALL)
+    ]
+    assert len(clouds) == 2
+    assert clouds[0] == clouds[1] != []
+    assert html.count('class="plot-figure') == 1
+    links = re.findall(r'<a href="(/compare/tweets\?[^"]*)" aria-label="[^"]*">([\d,]+)</a>', html)
+    for link, number in links[:6]:
+        listed = get(page, session, link.replace("&amp;", "&")).text
+        assert f"Counted in {number} text" in listed
+    tones = dict.fromkeys(re.findall(r'class="size-\d+ (tone-\w+)" href="[^"]*name=([^&"]*)', html))
+    assert len({name for _, name in tones}) == len(tones), "a word has one colour in both"
+    topic = quote(FOLLOWED)
+    html = get(page, session, f"/compare?a_topic={topic}&b_topic={topic}&b_kind=follow").text
+    assert html.count("tweets collected") == 2
+    get(page, session, "/compare?a_day=nonsense", status=404)
+    get(page, session, "/compare?a_day=2006-01-02&a_last=2026-01-02", status=404)
+    get(page, session, "/compare?b_day=0001-01-01", status=404)
+    html = get(page, session, "/compare?a_day=2007-01-02&b_day=2007-01-03").text
+    assert "Nothing was counted on either side" in html
+
+
+def test_two_clouds_and_the_peak_of_a_topic_are_compared(page: Page, session: requests.Session) -> None:
+    html = get(page, session, f"/history?place={BRAZIL}").text
+    shown = re.findall(r'name="b_cloud" value="([^"]*)"', html)
+    other = re.findall(r'<option value="(\d+:[^"]*:words)"', html)
+    assert shown
+    assert other
+    html = get(page, session, "/compare", params={"a_cloud": other[0], "b_cloud": shown[0]}).text
+    assert html.count('<ul class="both-clouds"') == 2
+    links = re.findall(r'<a class="size-[^"]*" href="(/compare/tweets\?[^"]*)" title="in ([\d,]+) text', html)
+    for link, number in links[:4]:
+        listed = get(page, session, link.replace("&amp;", "&")).text
+        assert f"Counted in {number} text" in listed
+    snapshot = page.database.trends.find_one({"woeid": BRAZIL}, sort=[("collected_at", -1)])
+    topic = {"place": BRAZIL, "name": snapshot["trends"][0]["name"]}
+    html = get(page, session, "/topic", params=topic).text
+    (peak,) = re.findall(r'href="(/compare\?[^"]*)">What was said then', html)
+    html = get(page, session, peak.replace("&amp;", "&")).text
+    assert html.count("tweets collected") + html.count("tweet collected") == 2
+    get(page, session, "/compare?a_cloud=none", status=404)
+
+
+def test_the_page_of_a_topic_says_who_talks_and_what_goes_with_it(
+    page: Page, session: requests.Session
+) -> None:
+    since, until = page.day_begins(), page.day_begins() + timedelta(days=1)
+    chosen = {"topics.woeid": BRAZIL, "topics.first_at": {"$gte": since, "$lt": until}}
+    name = "#CaféDaManhã"
+    meant = [
+        tweet
+        for tweet in page.database.tweets.find({**chosen, "topics.name": name})
+        if since <= min(t["first_at"] for t in tweet["topics"] if t["name"] == name) < until
+    ]
+    assert meant
+    day = f"{since.astimezone(ZoneInfo('America/Sao_Paulo')):%Y-%m-%d}"
+    html = get(page, session, "/topic", params={"place": BRAZIL, "name": name, "day": day}).text
+    people = Counter(tweet["author"]["id"] for tweet in meant if tweet.get("author"))
+    assert f"{len(people)} people" in html
+    top = people.most_common(10)
+    assert f"@{next(t['author']['username'] for t in meant if t['author']['id'] == top[0][0])}" in html
+    assert 'class="marked"' in html
+    reach = get(page, session, "/topic", params={"place": BRAZIL, "name": name, "day": day, "order": "reach"})
+    originals = [
+        t for t in meant if not any(r["type"] == "retweeted" for r in t.get("referenced_tweets", ()))
+    ]
+    names = ("retweet_count", "quote_count", "reply_count", "like_count")
+    best = max(originals, key=lambda t: (sum(t["public_metrics"].get(n, 0) for n in names), t["_id"]))
+    first = re.findall(r'<a class="mark" href="https://x.com/\w+/status/(\d+)"', reach.text)[0]
+    assert first == str(best["_id"])
+
+
+def test_every_number_is_explained(page: Page, session: requests.Session) -> None:
+    html = get(page, session, "/about").text
+    known = set(re.findall(r'<dt id="(\w+)"', html))
+    linked: set[str] = set()
+    for template in (Path(web.__file__).parent / "templates").glob("*.html"):
+        linked |= set(re.findall(r"/about#(\w+)", template.read_text()))
+    assert linked
+    assert linked <= known

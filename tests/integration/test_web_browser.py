@@ -19,6 +19,8 @@ from opslib.cloud.theme import DARK, LIGHT, Theme
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# What is waited for comes at once on a machine that has nothing else to do.
+expect.set_options(timeout=60_000)
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
 # A place of a word that no other word lies over: small ones stand between the letters of large ones. Nor
@@ -26,7 +28,7 @@ DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
 FREE = """(text) => {
   const box = text.getBoundingClientRect();
   const near = [-2, 0, 2];
-  const isText = (x, y) => document.elementFromPoint(box.x + x, box.y + y) === text;
+  const isText = (x, y) => document.elementFromPoint(box.x + x, box.y + y)?.closest('text') === text;
   for (let y = 3; y < box.height; y += 2) {
     for (let x = 3; x < box.width; x += 2) {
       if (near.every((across) => near.every((down) => isText(x + across, y + down)))) return { x, y };
@@ -45,7 +47,14 @@ def paths(page: Page) -> dict[str, str]:
         "topics": "/topics",
         "topic": f"/topic?name={quote(topic)}",
         "hostile": f"/topic?place={BRAZIL}&name={quote(HOSTILE[0])}",
+        "search": "/search?q=-naodita&order=reach",
+        "search without": "/search?q=%28rio",
         "operations": "/operations",
+        "tweets": f"/tweets?place={BRAZIL}&name={quote(topic)}&order=reach",
+        "none": f"/tweets?place={BRAZIL}&name=nothing",
+        "rising": f"/rising?place={BRAZIL}&kind=topic&minutes=60&name={quote(topic)}",
+        "compare": f"/compare?a_place={BRAZIL}&b_place={BRAZIL}",
+        "about": "/about",
         "missing": "/nothing",
     }
 
@@ -271,7 +280,68 @@ def test_words_in_tables_and_rising_lead_to_what_is_said_with_them(tab: Tab, pag
     name = word.inner_text()
     word.click()
     expect(tab.get_by_role("heading", level=1)).to_contain_text(name)
+    expect(tab.locator(".lead")).to_contain_text("Counted in")
+    assert tab.locator("article.tweet").count() > 0
+    tab.get_by_role("link", name=f"All about {name} on this day").click()
     expect(tab.locator(".lead")).to_contain_text("collected on this day")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize("device", ["desktop", "phone"])
+def test_a_word_of_the_picture_leads_to_its_tweets(
+    browser: Browser, state: Any, page: Page, device: str, scripts: bool
+) -> None:
+    options = DESKTOP if device == "desktop" else PHONE
+    context = browser.new_context(**options, storage_state=state, java_script_enabled=scripts)
+    tab = watched(context)
+    tab.goto(f"{page.url}/?place={BRAZIL}")
+    text = picture(tab).locator("g > text").first
+    name = str(text.locator("a").text_content())
+    link = text.locator("a")
+    if device == "phone":
+        link.tap(position=text.evaluate(FREE), force=True)
+    else:
+        link.click(position=text.evaluate(FREE), force=True)
+    tab.wait_for_url("**/tweets?**")
+    expect(tab.get_by_role("heading", level=1)).to_contain_text(name)
+    expect(tab.locator(".lead")).to_contain_text("Counted in")
+    context.close()
+
+
+def test_the_keyboard_gets_from_a_cloud_to_the_tweets_of_a_word(tab: Tab, page: Page) -> None:
+    tab.goto(f"{page.url}/?place={BRAZIL}")
+    tab.locator(".counts a").first.focus()
+    tab.keyboard.press("Enter")
+    expect(tab.locator(".lead")).to_contain_text("Counted in")
+    tab.get_by_text("How is this counted?").first.focus()
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_text("Spellings:")).to_be_visible()
+
+
+@pytest.mark.parametrize("device", ["desktop", "phone"])
+def test_two_clouds_have_each_word_in_the_same_place(
+    browser: Browser, state: Any, page: Page, device: str
+) -> None:
+    context = browser.new_context(**(DESKTOP if device == "desktop" else PHONE), storage_state=state)
+    tab = watched(context)
+    tab.goto(page.url + paths(page)["compare"])
+    places = tab.evaluate(
+        """[...document.querySelectorAll('.both-clouds')].map((cloud) => {
+          const whole = cloud.getBoundingClientRect();
+          return Object.fromEntries([...cloud.children].map((item) => {
+            const box = item.getBoundingClientRect();
+            const colour = item.querySelector('a')?.className.match(/tone-\\w+/)[0];
+            return [item.dataset.word, [box.x - whole.x, box.y - whole.y, box.width, colour]];
+          }));
+        })"""
+    )
+    assert len(places) == 2
+    assert len(places[0]) > 10
+    for word, (x, y, width, colour) in places[0].items():
+        other = places[1][word]
+        assert max(abs(x - other[0]), abs(y - other[1]), abs(width - other[2])) < 1, word
+        assert None in (colour, other[3]) or colour == other[3], word
+    context.close()
 
 
 def test_a_browser_that_shows_no_objects_has_the_picture_with_its_text(tab: Tab, page: Page) -> None:

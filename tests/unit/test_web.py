@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 import argon2
 import pytest
+from babel.messages.pofile import read_po
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +28,8 @@ from opslib.cli import main
 from opslib.metrics import Web
 from opslib.web.access import FORM, SESSION
 from opslib.web.app import create
+from opslib.web.catalogues import catalogue
+from opslib.web.catalogues import string as text_in
 from opslib.web.devices import DEVICE, KEPT_SECONDS, Devices
 from opslib.web.hashing import PLACES_OF_KNOWN, PLACES_OF_STRANGERS, TooBusy
 from opslib.web.plots import Plot, Series, binned, nice_ceiling, nice_duration, time_ticks
@@ -44,7 +47,7 @@ from opslib.web.users import (
     Users,
     network_of,
 )
-from opslib.web.viewer import Viewer
+from opslib.web.viewer import LANGUAGES, Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +69,33 @@ def test_every_string_is_there_in_both_languages_with_the_same_values() -> None:
         assert texts[0].count("|") == texts[1].count("|"), key
 
 
+@pytest.mark.parametrize("path", sorted(WEB.glob("locale/*.po")), ids=lambda path: path.stem)
+def test_a_catalogue_has_the_strings_of_the_page_with_the_same_values(path: Path) -> None:
+    assert path.stem in LANGUAGES
+    with path.open("rb") as file:
+        known = {message.context for message in read_po(file) if message.id}
+    assert known <= set(STRINGS), "strings that are no more"
+    found = catalogue(path.stem)
+    assert found.keys() == known, "the English text has changed since"
+    assert len(found) > 0.8 * len(STRINGS)  # what is missing is shown in English
+    for key, text in found.items():
+        english = STRINGS[key][0]
+        fields = [
+            {name for _, name, _, _ in string.Formatter().parse(one) if name} for one in (english, text)
+        ]
+        assert text.strip(), key
+        assert fields[0] == fields[1], key
+        assert text.count("|") == english.count("|"), key
+
+
+def test_a_string_that_a_catalogue_lacks_is_shown_in_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert text_in("es", "nav.now") == "Ahora"
+    monkeypatch.setitem(STRINGS, "nav.tomorrow", ("Tomorrow", "Amanhã"))
+    assert text_in("es", "nav.tomorrow") == "Tomorrow"
+    assert Viewer("es", "auto", NOON).text("cloud.topics", n=1) == "1 tema"
+    assert Viewer("es", "auto", NOON).text("cloud.topics", n=3) == "3 temas"
+
+
 def test_every_string_is_used_and_every_used_string_is_there() -> None:
     sources = [*WEB.glob("templates/*.html"), *WEB.glob("*.py")]
     code = "\n".join(path.read_text() for path in sources if path.name != "strings.py")
@@ -73,7 +103,13 @@ def test_every_string_is_used_and_every_used_string_is_there() -> None:
     used |= set(re.findall(r"\btext\(\s*\"([a-z._0-9]+)\"\s*[,)]", code))
     assert used - set(STRINGS) == set()
     # What is put together of a beginning and a value, and what is handed on by name.
-    begun = (*re.findall(r"'([a-z._]+\.)' ~", code), "kind.", "operations.hours.")
+    begun = (
+        *re.findall(r"'([a-z._]+\.)' ~", code),
+        "kind.",
+        "operations.hours.",
+        "behind.order.",
+        "search.order.",
+    )
     used |= {k for call in re.findall(r"\bt\(([^)]*)\)", code) for k in re.findall(r"'([a-z._]+)'", call)}
     named = set(re.findall(r"['\"]([a-z_]+(?:\.[a-z_]+)+)['\"]", code))
     unused = [k for k in STRINGS if k not in used and k not in named and not k.startswith(begun)]
@@ -86,6 +122,7 @@ def test_every_string_is_used_and_every_used_string_is_there() -> None:
         ({}, "", "en"),
         ({}, "pt-BR,pt;q=0.9,en;q=0.8", "pt"),
         ({}, "fr, en;q=0.5, pt;q=0.9", "pt"),
+        ({}, "es-MX,es;q=0.9,en;q=0.8", "es"),
         ({}, "de", "en"),
         ({}, "pt;q=nonsense,;;", "pt"),
         ({"language": "en"}, "pt-BR", "en"),

@@ -241,16 +241,18 @@ def count(lines: list[str], lang: str) -> dict[str, int]:
 
     left = Counter({key: n for key, n in numbers.items() if " " not in key})
     close = [key for key, n in numbers.items() if " " in key and n >= 4 and closeness(key) >= 0.09]
+    used: set[str] = set()
     for pair in sorted(close, key=lambda p: (-closeness(p), -numbers[p], p)):
-        one, two = pair.split(" ")
-        if min(left[one], left[two]) >= numbers[pair]:
-            left[one] -= numbers[pair]
-            left[two] -= numbers[pair]
+        if used.isdisjoint(pair.split(" ")):
+            used.update(pair.split(" "))
+            left.subtract(dict.fromkeys(pair.split(" "), numbers[pair]))
             left[pair] = numbers[pair]
     shown: Counter[str] = Counter()
-    for key, number in left.items():
+    for key, number in sorted(left.items(), key=lambda item: (-item[1], item[0])):
         if number:
-            shown[max(spelt[key], key=lambda s: (spelt[key][s], s)).replace("~", " ")] += number
+            forms = sorted(spelt[key], key=lambda s: (spelt[key][s], s), reverse=True)
+            forms = [form.replace("~", " ") for form in forms]
+            shown[next((form for form in forms if form not in shown), forms[0])] += number
     return dict(shown)
 
 

@@ -73,7 +73,8 @@ def held(
     def of(name: str) -> tuple[str, str]:
         if name == "operator":
             return lake.certificate, lake.key
-        folder = f"/etc/opslib/tls/{name}" if name.startswith("opslib") else f"/etc/{name}/tls"
+        of_its_own = name == "opslib-backup" or not name.startswith("opslib")
+        folder = f"/etc/{name}/tls" if of_its_own else f"/etc/opslib/tls/{name}"
         kept = tmp_path_factory.mktemp("held")
         for file in ("cert.pem", "key.pem"):
             (kept / file).touch(0o600)
@@ -89,7 +90,8 @@ def account(host: Host, lake: Lake) -> Callable[[str], MongoClient[dict[str, Any
 
     def of(name: str) -> MongoClient[dict[str, Any]]:
         job = name.removeprefix("opslib-")
-        password = host.check_output(f"cat /etc/opslib/credentials/{job}/mongodb_password")
+        folder = "/etc/opslib-backup/credentials" if job == "backup" else f"/etc/opslib/credentials/{job}"
+        password = host.check_output(f"cat {folder}/mongodb_password")
         return MongoClient(
             lake.address, 27017, tls=True, tlsCAFile=lake.ca, directConnection=True,
             username=name, password=password, serverSelectionTimeoutMS=8000,

@@ -18,6 +18,7 @@ SERVICES = ["zookeeper", "kafka", "mongodb", "nifi"]
         "opslib-rollup",
         "opslib-speed",
         "opslib-stats",
+        "opslib-search",
         "opslib-report.timer",
         "opslib-web",
         "nginx",

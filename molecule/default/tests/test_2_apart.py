@@ -18,6 +18,7 @@ JOBS = {
     "opslib-rollup": "opslib-rollup",
     "opslib-speed": "opslib-speed",
     "opslib-stats": "opslib-stats",
+    "opslib-search": "opslib-search",
     "opslib-simulate": "opslib-simulate",
     "opslib-web": "opslib-web",
 }

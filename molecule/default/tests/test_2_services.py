@@ -158,6 +158,7 @@ def test_statistics_are_recorded(host, lake):
         (9302, "kafka_replicamanager_underreplicatedpartitions"),
         (9311, "trendlake_sink_messages_total"),
         (9330, "trendlake_stats_tweets_total"),
+        (9350, "trendlake_search_messages_total"),
     ],
 )
 def test_metrics_are_served_on_loopback(host, port, metric):

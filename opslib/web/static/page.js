@@ -139,6 +139,7 @@ function timeline(bar) {
       return;
     }
     history.replaceState(null, "", moment.href);
+    for (const other of document.querySelectorAll("[data-of-shown]")) other.value = moment.dataset.id;
     moments.forEach((link) => link.removeAttribute("aria-current"));
     moment.setAttribute("aria-current", "true");
     if (before) before.href = moments[number - 1]?.href ?? (first === 0 ? ends[0] : before.href);

@@ -26,7 +26,7 @@ options:
     type: list
     elements: dict
     required: true
-    description: Each with principal, operations, and topics, groups or cluster.
+    description: Each with principal, operations, and topics, groups or cluster; NAME-* is all that begin so.
 """
 
 EXAMPLES = """
@@ -49,6 +49,8 @@ differences:
 """
 
 
+# What a name ends in that is the beginning of others.
+_BEGINNING = "-*"
 _TOPICS = "org.apache.kafka.tools.TopicCommand"
 
 
@@ -87,9 +89,10 @@ class Tools:
         """Return (principal, kind of resource, its name, operation) of each permission."""
         found, kind, name = set(), "", ""
         for line in self.run("kafka.admin.AclCommand", "--list").splitlines():
-            resource = re.search(r"resourceType=(\w+), name=([^,]+), patternType=LITERAL", line)
+            resource = re.search(r"resourceType=(\w+), name=([^,]+), patternType=(LITERAL|PREFIXED)", line)
             if resource:
-                kind, name = resource.groups()
+                kind, name = resource.group(1), resource.group(2)
+                name += "*" if resource.group(3) == "PREFIXED" else ""
             entry = re.search(r"principal=User:([^,]+), host=\*, operation=(\w+), permissionType=ALLOW", line)
             if entry:
                 found.add((entry.group(1), kind, name, entry.group(2)))
@@ -112,16 +115,19 @@ def acl_commands(entries: set[tuple[str, str, str, str]]) -> list[list[str]]:
     by_resource: dict[tuple[str, str, str], list[str]] = {}
     for principal, kind, name, operation in sorted(entries):
         by_resource.setdefault((principal, kind, name), []).append(operation)
-    runs: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    runs: dict[tuple[str, str, tuple[str, ...], bool], list[str]] = {}
     for (principal, kind, name), operations in by_resource.items():
-        runs.setdefault((principal, kind, tuple(operations)), []).append(name)
+        runs.setdefault((principal, kind, tuple(operations), name.endswith(_BEGINNING)), []).append(name)
     commands = []
-    for (principal, kind, operations), names in runs.items():
+    for (principal, kind, operations, _), names in runs.items():
         command = ["--allow-principal", f"User:{principal}"]
         for operation in operations:
             command += ["--operation", operation.title().replace("_", "")]
+        if names[0].endswith(_BEGINNING):
+            command += ["--resource-pattern-type", "prefixed"]
         for name in names:
-            command += ["--cluster"] if kind == "CLUSTER" else [f"--{kind.lower()}", name]
+            told = name[:-1] if name.endswith(_BEGINNING) else name
+            command += ["--cluster"] if kind == "CLUSTER" else [f"--{kind.lower()}", told]
         commands.append(command)
     return commands
 

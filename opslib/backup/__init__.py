@@ -1,0 +1,1 @@
+"""What is saved of a lake, how it is kept, and how it comes back."""

@@ -1,0 +1,193 @@
+"""Files in a backup: trees as they are, and SQLite's databases as of one moment."""
+
+from __future__ import annotations
+
+import io
+import os
+import sqlite3
+import stat
+import tarfile
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opslib.backup.archive import File
+from opslib.backup.restic import BackupError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from opslib.backup.archive import Reader, Writer
+
+MOST_BYTES = 256 * 1024 * 1024  # of one file: these are states and pictures, and no data
+_TRIES = 20
+_SQLITE = (".sqlite", ".db")
+_INFO = tarfile.TarFile(fileobj=io.BytesIO(), mode="w")  # knows how to ask about a file, and writes none
+_BESIDE = ("-wal", "-shm", "-journal")
+
+
+@dataclass(frozen=True)
+class Trees:
+    """What belongs to a part: files and folders, without those below *without*."""
+
+    paths: Sequence[Path]
+    without: Sequence[Path] = ()
+
+
+def save(trees: Trees, writer: Writer) -> int:
+    """Write all files of *trees* that are there, with owners and modes, and return their number."""
+    number = 0
+    for path in _walk(trees):
+        number += _put(path, writer)
+    return number
+
+
+def _walk(trees: Trees) -> Iterator[Path]:
+    for root in trees.paths:
+        if not os.path.lexists(root):
+            continue
+        yield root
+        if root.is_dir() and not root.is_symlink():
+            for folder, folders, names in os.walk(root):
+                inside = Path(folder)
+                folders[:] = sorted(one for one in folders if inside / one not in trees.without)
+                yield from (inside / one for one in [*folders, *sorted(names)])
+
+
+def _put(path: Path, writer: Writer) -> int:
+    if path.name.endswith(_BESIDE) or path.name.endswith(".lock"):
+        return 0  # SQLite's own, which the copy of the database has in it
+    try:
+        # How it is owned is asked of the file, and not of what SQLite copies it to.
+        info = _INFO.gettarinfo(str(path))
+        if info is None or not (info.isreg() or info.isdir() or info.issym()):
+            return 0
+        info.mtime = int(path.lstat().st_mtime)
+        # A second name of a file is a file here.
+        content = _content(path) if not (info.isdir() or info.issym()) else None
+    except FileNotFoundError:
+        return 0  # gone since it was listed
+    if content is not None:
+        info.type = tarfile.REGTYPE
+    writer.put(info, content)
+    return 1
+
+
+def _content(path: Path) -> bytes:
+    if path.stat().st_size > MOST_BYTES:
+        raise BackupError(f"{path} is larger than {MOST_BYTES >> 20} MB: it is nothing that this part has")
+    if path.suffix in _SQLITE:
+        return database(path)
+    return path.read_bytes()
+
+
+def database(path: Path) -> bytes:
+    """Return SQLite's database *path* as of one moment, whoever writes it.
+
+    Nothing is written beside it: where nobody has it open there is no file of its memory to share, and it is
+    read as it lies; whoever opens it meanwhile is noticed by its time.
+    """
+    with tempfile.TemporaryDirectory(prefix="trendlake-") as folder:
+        copy = Path(folder, "copy")
+        for _ in range(_TRIES):
+            before = _times(path)
+            alone = not path.with_name(path.name + "-wal").exists()
+            try:
+                with (
+                    closing(
+                        sqlite3.connect(f"{path.as_uri()}?mode=ro{'&immutable=1' if alone else ''}", uri=True)
+                    ) as there,
+                    closing(sqlite3.connect(copy)) as here,
+                ):
+                    there.backup(here)
+                    here.execute("PRAGMA journal_mode=DELETE")
+                if not alone or _times(path) == before:
+                    return copy.read_bytes()
+            except sqlite3.Error as error:
+                if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
+                    return path.read_bytes()
+                last = error
+                continue
+            last = sqlite3.OperationalError("it changed each time that it was read")
+    raise BackupError(f"{path}: {last}")
+
+
+def _times(path: Path) -> tuple[int, bool]:
+    return path.stat().st_mtime_ns, path.with_name(path.name + "-wal").exists()
+
+
+def present(archive: Reader, root: Path) -> list[str]:
+    """Return the files of *archive* that are there below *root*: what a restore would overwrite.
+
+    The archive is read to its end, and with that known to be whole.
+    """
+    return [
+        f"/{one.info.name}"
+        for one in archive
+        if isinstance(one, File) and one.info.isreg() and os.path.lexists(_target(one.info, root))
+    ]
+
+
+def restore(archive: Reader, root: Path, allowed: Sequence[Path]) -> int:
+    """Write the files below *root*, with owners, by name, and modes as they were; return their number."""
+    number = 0
+    for one in archive:
+        if not isinstance(one, File):
+            continue
+        target = _target(one.info, root)
+        if not any(
+            Path("/", one.info.name) == path or path in Path("/", one.info.name).parents for path in allowed
+        ):
+            raise BackupError(f"the archive has /{one.info.name}, which is nothing of this part")
+        _write(target, one)
+        number += 1
+    return number
+
+
+def _target(info: tarfile.TarInfo, root: Path) -> Path:
+    parts = Path(info.name).parts
+    if info.name.startswith("/") or ".." in parts:
+        raise BackupError(f"the archive has {info.name!r}, which leads out of where it is to be")
+    return root.joinpath(*parts)
+
+
+def _write(target: Path, one: File) -> None:
+    info = one.info
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if info.isdir():
+        target.mkdir(exist_ok=True)
+    elif info.issym():
+        target.unlink(missing_ok=True)
+        target.symlink_to(info.linkname)
+    else:
+        staged = target.with_name(f".{target.name}.restored")
+        staged.unlink(missing_ok=True)
+        with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(one.content or b"")
+            file.flush()
+            os.fsync(file.fileno())
+        staged.replace(target)
+        for beside in _BESIDE:
+            target.with_name(target.name + beside).unlink(missing_ok=True)
+    _own(target, info)
+    if not info.issym():
+        target.chmod(stat.S_IMODE(info.mode))
+
+
+def _own(target: Path, info: tarfile.TarInfo) -> None:
+    """Give it to whoever had it, by name: numbers differ between hosts."""
+    import grp
+    import pwd
+
+    if os.geteuid() != 0:
+        return
+    try:
+        owner = pwd.getpwnam(info.uname).pw_uid if info.uname else info.uid
+        group = grp.getgrnam(info.gname).gr_gid if info.gname else info.gid
+    except KeyError as missing:
+        raise BackupError(
+            f"there is no account {missing} on this host, which {target} belongs to: run site.yml first"
+        ) from missing
+    os.chown(target, owner, group, follow_symlinks=False)

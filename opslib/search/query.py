@@ -1,0 +1,366 @@
+"""What somebody looks for, from the line that they typed to what is asked of the index.
+
+The language is that of ``docs/search.md``. A line that is none raises :class:`QueryError`, whose text says
+what is wrong, where, and how it is written instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Union
+
+import regex
+
+from opslib.search.tokens import EVERY, HAS, IS, said, words, written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import tzinfo
+
+MOST_CHARACTERS = 1000
+MOST_TERMS = 64
+MOST_DEPTH = 20
+LEAST_BEGINNING = 2  # letters before a *
+OPERATORS = ("from", "lang", "topic", "place", "has", "is", "since", "until")
+EXAMPLES = {
+    "from": "from:ana",
+    "lang": "lang:pt",
+    "topic": 'topic:#Carnaval or topic:"Lula Livre"',
+    "place": "place:Brazil",
+    "has": "has:links",
+    "is": "is:retweet",
+    "since": "since:2026-03-01",
+    "until": "until:2026-03-01T12:00",
+}
+_SPACE = regex.compile(r"\s++")
+_OPERATOR = regex.compile(r"([A-Za-z]++):(?!//)")
+_QUOTED = regex.compile(r'["\u201c\u201d]([^"\u201c\u201d]*+)["\u201c\u201d]')
+_BARE = regex.compile(r'[^\s()"\u201c\u201d]++')
+_MOMENT = regex.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d)?(?:[zZ]|[+-]\d\d:\d\d)?)?", regex.ASCII)
+
+
+class QueryError(ValueError):
+    """What is asked for cannot be understood; the text says why and how it is written."""
+
+    def __init__(self, text: str, at: int) -> None:
+        super().__init__(f"{text} (at character {at + 1})")
+
+
+@dataclass(frozen=True)
+class Term:
+    """Words in a row; the last may be only the beginning of one."""
+
+    words: tuple[str, ...]
+    beginning: bool = False
+    exact: tuple[str, ...] = ()  # as it is to be written, where that matters
+
+
+@dataclass(frozen=True)
+class Not:
+    """What does not hold."""
+
+    node: Node
+
+
+@dataclass(frozen=True)
+class Some:
+    """At least one of these holds."""
+
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Every:
+    """All of these hold."""
+
+    nodes: tuple[Node, ...]
+
+
+Node = Union[Term, Not, Some, Every]
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is looked for, among the tweets written from *since* until before *until*."""
+
+    node: Node
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+EVERYTHING = Query(Term((EVERY,)))
+
+
+@dataclass
+class _Line:
+    """A line, and how far it is understood."""
+
+    text: str
+    places: Mapping[str, int]
+    zone: tzinfo
+    at: int = 0
+    terms: int = 0
+    depth: int = 0  # of parentheses, NOT and OR, in which no moment may stand
+    moments: dict[str, datetime] = field(default_factory=dict)
+
+    def space(self) -> None:
+        found = _SPACE.match(self.text, self.at)
+        self.at = found.end() if found else self.at
+
+    def peek(self, word: str) -> bool:
+        """Say whether *word* stands here, by itself."""
+        end = self.at + len(word)
+        return self.text.startswith(word, self.at) and (
+            not word.isalpha() or end == len(self.text) or self.text[end].isspace() or self.text[end] in "()"
+        )
+
+    def take(self, word: str) -> bool:
+        found = self.peek(word)
+        if found:
+            self.at += len(word)
+            self.space()
+        return found
+
+    @property
+    def ended(self) -> bool:
+        return self.at >= len(self.text)
+
+    def error(self, text: str, at: int | None = None) -> QueryError:
+        return QueryError(text, self.at if at is None else at)
+
+
+def parse(text: str, places: Mapping[str, int] | None = None, zone: tzinfo = timezone.utc) -> Query:
+    """Return what *text* asks for.
+
+    *places* are the WOEIDs of places by casefolded name; moments without an offset are of *zone*.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise QueryError(
+            f"this has {len(text)} characters, and {MOST_CHARACTERS} are the most", MOST_CHARACTERS
+        )
+    line = _Line(text, places or {}, zone)
+    line.space()
+    if line.ended:
+        raise line.error("nothing is asked for: write a word, such as carnaval")
+    node = _some(line)
+    if not line.ended:
+        raise line.error("this ) closes nothing: leave it out, or open it with a (")
+    since, until = line.moments.get("since"), line.moments.get("until")
+    if since and until and since >= until:
+        raise line.error("since: is not before until:, so no tweet can be between them", 0)
+    return Query(node, since, until)
+
+
+# ---- the grammar, from what binds least
+
+
+def _some(line: _Line) -> Node:
+    """Read what OR joins."""
+    start = line.at
+    before = dict(line.moments)
+    nodes = [_every(line)]
+    while line.take("OR"):
+        nodes.append(_every(line))
+    if len(nodes) > 1 and line.moments != before:
+        raise line.error(
+            "since: and until: hold for everything: write them once, beside the rest in parentheses, "
+            "such as (rio OR bahia) since:2026-03-01",
+            start,
+        )
+    return nodes[0] if len(nodes) == 1 else Some(tuple(nodes))
+
+
+def _every(line: _Line) -> Node:
+    """Read what stands side by side, with AND or without."""
+    nodes = [_not(line)]
+    while not line.ended and not line.peek(")") and not line.peek("OR"):
+        line.take("AND")
+        nodes.append(_not(line))
+    return nodes[0] if len(nodes) == 1 else Every(tuple(nodes))
+
+
+def _not(line: _Line) -> Node:
+    if line.take("NOT") or _minus(line):
+        with_in = _Deeper(line)
+        with with_in:
+            return Not(_not(line))
+    return _one(line)
+
+
+def _minus(line: _Line) -> bool:
+    """Take a minus that stands for NOT: before something, and not by itself."""
+    following = line.text[line.at + 1 : line.at + 2]
+    if line.text.startswith("-", line.at) and following and not following.isspace():
+        line.at += 1
+        return True
+    return False
+
+
+class _Deeper:
+    """What stands inside something, so that it holds for a part of the line alone."""
+
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    def __enter__(self) -> None:
+        self._line.depth += 1
+        if self._line.depth > MOST_DEPTH:
+            raise self._line.error(
+                f"more than {MOST_DEPTH} things stand inside one another: write it flatter"
+            )
+
+    def __exit__(self, *_: object) -> None:
+        self._line.depth -= 1
+
+
+def _one(line: _Line) -> Node:
+    """Read what is in parentheses, or one thing."""
+    for word in ("AND", "OR"):
+        if line.peek(word):
+            raise line.error(
+                f"{word} stands between two things, such as rio {word} bahia; "
+                f'the word itself is written "{word.lower()}"'
+            )
+    if line.ended:
+        raise line.error("something is to follow here, such as a word")
+    if line.peek(")"):
+        raise line.error("nothing stands before this ): write a word there, or leave it out")
+    start = line.at
+    if line.take("("):
+        with _Deeper(line):
+            node = _some(line)
+        if not line.take(")"):
+            raise line.error("this ( is never closed: write a ) where it ends", start)
+        return node
+    line.terms += 1
+    if line.terms > MOST_TERMS:
+        raise line.error(f"more than {MOST_TERMS} things are asked for at once")
+    node = _operator(line) or _term(line)
+    line.space()
+    return node
+
+
+def _operator(line: _Line) -> Node | None:
+    found = _OPERATOR.match(line.text, line.at)
+    if found is None:
+        return None
+    name, start = found[1].lower(), line.at
+    if name not in OPERATORS:
+        if not line.text[found.end() : found.end() + 1].strip():
+            return None  # a colon, as sentences have it
+        raise line.error(
+            f"there is no {name}: here. There are {', '.join(f'{known}:' for known in OPERATORS)}; "
+            f'to look for the text itself, write it in quotes: "{found[1]} …"'
+        )
+    line.at = found.end()
+    value = _value(line)
+    if not value:
+        raise line.error(f"{name}: says nothing: write it without a space, such as {EXAMPLES[name]}", start)
+    return _READ[name](line, name, value, start)
+
+
+def _value(line: _Line) -> str:
+    quoted = _QUOTED.match(line.text, line.at)
+    found = quoted or _BARE.match(line.text, line.at)
+    if found is None:
+        return ""
+    line.at = found.end()
+    return (found[1] if quoted else found[0]).strip()
+
+
+# ---- one thing
+
+
+def _term(line: _Line) -> Term:
+    """Read a word, words in quotes, or either as it is to be written."""
+    start = line.at
+    exactly = line.text.startswith("=", line.at)
+    line.at += exactly
+    quoted = _QUOTED.match(line.text, line.at)
+    bare = None if quoted else _BARE.match(line.text, line.at)
+    if quoted is None and bare is None:
+        if line.text[line.at : line.at + 1] in ('"', "\u201c", "\u201d"):
+            raise line.error("this quote is never closed: write another one where the phrase ends", start)
+        raise line.error("something is to follow this =, without a space, such as =São", start)
+    found = quoted or bare
+    assert found is not None  # noqa: S101 - for the type checker
+    line.at = found.end()
+    text = found[1] if quoted else found[0]
+    star = line.text.startswith("*", line.at) if quoted else text.endswith("*")
+    line.at += bool(quoted and star)
+    return _words(line, text.rstrip("*") if bare else text, star, exactly, start)
+
+
+def _words(line: _Line, text: str, star: bool, exactly: bool, start: int) -> Term:
+    found = tuple(words(text))
+    if not found:
+        raise line.error(f"{text or '*'!r} has no letter, no digit and no emoji to look for", start)
+    if exactly:
+        if star:
+            raise line.error("what is to be written exactly has no beginning alone: leave out = or *", start)
+        return Term(found, exact=tuple(written(text)))
+    if star and len(found[-1]) < LEAST_BEGINNING:
+        raise line.error(f"before a * stand at least {LEAST_BEGINNING} letters", start)
+    return Term(found, beginning=star)
+
+
+def _fact(line: _Line, name: str, value: str, start: int) -> Term:
+    del line, start
+    return Term((said(name, value.lstrip("@\uff20") if name == "from" else value),))
+
+
+def _named(line: _Line, name: str, value: str, start: int) -> Term:
+    known = HAS if name == "has" else IS
+    if value.lower() not in known:
+        raise line.error(f"{name}: knows {', '.join(known)}, and not {value!r}", start)
+    return Term((said(name, value.lower()),))
+
+
+def _place(line: _Line, name: str, value: str, start: int) -> Term:
+    woeid = line.places.get(value.casefold())
+    if woeid is None and not (value.isascii() and value.isdigit()):
+        some = ", ".join(sorted(line.places)[:10]) or "none yet"
+        raise line.error(f"no trends were collected for {value!r}; places known: {some}", start)
+    return Term((said(name, value.lstrip("0") if woeid is None else woeid),))
+
+
+def _moment(line: _Line, name: str, value: str, start: int) -> Term:
+    if line.depth:
+        raise line.error(
+            f"{name}: holds for everything: write it beside the rest, outside of parentheses and NOT", start
+        )
+    if name in line.moments:
+        raise line.error(f"{name}: stands twice: leave one out", start)
+    line.moments[name] = _time(line, name, value, start)
+    return Term((EVERY,))
+
+
+def _time(line: _Line, name: str, value: str, start: int) -> datetime:
+    known = _MOMENT.fullmatch(value)
+    # Python 3.9 reads no Z.
+    text = (value[:-1] + "+00:00" if value[-1] in "zZ" else value) if known else ""
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is None:
+            found = found.replace(tzinfo=line.zone)
+        found = found.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        raise line.error(
+            f"{value!r} is no date such as 2026-03-01, and no time such as 2026-03-01T12:00", start
+        ) from None
+    if not datetime(2006, 1, 1, tzinfo=timezone.utc) <= found < datetime(2100, 1, 1, tzinfo=timezone.utc):
+        raise line.error(f"{name}: is to be between 2006 and 2100", start)
+    return found
+
+
+_READ: dict[str, Callable[[_Line, str, str, int], Term]] = {
+    "from": _fact,
+    "lang": _fact,
+    "topic": _fact,
+    "place": _place,
+    "has": _named,
+    "is": _named,
+    "since": _moment,
+    "until": _moment,
+}

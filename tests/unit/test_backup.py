@@ -1,0 +1,270 @@
+"""Backups without servers: what an archive holds, which runs belong together, what stays."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+import tarfile
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bson
+import click
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opslib.backup import archive, files, runs, state
+from opslib.backup.kafka import Kept, Positions
+from opslib.backup.restic import Repository, Snapshot, _failure, _options
+from opslib.settings import Backup, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def written(streams: dict[str, list[dict[str, Any]]]) -> bytes:
+    out = io.BytesIO()
+    writer = archive.Writer(out)
+    for name, documents in streams.items():
+        with writer.stream(name) as stream:
+            for document in documents:
+                stream.write(bson.encode(document))
+    writer.about(kept="yes")
+    writer.close()
+    return out.getvalue()
+
+
+def read(data: bytes) -> tuple[dict[str, list[dict[str, Any]]], dict[str, Any]]:
+    reader = archive.Reader(io.BytesIO(data))
+    found: dict[str, list[dict[str, Any]]] = {}
+    for one in reader:
+        assert isinstance(one, archive.Segment)
+        found.setdefault(one.name, []).extend(bson.decode_all(one.data))
+    return found, reader.contents
+
+
+def through(data: bytes) -> None:
+    for _ in archive.Reader(io.BytesIO(data)):
+        pass
+
+
+STREAMS = {"a.b": [{"n": number, "text": "é" * number} for number in range(50)], "c": [{"n": 1}]}
+
+
+@settings(max_examples=40)
+@given(
+    st.dictionaries(
+        st.text("abc.-/_", min_size=1, max_size=12).filter(lambda name: not name.startswith("/")),
+        st.lists(st.dictionaries(st.sampled_from("xyz"), st.integers(0, 2**60)), min_size=1, max_size=9),
+        max_size=3,
+    ),
+    st.integers(10, 400),
+)
+def test_documents_come_back_however_they_are_cut_into_members(
+    streams: dict[str, list[dict[str, Any]]], size: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(archive, "MEMBER_BYTES", size)
+        found, contents = read(written(streams))
+    assert found == streams
+    assert {name: told["documents"] for name, told in contents["sums"].items()} == {
+        name: len(documents) for name, documents in streams.items()
+    }
+    assert contents["kept"] == "yes"
+
+
+@given(st.data())
+def test_an_archive_that_was_cut_short_or_changed_is_told(data: st.DataObject) -> None:
+    whole = written(STREAMS)
+    # Behind the last member are zeros alone, which mean nothing.
+    used = len(whole.rstrip(b"\0"))
+    with pytest.raises(archive.DamagedError):
+        through(whole[: data.draw(st.integers(0, used - 1))])
+    body = whole.index(b"\x03n") if b"\x03n" in whole else whole.index(bson.encode(STREAMS["a.b"][40]))
+    at = data.draw(st.integers(body, body + 100))
+    changed = bytearray(whole)
+    changed[at] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(archive.DamagedError):
+        through(bytes(changed))
+
+
+def test_equal_documents_make_equal_archives() -> None:
+    assert written(STREAMS) == written(STREAMS)
+
+
+@given(
+    st.lists(st.integers(0, 200), unique=True, min_size=1).map(sorted),
+    st.integers(0, 210),
+    st.integers(0, 1000),
+)
+def test_a_group_goes_on_at_the_message_that_it_stood_at(saved: list[int], stood: int, base: int) -> None:
+    positions = Positions()
+    positions.begin(("t", 0), base)
+    for offset in saved:
+        positions.add(("t", 0), offset)
+    place = positions.of(("t", 0), stood)
+    assert place is not None
+    # What a reader gets from there on is what it would have got before.
+    assert saved[place - base :] == [offset for offset in saved if offset >= stood]
+    assert positions.of(("t", 1), stood) is None
+
+
+def test_on_the_kafka_of_before_a_position_is_what_it_was_as_far_as_there_are_messages() -> None:
+    kept = Kept({("t", 0): (10, 20)})
+    assert [kept.of(("t", 0), offset) for offset in (5, 10, 15, 20, 25)] == [10, 10, 15, 20, 20]
+    assert kept.of(("other", 0), 5) is None
+
+
+def packed(trees: files.Trees) -> bytes:
+    out = io.BytesIO()
+    writer = archive.Writer(out)
+    files.save(trees, writer)
+    writer.close()
+    return out.getvalue()
+
+
+def test_files_come_back_with_their_modes_and_databases_as_of_one_moment(tmp_path: Path) -> None:
+    root = tmp_path / "there"
+    (root / "inside/left").mkdir(parents=True)
+    (root / "inside/left/out").write_text("not this")
+    (root / "a").write_text("á")
+    (root / "a").chmod(0o640)
+    (root / "link").symlink_to("a")
+    used = sqlite3.connect(root / "users.sqlite")
+    used.execute("PRAGMA journal_mode=WAL")
+    used.execute("CREATE TABLE users (name)")
+    used.execute("INSERT INTO users VALUES ('ana')")
+    used.commit()
+    # One that is under way is in the log beside it, and not in the copy.
+    used.execute("INSERT INTO users VALUES ('bia')")
+    data = packed(files.Trees([root], [root / "inside/left"]))
+    used.close()
+    to = tmp_path / "to"
+    to.mkdir()
+    files.restore(archive.Reader(io.BytesIO(data)), to, [root])
+    came = to / str(root)[1:]
+    assert (came / "a").read_text() == "á"
+    assert (came / "a").stat().st_mode & 0o777 == 0o640
+    assert (came / "link").readlink() == Path("a")
+    assert not (came / "inside/left").exists()
+    assert sorted(one.name for one in came.iterdir()) == ["a", "inside", "link", "users.sqlite"]
+    with closing(sqlite3.connect(came / "users.sqlite")) as database:
+        assert database.execute("SELECT name FROM users").fetchall() == [("ana",)]
+
+
+def test_a_database_that_nobody_has_open_is_read_without_a_trace(tmp_path: Path) -> None:
+    path = tmp_path / "budget.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("CREATE TABLE spent (usd)")
+        database.commit()
+    before = sorted(tmp_path.iterdir())
+    tmp_path.chmod(0o500)
+    assert files.database(path).startswith(b"SQLite format 3")
+    tmp_path.chmod(0o700)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "var/../../x", "etc/passwd"])
+def test_an_archive_leads_nowhere_else(tmp_path: Path, name: str) -> None:
+    out = io.BytesIO()
+    writer = archive.Writer(out)
+    info = tarfile.TarInfo(name)
+    info.size = 1
+    writer.put(info, b"x")
+    writer.close()
+    with pytest.raises(click.ClickException, match="the archive has"):
+        files.restore(archive.Reader(io.BytesIO(out.getvalue())), tmp_path, [Path("/var/lib/nifi")])
+    assert list(tmp_path.iterdir()) == []
+
+
+class Kept_(Repository):  # noqa: N801 - a repository without restic
+    def __init__(self, snapshots: Sequence[Snapshot], unkept: set[str]) -> None:
+        self.known = list(snapshots)
+        self.unkept_ = unkept
+        self.removed: list[str] = []
+
+    def snapshots(self) -> list[Snapshot]:
+        return self.known
+
+    def unkept(self, part: str) -> set[str]:
+        assert part == runs.MARK
+        return self.unkept_
+
+    def remove(self, snapshots: list[Snapshot]) -> None:
+        self.removed = sorted(one.id for one in snapshots)
+
+
+def snapshots(**by_run: str) -> list[Snapshot]:
+    return [
+        Snapshot(f"{run}-{part}", "", run, part) for run, parts in by_run.items() for part in parts.split()
+    ]
+
+
+def test_a_run_is_whole_with_its_mark_and_the_newest_whole_one_is_chosen() -> None:
+    found = runs.found(snapshots(a="mongodb log run", b="nifi run", c="mongodb"))
+    assert [(run.name, run.whole) for run in found] == [("a", True), ("b", True), ("c", False)]
+    assert runs.choose(found, "mongodb", None).name == "a"
+    assert runs.choose(found, "nifi", None).name == "b"
+    with pytest.raises(SettingsError, match="no whole backup with the part nifi"):
+        runs.choose(found, "nifi", "a")
+    with pytest.raises(SettingsError, match="no backup x: see `opslib backup list`"):
+        runs.choose(found, "nifi", "x")
+
+
+def test_what_is_not_kept_goes_with_its_parts_and_so_does_what_was_cut_short() -> None:
+    known = snapshots(a="mongodb run", b="mongodb", c="mongodb run", d="mongodb run", e="mongodb")
+    repository = Kept_(known, {"a-run"})
+    assert runs.prune(repository, 2) == 3
+    # b was cut short before others came to their end; e may be another host's that is at work.
+    assert repository.removed == ["a-mongodb", "a-run", "b-mongodb"]
+
+
+def test_parts_are_saved_in_an_order_by_which_a_restore_never_loses() -> None:
+    order = {part: number for number, part in enumerate(runs.ORDER)}
+    assert order["positions"] < order["mongodb"] < order["log"]
+    assert order["nifi"] < order["kafka"]
+    assert order["positions"] < order["kafka"]
+
+
+@pytest.mark.parametrize(
+    ("said", "told", "code"),
+    [
+        ("Fatal: wrong password or no key found\n", "the password of the repository is wrong", 2),
+        ("write /x: no space left on device\n", "there is no room left where the repository is", 1),
+        ("Load(<data/1>): ciphertext verification failed", "the repository is damaged: it is not what was saved", 1),  # noqa: E501
+        ("something\nFatal: else\n", "Fatal: else", 1),
+        ("", "it failed without a word", 1),
+    ],
+)  # fmt: skip
+def test_what_restic_says_is_told_plainly(said: str, told: str, code: int) -> None:
+    failure = _failure(said)
+    assert (failure.message, failure.exit_code) == (f"restic: {told}", code)
+
+
+def test_an_sftp_store_is_reached_with_the_key_of_the_vault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("restic_ssh_key", "restic_known_hosts"):
+        (tmp_path / name).write_text("x")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    options = _options(Backup(repository="sftp:lake@store.example.org:/backups", limit_kib=500))
+    assert {"--limit-upload=500", "--limit-download=500", "--no-cache"} <= set(options)
+    assert options[-1] == (
+        f"sftp.command=ssh -i {tmp_path}/restic_ssh_key -o BatchMode=yes "
+        f"-o UserKnownHostsFile={tmp_path}/restic_known_hosts lake@store.example.org -s sftp"
+    )
+    with_port = _options(Backup(repository="sftp://lake@store.example.org:2222//backups"))
+    assert " -p 2222 lake@store.example.org -s sftp" in with_port[-1]
+
+
+def test_what_is_known_of_the_last_backups_is_a_file_for_prometheus(tmp_path: Path) -> None:
+    state.note(tmp_path, ended=1000.0, seconds=5, parts={"mongodb": {"bytes": 10, "added": 3}}, failed=False)
+    state.note(tmp_path, failed=True)
+    text = (tmp_path / state.TEXTFILE).read_text()
+    assert "trendlake_backup_last_success_timestamp_seconds 1000.0" in text
+    assert "trendlake_backup_last_failed 1.0" in text
+    assert 'trendlake_backup_last_added_bytes{part="mongodb"} 3.0' in text
+    assert (tmp_path / state.TEXTFILE).stat().st_mode & 0o777 == 0o644
