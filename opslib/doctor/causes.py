@@ -26,6 +26,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "trends": ("mongodb", "budget", "nifi", "kafka", "sink"),
     "tweets": ("mongodb", "budget", "nifi", "trends", "kafka", "sink"),
     "rollups": ("mongodb",),
+    "search": ("mongodb",),
     "clouds": ("mongodb", "rollups"),
     "budget": ("mongodb",),
     # Of those that do not answer, only the port could not be looked at.
@@ -40,6 +41,7 @@ _UNITS: dict[str, str] = {
     "sink": r"opslib-sink@",
     "speed": r"opslib-speed\.",
     "stats": r"opslib-stats\.",
+    "search": r"opslib-search\.",
     "rollups": r"opslib-rollup\.",
     "clouds": r"opslib-report\.",
 }
