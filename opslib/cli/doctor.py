@@ -18,6 +18,7 @@ from opslib.cli._terminal import tell
 from opslib.cli._times import SpanType
 from opslib.doctor import (
     arrivals,
+    backup,
     certificates,
     host,
     kafka,
@@ -71,6 +72,7 @@ CHECKS: dict[str, Check] = {
     "rollups": _if_configured("mongodb", arrivals.check_rollups),
     "clouds": _if_configured("mongodb", arrivals.check_clouds),
     "budget": _if_configured("mongodb", arrivals.check_budget),
+    "backup": backup.check,
     "certificates": certificates.check,
     "disk": host.check_disk,
     "units": host.check_units,

@@ -147,6 +147,8 @@ class Service:
                         index.note_offsets({tuple(partition): following})
                 wanted.append(following)
             self._consumer.seek(partition, min(wanted))
+        # What an index begins with has been read, whether or not anything comes.
+        self._commit({tuple(partition): begins[partition] for partition in partitions})
 
     def _partitions(self) -> list[TopicPartition]:
         numbers = self._consumer.partitions_for_topic(message.TWEETS) or ()
@@ -341,6 +343,7 @@ class Service:
         self._folder.turn_to(making.path)
         self._folder.fulfil()
         self._index, self._making = making, None
+        self._commit(making.offsets())
         if before is not None:
             before.close()
         for path in self._folder.others():

@@ -137,6 +137,9 @@ CASES = {
         'node_systemd_service_restart_total{host="a",name="u"}', "0+1x400", "3x400", "0x9 1x9 2x400", after=90
     ),
     "ClockWrong": of('node_time_seconds{host="a"}', "10+15x400", "0+15x400", "4+15x400"),
+    # promtool's time begins at 0: three days before is as good as three days after.
+    "BackupOld": of("trendlake_backup_last_success_timestamp_seconds", "-300000x400", "0x400", "-90000x400"),
+    "BackupUnverified": of("trendlake_backup_last_verification_failed", "1x400", "0x400"),
     "DoctorSilent": of(
         'trendlake_doctor_looked_timestamp_seconds{host="a"}', "0x400", "0+15x400", after=915
     ),

@@ -1,4 +1,4 @@
-"""What the role kafka makes of ZooKeeper's access lists, as its shell prints them."""
+"""What the role kafka makes of access lists: ZooKeeper's and Kafka's, as their tools print them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-MODULE = Path(__file__).parents[2] / "roles/kafka/library/zookeeper_acl.py"
+LIBRARY = Path(__file__).parents[2] / "roles/kafka/library"
 OWN = "'x509,'CN=kafka%2CO=Trendlake\n: cdrwa\n"
 KAFKA = "CN=kafka,O=Trendlake"
 
 
-def load() -> Any:
-    spec = importlib.util.spec_from_file_location("zookeeper_acl", MODULE)
+def load(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, LIBRARY / f"{name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -22,7 +22,7 @@ def load() -> Any:
     return module
 
 
-zookeeper_acl = load()
+zookeeper_acl, kafka_state = load("zookeeper_acl"), load("kafka_state")
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,31 @@ def test_a_node_is_open_if_another_than_kafka_may_change_it(printed: str, is_ope
     found = zookeeper_acl.entries(f"\nWATCHER::\n\n{printed}")
     assert found
     assert zookeeper_acl.is_open(found, KAFKA) is is_open
+
+
+GROUPS = {"principal": "a", "groups": ["sink", "search-*"], "operations": ["READ"]}
+LISTED = """Current ACLs for resource `ResourcePattern(resourceType=GROUP, name=sink, patternType=LITERAL)`:
+ \t(principal=User:a, host=*, operation=READ, permissionType=ALLOW)
+
+Current ACLs for resource `ResourcePattern(resourceType=GROUP, name=search-, patternType=PREFIXED)`:
+ \t(principal=User:a, host=*, operation=READ, permissionType=ALLOW)
+"""
+
+
+def test_a_name_that_is_the_beginning_of_others_is_given_and_found_as_one() -> None:
+    wanted = kafka_state.wanted_acls([GROUPS])
+
+    class Tools(kafka_state.Tools):  # type: ignore[misc]
+        def __init__(self) -> None:
+            pass
+
+        def run(self, *_: str) -> str:
+            return LISTED
+
+    assert Tools().acls() == wanted
+    told = [" ".join(command) for command in kafka_state.acl_commands(wanted)]
+    head = "--allow-principal User:a --operation Read"
+    assert sorted(told) == [
+        f"{head} --group sink",
+        f"{head} --resource-pattern-type prefixed --group search-",
+    ]

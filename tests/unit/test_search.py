@@ -161,25 +161,37 @@ def test_whatever_copies_come_in_whatever_order_the_index_has_what_mongodb_has(
         document(tweet, COLLECTED + timedelta(minutes=minute), **{"id": str(tweet.id + number), **changed})
         for number, minute, changed in copies
     ]
-    stored: dict[int, dict[str, Any]] = {}
-    for one in messages:
-        known = stored.get(one["_id"])
-        stored[one["_id"]] = complete(dict(one)) if known is None else {**known, **changes(known, one)}
+    before, after = messages[: len(messages) // 2], messages[len(messages) // 2 :]
+    rebuilt = made(tmp_path_factory.mktemp("index"), list(stored(before).values()))
+    # What comes after a new index was made joins what it was made of.
+    chance.shuffle(after)
+    for one in after:
+        with rebuilt.writing():
+            rebuilt.put([one])
     chance.shuffle(messages)
-    came, rebuilt = (tmp_path_factory.mktemp("index") for _ in range(2))
-    index = Index(Folder(came).fresh())
+    index = Index(Folder(tmp_path_factory.mktemp("index")).fresh())
     for one in messages:
         with index.writing():
             index.put([one])
-    other = made(rebuilt, list(stored.values()))
-    assert held(index) == held(other)
+    again = made(tmp_path_factory.mktemp("index"), list(stored(messages).values()))
+    assert held(index) == held(again) == held(rebuilt)
+    again.close()
+    rebuilt.close()
     assert index.whole() is None
     ids = index.ids()
     with index.writing():
-        assert index.drop(ids) == len(stored)
+        assert index.drop(ids) == len({one["_id"] for one in messages})
     assert held(index) == ({}, set()), "what was taken out is still found"
     index.close()
-    other.close()
+
+
+def stored(messages: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Return what MongoDB has of these, by the rule of the storage layer."""
+    found: dict[int, dict[str, Any]] = {}
+    for one in messages:
+        known = found.get(one["_id"])
+        found[one["_id"]] = complete(dict(one)) if known is None else {**known, **changes(known, one)}
+    return found
 
 
 def held(index: Index) -> tuple[dict[int, Any], set[tuple[str, int]]]:
@@ -203,6 +215,30 @@ def test_an_edit_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
     for line in ("dia", "😂", "#sol", '"bom dia"', "=bom"):
         assert found(tmp_path, line) == [], line
     for line in ("noite", "🌙", "#lua", '"boa noite"', "=boa"):
+        assert found(tmp_path, line) == [tweet.id], line
+
+
+def test_an_index_made_anew_still_knows_how_old_each_value_is(tmp_path: Path) -> None:
+    tweet = by_hand.lake(4, some=1)[0]
+
+    def copy(minute: int, likes: int | None) -> dict[str, Any]:
+        metrics = None if likes is None else {"like_count": likes}
+        return document(tweet, COLLECTED + timedelta(minutes=minute), public_metrics=metrics)
+
+    index = made(tmp_path, list(stored([copy(0, 3), copy(5, None)]).values()))
+    with index.writing():
+        index.put([copy(2, 900)])
+    index.close()
+    with find.opened(tmp_path) as answers:
+        assert answers.rows([tweet.id])[0]["reach"] == 900
+
+
+def test_exactly_is_whole_words_as_they_are_written(tmp_path: Path) -> None:
+    tweet = by_hand.lake(4, some=1)[0]
+    made(tmp_path, [document(tweet, text="Lovely love, bom Dia 👍🏽")]).close()
+    for line in ("=Love", "=LOVE", '="bom dia"', "=👍"):
+        assert found(tmp_path, line) == [], line
+    for line in ("=love", '="bom Dia"', "=👍🏽", "LOVE", "👍"):
         assert found(tmp_path, line) == [tweet.id], line
 
 
