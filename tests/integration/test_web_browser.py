@@ -233,7 +233,8 @@ def test_pointing_at_a_word_of_the_page_tells_its_count(
     for number in (0, len(newest["words"]) - 1):
         word = newest["words"][number]
         text = shown.locator("g > text").nth(number)
-        text.hover(position=text.evaluate(FREE))
+        # Playwright takes what lies under a link in a text of SVG for what is hit; the browser does not.
+        text.hover(position=text.evaluate(FREE), force=True)
         told = shown.locator("g > text:hover > title").text_content()
         texts = f"{word['tweets']:,} text{'s' * (word['tweets'] != 1)}"
         assert told == f"{word['word']}: in {texts}, retweets not counted"
@@ -297,11 +298,10 @@ def test_a_word_of_the_picture_leads_to_its_tweets(
     tab.goto(f"{page.url}/?place={BRAZIL}")
     text = picture(tab).locator("g > text").first
     name = str(text.locator("a").text_content())
-    link = text.locator("a")
     if device == "phone":
-        link.tap(position=text.evaluate(FREE), force=True)
+        text.tap(position=text.evaluate(FREE), force=True)
     else:
-        link.click(position=text.evaluate(FREE), force=True)
+        text.click(position=text.evaluate(FREE), force=True)
     tab.wait_for_url("**/tweets?**")
     expect(tab.get_by_role("heading", level=1)).to_contain_text(name)
     expect(tab.locator(".lead")).to_contain_text("Counted in")
