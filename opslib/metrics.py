@@ -27,6 +27,7 @@ from opslib.settings import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 Metric = TypeVar("Metric", Counter, Gauge, Histogram)
@@ -280,7 +281,26 @@ class Backup(Group):
         )
 
 
-ALL: tuple[type[Group], ...] = (Sink, Speed, Stats, Search, Web, Backup)
+class Doctor(Group):
+    """What ``opslib doctor`` found, as the node exporter tells it (``--metrics``)."""
+
+    service = "doctor"
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        super().__init__(registry)
+        self.failed = self._gauge(
+            "failed",
+            "Failures that the check found and that follow from no other's; none of one that was skipped.",
+            ["check"],
+        )
+        self.looked = self._gauge("looked_timestamp_seconds", "When it had looked at everything.")
+
+    def write(self, path: Path) -> None:
+        """Write all of it to *path* for the node exporter, the old file or the new one at any moment."""
+        prometheus_client.write_to_textfile(str(path), self._registry)
+
+
+ALL: tuple[type[Group], ...] = (Sink, Speed, Stats, Search, Web, Backup, Doctor)
 
 
 def reference() -> Iterator[tuple[str, Described]]:

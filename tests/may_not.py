@@ -60,6 +60,7 @@ MONGODB: dict[str, tuple[str, ...]] = {
     "opslib-stats": ("read tweets", "delete ops_stats", "update ops_stats", "index ops_stats"),
     "opslib-search": ("write tweets", "delete tweets", "read clouds", "write forgotten"),
     "opslib-doctor": ("read local.oplog.rs", "read audit", "write tweets", "make an account"),
+    "opslib-audit": ("write audit", "delete audit", "read tweets", "read forgotten", "read local.oplog.rs"),
     "opslib-backup": (
         "write tweets",
         "delete tweets",

@@ -30,18 +30,44 @@ _BESIDE = ("-wal", "-shm", "-journal")
 
 @dataclass(frozen=True)
 class Trees:
-    """What belongs to a part: files and folders, without those below *without*."""
+    """What belongs to a part: files and folders, without those below *without*.
+
+    Files that go *together* are read again where one of them was replaced meanwhile, as by a checkpoint.
+    """
 
     paths: Sequence[Path]
     without: Sequence[Path] = ()
+    together: bool = False
 
 
 def save(trees: Trees, writer: Writer) -> int:
     """Write all files of *trees* that are there, with owners and modes, and return their number."""
     number = 0
-    for path in _walk(trees):
-        number += _put(path, writer)
+    for info, content in _together(trees) if trees.together else _each(trees):
+        writer.put(info, content)
+        number += 1
     return number
+
+
+def _together(trees: Trees) -> list[tuple[tarfile.TarInfo, bytes | None]]:
+    for _ in range(_TRIES):
+        before = _numbers(trees)
+        found = list(_each(trees))
+        if _numbers(trees) == before:
+            return found
+    raise BackupError(f"{trees.paths[0].parent} changed each time that it was read")
+
+
+def _numbers(trees: Trees) -> list[tuple[Path, int]]:
+    """Return which file has which name: one that is written anew gets another number."""
+    return [(path, os.lstat(path).st_ino) for path in _walk(trees) if os.path.lexists(path)]
+
+
+def _each(trees: Trees) -> Iterator[tuple[tarfile.TarInfo, bytes | None]]:
+    for path in _walk(trees):
+        one = _one(path)
+        if one is not None:
+            yield one
 
 
 def _walk(trees: Trees) -> Iterator[Path]:
@@ -53,26 +79,29 @@ def _walk(trees: Trees) -> Iterator[Path]:
             for folder, folders, names in os.walk(root):
                 inside = Path(folder)
                 folders[:] = sorted(one for one in folders if inside / one not in trees.without)
-                yield from (inside / one for one in [*folders, *sorted(names)])
+                yield from (inside / one for one in [*folders, *sorted(names)] if _wanted(one))
 
 
-def _put(path: Path, writer: Writer) -> int:
-    if path.name.endswith(_BESIDE) or path.name.endswith(".lock"):
-        return 0  # SQLite's own, which the copy of the database has in it
+def _wanted(name: str) -> bool:
+    # SQLite's own, which the copy of the database has in it, and locks of whoever runs.
+    return not name.endswith((*_BESIDE, ".lock"))
+
+
+def _one(path: Path) -> tuple[tarfile.TarInfo, bytes | None] | None:
+    """Return a file as tar has it; ``None`` for what is none, or is gone since it was listed."""
     try:
         # How it is owned is asked of the file, and not of what SQLite copies it to.
         info = _INFO.gettarinfo(str(path))
-        if info is None or not (info.isreg() or info.isdir() or info.issym()):
-            return 0
+        if info is None or not (info.isreg() or info.islnk() or info.isdir() or info.issym()):
+            return None
         info.mtime = int(path.lstat().st_mtime)
+        if info.isdir() or info.issym():
+            return info, None
         # A second name of a file is a file here.
-        content = _content(path) if not (info.isdir() or info.issym()) else None
+        info.type, info.linkname = tarfile.REGTYPE, ""
+        return info, _content(path)
     except FileNotFoundError:
-        return 0  # gone since it was listed
-    if content is not None:
-        info.type = tarfile.REGTYPE
-    writer.put(info, content)
-    return 1
+        return None
 
 
 def _content(path: Path) -> bytes:

@@ -24,7 +24,13 @@ from kafka.admin import (  # type: ignore[import-untyped]
     ResourcePatternFilter,
     ResourceType,
 )
-from kafka.errors import AuthorizationError, KafkaConfigurationError, KafkaError, KafkaTimeoutError  # type: ignore[import-untyped]
+from kafka.errors import (  # type: ignore[import-untyped]
+    AuthorizationError,
+    KafkaConfigurationError,
+    KafkaError,
+    KafkaTimeoutError,
+    NoError,
+)
 from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]
 
 from opslib import message
@@ -175,6 +181,13 @@ def _acl(told: Mapping[str, str]) -> Any:
     )
 
 
+def busy(admin: Any, found: list[dict[str, Any]]) -> list[str]:
+    """Return the groups that somebody is in: they cannot be set back."""
+    groups = [one["group"] for one in found if "group" in one]
+    told = admin.describe_groups(groups) if groups else {}
+    return sorted(name for name, group in told.items() if group["members"])
+
+
 def restore_positions(admin: Any, found: list[dict[str, Any]], positions: Positions | Kept) -> dict[str, int]:
     """Set each group to the message it stood at, and return how many partitions that were, by group."""
     done = {}
@@ -187,21 +200,14 @@ def restore_positions(admin: Any, found: list[dict[str, Any]], positions: Positi
             if (place := positions.of((topic, number), offset)) is not None
         }
         if places:
-            refused = {
-                str(error)
-                for error in admin.alter_group_offsets(one["group"], places).values()
-                if _is_error(error)
-            }
+            answers = admin.alter_group_offsets(one["group"], places).values()
+            refused = {answer.__name__ for answer in answers if answer is not NoError}
             if refused:
                 raise BackupError(
-                    f"the group {one['group']} cannot be set back while a member is in it: stop its services"
+                    f"the group {one['group']} cannot be set back: {', '.join(sorted(refused))}"
                 )
         done[one["group"]] = len(places)
     return done
-
-
-def _is_error(answer: Any) -> bool:
-    return answer is not None and getattr(answer, "errno", getattr(answer, "error_code", 0)) not in (0, None)
 
 
 # -- messages -----------------------------------------------------------------------------------------------

@@ -137,6 +137,16 @@ class Restore:
                     there += files.present(Reader(pipe), root)[:3]
         return there
 
+    def check_stopped(self, plan: Plan) -> None:
+        """Raise if somebody reads in a group that is to be set back."""
+        if plan.settings:
+            with kafka.client(self._settings, KafkaAdminClient) as admin:
+                groups = kafka.busy(admin, plan.settings)
+            if groups:
+                raise SettingsError(
+                    f"nothing was changed: somebody reads in {', '.join(groups)}: stop the services first"
+                )
+
     def _topics(self, admin: Any) -> dict[str, int]:
         known = set(admin.list_topics())
         return lag.partition_counts(admin, [name for name in self._settings.backup.topics if name in known])

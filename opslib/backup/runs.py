@@ -20,9 +20,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
-from opslib.backup import files, kafka, mongodb, state
+from opslib.backup import files, kafka, mongodb
 from opslib.backup.archive import Reader, Writer
 from opslib.backup.restic import BackupError, Repository, Saved, Snapshot
+from opslib.run.backups import read
 from opslib.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -42,13 +43,14 @@ TREES = {
         [
             *(_NIFI / "conf" / name for name in ("flow.json.gz", "users.xml", "authorizations.xml")),
             *(_NIFI / name for name in ("state", "x-budget.sqlite")),
-        ]
+        ],
+        together=True,  # a state's checkpoint and its journals
     ),
     "zookeeper": files.Trees([Path("/var/lib/zookeeper")]),
-    # The speed layer's state is made anew from Kafka; what the local X API serves is the inventory's.
+    # The speed layer's state and the index are made anew; what the local X API serves is the inventory's.
     "opslib": files.Trees(
         [Path("/var/lib/opslib")],
-        [Path("/var/lib/opslib", name) for name in ("speed", "simulate", "backup")],
+        [Path("/var/lib/opslib", name) for name in ("speed", "search", "simulate", "backup")],
     ),
     "web": files.Trees([Path("/var/lib/opslib-web")]),
 }
@@ -107,7 +109,7 @@ def save(
     """Save *parts*, each as one snapshot, and then the mark that they are whole."""
     result = Result(run, time.time())
     known = found(repository.snapshots())
-    log_from = _log_end(repository, known, state.read(settings.backup.state)) if "log" in parts else None
+    log_from = _log_end(repository, known, read(settings.backup.state)) if "log" in parts else None
     work = _Work(settings, told, log_from)
     about: dict[str, Any] = {}
     for part in (one for one in PARTS if one in parts):
@@ -167,7 +169,6 @@ class _Work:
 
 
 def _save_trees(part: str, writer: Writer) -> int:
-    """Write the files of a part; where a state is made anew meanwhile, they do not fit each other."""
     trees = TREES[part]
     if not any(path.exists() for path in trees.paths):
         raise SettingsError(

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, write_to_textfile
 
 from opslib import metrics
+from opslib.run.backups import STATUS, read
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-STATUS = "status.json"
 TEXTFILE = "trendlake_backup.prom"
-
-
-def read(folder: Path) -> dict[str, Any]:
-    """Return what is known; nothing before the first backup."""
-    with suppress(FileNotFoundError, ValueError):
-        status: dict[str, Any] = json.loads((folder / STATUS).read_text())
-        return status
-    return {}
 
 
 def note(folder: Path, **known: Any) -> None:
     """Add *known* to it, and write the metrics anew, as node exporter's textfile collector reads them."""
     status = {**read(folder), **known}
+    if "ended" in status:
+        status.setdefault("first", status["ended"])
     staged = folder / f"{STATUS}.new"
     staged.write_text(json.dumps(status, sort_keys=True))
     staged.replace(folder / STATUS)

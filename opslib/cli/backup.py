@@ -156,6 +156,8 @@ def restore(
                 raise SettingsError(
                     f"nothing was changed: there is {', '.join(there)} already; --force takes it away"
                 )
+            if not dry_run:
+                work.check_stopped(plan)
             came = {} if dry_run else work.restore(plan, parts, target, force=force)
         taken = _forget_again(settings) if "mongodb" in parts and not dry_run else 0
     if form == "json":

@@ -6,20 +6,37 @@ import dataclasses
 import functools
 import logging
 import sys
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
-from opslib.cli._options import examples, tell_json, with_format, with_settings
+from opslib import metrics
+from opslib.cli._options import OUTPUT, examples, tell_json, with_format, with_settings
 from opslib.cli._terminal import tell
 from opslib.cli._times import SpanType
-from opslib.doctor import arrivals, certificates, host, kafka, mongodb, nifi, search, speed, web, zookeeper
+from opslib.doctor import (
+    arrivals,
+    backup,
+    certificates,
+    host,
+    kafka,
+    mongodb,
+    nifi,
+    search,
+    speed,
+    versions,
+    web,
+    zookeeper,
+)
+from opslib.doctor.causes import explained
 from opslib.doctor.findings import Check, Finding, Findings, run
 from opslib.run import endpoints
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from opslib.cli._times import Span
     from opslib.settings import Settings
@@ -55,13 +72,15 @@ CHECKS: dict[str, Check] = {
     "rollups": _if_configured("mongodb", arrivals.check_rollups),
     "clouds": _if_configured("mongodb", arrivals.check_clouds),
     "budget": _if_configured("mongodb", arrivals.check_budget),
+    "backup": backup.check,
     "certificates": certificates.check,
     "disk": host.check_disk,
     "units": host.check_units,
+    "versions": versions.check,
 }
 
 
-@click.command(epilog=examples("opslib doctor", "opslib doctor --only kafka --only mongodb --format json"))
+@click.command(epilog=examples("opslib doctor", "opslib doctor --only kafka --only mongodb --json"))
 @with_format
 @click.option("--only", multiple=True, type=click.Choice(list(CHECKS)), help="This check; may be repeated.")
 @click.option(
@@ -71,9 +90,18 @@ CHECKS: dict[str, Check] = {
     show_default=True,
     help="A certificate with less than this left is a failure.",
 )
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--metrics", "told", type=OUTPUT, help="Tell Prometheus' node exporter in this file too.")
 @with_settings
-def command(settings: Settings, form: str, only: tuple[str, ...], certificate_warning_days: Span) -> None:
-    """Ask every component over its real protocol how it is.
+def command(
+    settings: Settings,
+    form: str,
+    only: tuple[str, ...],
+    certificate_warning_days: Span,
+    as_json: bool,
+    told: Path | None,
+) -> None:
+    """Ask every component over its real protocol how it is, and say why it is not well.
 
     Exit code 1 if anything is not as it should be.
     """
@@ -82,11 +110,28 @@ def command(settings: Settings, form: str, only: tuple[str, ...], certificate_wa
     checks = dict(CHECKS)
     checks["certificates"] = functools.partial(certificates.check, warning_days=certificate_warning_days.days)
     try:
-        findings = run(checks, only or CHECKS, settings, _TIMEOUT)
-        failed = _print_json(findings) if form == "json" else _print_text(findings)
+        findings = explained(run(checks, only or CHECKS, settings, _TIMEOUT))
+        failed = _print_json(findings) if as_json or form == "json" else _print_text(findings)
     finally:
         logging.disable(logging.NOTSET)
+    if told is not None:
+        _tell_prometheus(findings, told)
     sys.exit(1 if failed else 0)
+
+
+def _tell_prometheus(findings: list[Finding], path: Path) -> None:
+    figures, now = metrics.Doctor(), time.time()
+    failed = {finding.check for finding in findings if finding.status == "failed"}
+    for finding in findings:
+        if finding.status != "skipped":
+            follows = any(cause.partition(":")[0] in failed for cause in finding.causes)
+            figures.failed.labels(finding.check).inc(finding.status == "failed" and not follows)
+    figures.looked.set(now)
+    try:
+        figures.write(path)
+        host.note_growth(now)
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror}") from error
 
 
 def _print_json(findings: Iterable[Finding]) -> bool:
@@ -103,4 +148,6 @@ def _print_text(findings: Iterable[Finding]) -> bool:
         status = click.style(f"{finding.status:8}", fg=_COLOURS[finding.status])
         advice = f": {finding.advice}" if finding.advice else ""
         tell(f" {finding.check:12} {finding.text}{advice}", label=status)
+        for cause in finding.causes:
+            tell(f" {'':12} because of {cause}", label=f"{'':8}")
     return failed

@@ -219,7 +219,12 @@ def document(
             for topic in report.topics
         ],
         "words": [
-            {"word": word, "tweets": number, **({"own": True} if word in own else {})}
+            {
+                "word": word,
+                "tweets": number,
+                **_counted(report, word),
+                **({"own": True} if word in own else {}),
+            }
             for word, number in drawn.items()
         ],
         "spots": _entries(picture.layout),
@@ -233,6 +238,14 @@ def document(
         "seed": SEED,
         "version": VERSION,
     }
+
+
+def _counted(report: Report, word: str) -> Document:
+    """Return by which entries texts count for a word, so that they are found without counting all again."""
+    if report.merged is None:
+        return {}
+    counting = report.merged.counting(word)
+    return {"by": [{"entries": sorted(one.entries), "without": sorted(one.without)} for one in counting]}
 
 
 def listed(

@@ -17,7 +17,7 @@ from opslib.store import rollups
 from opslib.store.observations import within
 from opslib.store.reads import Lake, Place
 from opslib.store.spans import of_tweets
-from opslib.words import fold, merge, parts, words_of
+from opslib.words import fold, merged, parts, words_of
 from opslib.words.lemmas import LANGUAGES, lemma
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from opslib.store.reads import Kind
+    from opslib.words import Merged
 
     Document = dict[str, Any]
 
@@ -60,6 +61,7 @@ class Report:
     topics: tuple[Topic, ...]
     words: Mapping[str, int] = field(default_factory=dict)
     subject: str | None = None  # the one topic that it is about, if it is about one
+    merged: Merged | None = None  # what the words were made of
 
     @property
     def own(self) -> frozenset[str]:
@@ -81,7 +83,7 @@ def at_moment(
     found = of_tweets(
         database, match, lambda at: since <= at < until, lambda key: key[0] == place.woeid and key[1] in names
     )
-    return _both(place, since, until, found.counts.tweets, topics, merge(found.counts.words))
+    return _both(place, since, until, found.counts.tweets, topics, merged(found.counts.words))
 
 
 def over_span(
@@ -92,7 +94,7 @@ def over_span(
     before, snapshots = lake.snapshot(place.woeid, since), lake.snapshots(place.woeid, since, until)
     topics = topics_of([*([before] if before else []), *snapshots])
     counted = rollups.counts(database, since, until, woeid=place.woeid)
-    return _both(place, since, until, counted.tweets, topics, merge(counted.words))
+    return _both(place, since, until, counted.tweets, topics, merged(counted.words))
 
 
 def of_topic(
@@ -105,7 +107,7 @@ def of_topic(
     woeid, kind = (None, FOLLOW) if followed else (place.woeid, None)
     counted = rollups.counts(database, since, until, woeid=woeid, topic=name, kind=kind)
     topic = Topic(name, 1, None)
-    return Report("words", place, since, until, counted.tweets, (topic,), merge(counted.words), name)
+    return Report("words", place, since, until, counted.tweets, (topic,), merged(counted.words).counts, name)
 
 
 def _both(
@@ -114,14 +116,14 @@ def _both(
     until: datetime,
     tweets: int,
     topics: tuple[Topic, ...],
-    words: dict[str, int],
+    words: Merged,
 ) -> dict[Kind, Report]:
-    report = Report("words", place, since, until, tweets, topics, words)
+    report = Report("words", place, since, until, tweets, topics, words.counts, merged=words)
     volumes: dict[str, int] = {}
     for topic in sorted(topics, key=_by_volume):
         # Of names that look alike the larger number counts; one of which nothing can be drawn stays as it is.
         volumes.setdefault(drawable(topic.name) or topic.name, topic.tweet_count or 0)
-    return {"words": report, "topics": replace(report, kind="topics", words=volumes)}
+    return {"words": report, "topics": replace(report, kind="topics", words=volumes, merged=None)}
 
 
 def topics_of(snapshots: Iterable[Document]) -> tuple[Topic, ...]:

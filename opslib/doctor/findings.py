@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from opslib.run.failures import said
 from opslib.settings import Settings, SettingsError
@@ -16,12 +16,18 @@ Status = Literal["ok", "failed", "skipped"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor's report."""
+    """One line of the doctor's report.
+
+    *figures* are what the text tells, for programs; *causes* are the findings that a failure follows from,
+    nearest first (:mod:`opslib.doctor.causes`).
+    """
 
     check: str
     status: Status
     text: str
     advice: str = ""
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    causes: tuple[str, ...] = ()
 
 
 class Findings:
@@ -31,13 +37,13 @@ class Findings:
         self._check = check
         self.findings: list[Finding] = []
 
-    def ok(self, text: str) -> None:
+    def ok(self, text: str, **figures: Any) -> None:
         """Note what is as it should be."""
-        self.findings.append(Finding(self._check, "ok", text))
+        self.findings.append(Finding(self._check, "ok", text, figures=figures))
 
-    def failed(self, text: str, advice: str) -> None:
+    def failed(self, text: str, advice: str, **figures: Any) -> None:
         """Note what is not, and what to do about it."""
-        self.findings.append(Finding(self._check, "failed", text, advice))
+        self.findings.append(Finding(self._check, "failed", text, advice, figures))
 
     def skipped(self, text: str) -> None:
         """Note what was not looked at."""

@@ -2,33 +2,71 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
+import time
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from opslib.doctor import growth
 from opslib.run import endpoints
 
 if TYPE_CHECKING:
     from opslib.doctor.findings import Findings
     from opslib.settings import Settings
 
-_DATA = Path("/var/lib")
+# Of those that lie on one disk the first is told. Whatever fills up stops what writes there.
+_PATHS = tuple(
+    Path(name)
+    for name in (
+        "/var/lib",
+        "/",
+        "/var/log",
+        "/opt",
+        *(f"/var/lib/{name}" for name in ("zookeeper", "kafka", "mongodb", "nifi", "opslib", "prometheus")),
+    )
+)
+GROWTH = Path("/var/lib/opslib/metrics/disk.json")
 _SYSTEMD = Path("/run/systemd/system")
 _LEAST_FREE = 0.10
+_LEAST_DAYS = 4
 _GIGABYTE = 1024**3
 _UNITS = ("zookeeper*", "kafka*", "mongodb*", "mongod*", "nifi*", "opslib*", "trendlake*")
 
 
 def check_disk(_settings: Settings, report: Findings) -> None:
-    """Report how much room the data of all services has left."""
-    usage = shutil.disk_usage(_DATA)
-    text = f"{_DATA} has {usage.free / _GIGABYTE:.1f} of {usage.total / _GIGABYTE:.1f} GB free"
-    if usage.free < _LEAST_FREE * usage.total:
-        report.failed(text, "make room or shorten the retention before services stop writing")
-    else:
-        report.ok(text)
+    """Report how much room each disk of the lake has left, and for how many days at today's growth."""
+    now, noted = time.time(), growth.read(GROWTH)
+    for path, usage in _disks().items():
+        left = growth.days_left(noted.get(str(path), []), usage.used, usage.free, now)
+        figures = {"path": str(path), "total": usage.total, "used": usage.used, "free": usage.free}
+        text = f"{path} has {usage.free / _GIGABYTE:.1f} of {usage.total / _GIGABYTE:.1f} GB free"
+        if left is not None:
+            figures["days_left"] = round(left, 1)
+            text += f", enough for {left:.0f} days at the growth of the last one"
+        if usage.free < _LEAST_FREE * usage.total or (left is not None and left < _LEAST_DAYS):
+            report.failed(text, "make room or shorten the retention before services stop writing", **figures)
+        else:
+            report.ok(text, **figures)
+
+
+def note_growth(now: float) -> None:
+    """Note what is used of each disk, for :func:`check_disk` to tell how fast it fills."""
+    used = {str(path): usage.used for path, usage in _disks().items()}
+    new = GROWTH.with_suffix(".new")
+    new.write_text(json.dumps(growth.note(growth.read(GROWTH), used, now)))
+    new.replace(GROWTH)
+
+
+def _disks() -> dict[Path, Any]:
+    """Return what is used of each disk, by the first path that lies on it."""
+    found: dict[int, Path] = {}
+    for path in _PATHS:
+        if path.is_dir():
+            found.setdefault(path.stat().st_dev, path)
+    return {path: shutil.disk_usage(path) for path in found.values()}
 
 
 def check_units(settings: Settings, report: Findings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,8 @@ _FIGURES = (
     "wiredTiger.cache.bytes_currently_in_the_cache",
     "wiredTiger.cache.maximum_bytes_configured",
     "wiredTiger.cache.tracked_dirty_bytes_in_the_cache",
+    # When it wrote last, in Unix time: how far a member is behind the primary is the difference of theirs.
+    "repl.lastWrite.lastWriteDate",
 )
 
 
@@ -179,5 +182,7 @@ class Observer:
                 value = (
                     value.get(part.replace("_", " "), value.get(part)) if isinstance(value, dict) else None
                 )
+            if isinstance(value, datetime):
+                value = value.timestamp()
             if isinstance(value, (int, float)):
                 self._figures.mongodb.labels(host, figure).set(value)

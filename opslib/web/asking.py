@@ -8,7 +8,7 @@ from typing import Any, Literal, Optional
 from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import AwareDatetime, BaseModel, Field
 
-from opslib.store.behind import Span
+from opslib.store.behind import Scope, Span
 from opslib.store.observations import Key
 from opslib.web import said
 from opslib.web.api import INT64, LONGEST_SPAN, MISSING, PROBLEMS, Woeid, span
@@ -62,14 +62,16 @@ def tweets(
 ) -> Texts:
     """List the texts that were counted for a word: in a cloud, or in a span as `/api/words` counts it."""
     lake = lake_of(request)
+    counted = None
+    scope: Scope
     if cloud is not None:
         of = asked(request, cloud=cloud)
-        begin, end, scope = of.since, of.until, of.scope
+        begin, end, scope, counted = of.since, of.until, of.scope, of.counting(word)
     else:
         begin, end = span(request, since, until, timedelta(days=1), LONGEST_SPAN)
         key = Key(woeid, topic, kind_asked(kind) if topic is not None else None)
         scope = Span(begin, end, key)
-    found = unless_too_many(behind, lake, scope, word)
+    found = unless_too_many(behind, lake, scope, word, None, counted)
     if found is None:
         raise HTTPException(413, "there are too many tweets to look through; ask for a shorter span")
     some = (found.by_reach() if order == "reach" else list(found.texts))[skip:][:limit]

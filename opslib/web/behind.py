@@ -10,7 +10,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import AwareDatetime
 from starlette.responses import Response
 
-from opslib.store.behind import Behind, Moment, Span, of_word
+from opslib.store.behind import Behind, Moment, Span, counted_by, of_word
 from opslib.store.observations import Key
 from opslib.store.reads import Place
 from opslib.web import said
@@ -19,6 +19,7 @@ from opslib.web.asked import bounds, chosen, date_of, kind_asked, lake_of, now_o
 from opslib.web.render import address, cloud_address, page
 from opslib.web.said import unless_too_many
 from opslib.web.tweets import shown
+from opslib.words import Counting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,6 +46,15 @@ class Asked:
     query: dict[str, Any]  # of the address that asks for it
     topic: Optional[str] = None
     cloud: Optional[Document] = None
+
+    def counting(self, word: str) -> Optional[tuple[Counting, ...]]:
+        """Return by which entries a word was counted, if a cloud says it; those of before do not."""
+        for entry in self.cloud["words"] if self.cloud else ():
+            if entry["word"] == word and "by" in entry:
+                return tuple(
+                    Counting(frozenset(one["entries"]), frozenset(one["without"])) for one in entry["by"]
+                )
+        return None
 
 
 def asked(
@@ -95,9 +105,20 @@ def words_of_cloud(request: Request, cloud_id: str) -> Asked:
     return Asked(scope, place, found["since"], found["until"], {"cloud": cloud_id}, cloud=found)
 
 
-def behind(lake: Lake, scope: Scope, name: str, beside: Optional[str] = None) -> Behind:
-    """Return the texts that were counted for a word, or of those *beside* another word the ones for it."""
+def behind(
+    lake: Lake,
+    scope: Scope,
+    name: str,
+    beside: Optional[str] = None,
+    counted: Optional[tuple[Counting, ...]] = None,
+) -> Behind:
+    """Return the texts that were counted for a word, or of those *beside* another word the ones for it.
+
+    *counted* says by which entries, if that is known already.
+    """
     with said.within(lake):
+        if counted is not None:
+            return counted_by(lake.database, scope, counted)
         if beside is not None:
             return said.beside(lake, scope, beside).only(name)
         return of_word(lake.database, scope, name)
@@ -121,7 +142,7 @@ def tweets(
     """List the tweets that were counted for a word: in a cloud, in a span of a place or of a topic."""
     lake = lake_of(request)
     of = asked(request, cloud=cloud, place=place, day=day, since=since, until=until, topic=topic, kind=kind)
-    found: Optional[Behind] = unless_too_many(behind, lake, of.scope, name, beside)
+    found: Optional[Behind] = unless_too_many(behind, lake, of.scope, name, beside, of.counting(name))
     return listed(
         request,
         of,

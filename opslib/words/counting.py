@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -55,18 +56,19 @@ class Merged:
 
     def counting(self, word: str) -> tuple[Counting, ...]:
         """Return by which entries texts count for *word*, for each of its keys; nothing if it is none."""
-        wanted = self.keys.get(word, ())
-        instead = {self.together[key] for key in wanted if key in self.together}
-        entries: dict[str, set[str]] = {key: set() for key in (*wanted, *instead)}
-        for entry in self.spellings:
-            key = parts(entry)[1]
-            if key in entries:
-                entries[key].add(entry)
-        none: set[str] = set()
         return tuple(
-            Counting(frozenset(entries[key]), frozenset(entries.get(self.together.get(key, ""), none)))
-            for key in wanted
+            Counting(
+                frozenset(self._entries[key]), frozenset(self._entries.get(self.together.get(key, ""), ()))
+            )
+            for key in self.keys.get(word, ())
         )
+
+    @cached_property
+    def _entries(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for entry in self.spellings:
+            found.setdefault(parts(entry)[1], []).append(entry)
+        return found
 
 
 def count(tweets: Iterable[Iterable[str]]) -> dict[str, int]:

@@ -156,6 +156,25 @@ def test_what_was_saved_comes_back_on_blank_servers(saved: Lake, blank: Servers,
         assert code == 2
         assert "nothing was changed: there is documents in" in said
         assert other.ids() == saved.ids()
+        with reading(other):
+            code, said = refused(other, "restore", "mongodb", "--force")
+        assert (code, said) == (
+            2, f"Error: nothing was changed: somebody reads in {saved.name}: stop the services first",
+        )  # fmt: skip
+        assert other.ids() == saved.ids()
+
+
+@contextlib.contextmanager
+def reading(lake: Lake) -> Iterator[None]:
+    """Be a member of the group for a while."""
+    consumer = KafkaConsumer(
+        message.TWEETS, **lake.servers.operator, group_id=lake.name, enable_auto_commit=False
+    )
+    try:
+        services.wait_until("it has joined", lambda: bool(consumer.poll(100) or consumer.assignment()))
+        yield
+    finally:
+        consumer.close()
 
 
 def values_before(lake: Lake, partition: Any) -> int:

@@ -12,12 +12,14 @@ import pytest
 from recount import keys_of, moment_for
 from test_rollups import NO_WAIT, NOON, TOPICS, document, write
 
+from opslib.cloud.kept import document as cloud_of
 from opslib.cloud.report import at_moment
+from opslib.settings import Settings
 from opslib.store import rollups
 from opslib.store.behind import Moment, Span, beside, counted_by, of_window, of_word
 from opslib.store.observations import Key
 from opslib.store.reads import Place
-from opslib.words import merge, merged, words_of
+from opslib.words import Counting, merge, merged, words_of
 
 if TYPE_CHECKING:
     from conftest import Lake
@@ -41,7 +43,7 @@ def entries(chance: random.Random) -> list[str]:
     return words_of({"text": " ".join(words), "lang": chance.choice(["pt", "es", "en", None])})
 
 
-@pytest.fixture(params=[1, 2, 3, 4])
+@pytest.fixture(params=[1, 2, 3])
 def random_lake(request: pytest.FixtureRequest, lake: Lake) -> tuple[Lake, random.Random]:
     chance = random.Random(request.param)  # noqa: S311 - not a secret
     write(
@@ -169,3 +171,18 @@ def test_what_rises_is_listed_with_its_people(lake: Lake) -> None:
     assert found.authors == len({one["author"]["id"] for one in written})
     none = of_window(database_of(lake), BRAZIL, ends, minute, "topic", "Rio", dt.timedelta(minutes=15))
     assert none.tweets == ()
+
+
+def test_a_kept_cloud_says_by_what_each_of_its_words_was_counted(
+    random_lake: tuple[Lake, random.Random],
+) -> None:
+    lake, _ = random_lake
+    database, place = database_of(lake), Place(BRAZIL, "Brasil")
+    snapshot = {"trends": [{"name": "Samba", "rank": 1}, {"name": "Carnaval", "rank": 2}]}
+    report = at_moment(database, place, snapshot, NOON + dt.timedelta(minutes=121), 3.0)["words"]
+    kept = cloud_of(report, Settings(), NOON)
+    scope = Moment(report.since, report.until, BRAZIL, frozenset(("Samba", "Carnaval")))
+    assert kept["words"]
+    for word in kept["words"]:
+        counted = tuple(Counting(frozenset(one["entries"]), frozenset(one["without"])) for one in word["by"])
+        assert counted_by(database, scope, counted).number == word["tweets"], word["word"]

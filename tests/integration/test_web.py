@@ -269,7 +269,7 @@ def test_the_api_keeps_to_its_description(page: Page, session: requests.Session)
     headers = {"Cookie": cookie}
     schema = schemathesis.openapi.from_url(f"{page.url}/api/openapi.json", headers=headers)
     operations = [found.ok() for found in schema.get_all_operations()]
-    assert len(operations) == 10
+    assert len(operations) == 11
     for operation in operations:
 
         @settings(max_examples=25, deadline=None, derandomize=True, database=None,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import shutil
 import sqlite3
 import tarfile
 from contextlib import closing
@@ -18,7 +20,9 @@ from hypothesis import strategies as st
 from opslib.backup import archive, files, runs, state
 from opslib.backup.kafka import Kept, Positions
 from opslib.backup.restic import Repository, Snapshot, _failure, _options
-from opslib.settings import Backup, SettingsError
+from opslib.doctor import backup as doctor
+from opslib.doctor.findings import Findings
+from opslib.settings import Backup, Settings, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,6 +171,29 @@ def test_a_database_that_nobody_has_open_is_read_without_a_trace(tmp_path: Path)
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_files_that_go_together_are_read_again_when_one_is_replaced_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("checkpoint", "journal"):
+        (tmp_path / name).write_text("1")
+    read_first = files._content
+    replaced = []
+
+    def content(path: Path) -> bytes:
+        found = read_first(path)
+        if path.name == "checkpoint" and not replaced:
+            for name in ("checkpoint", "journal"):
+                (tmp_path / f"{name}.new").write_text("2")
+                (tmp_path / f"{name}.new").replace(tmp_path / name)
+            replaced.append(path)
+        return found
+
+    monkeypatch.setattr(files, "_content", content)
+    data = packed(files.Trees([tmp_path], together=True))
+    found = {one.info.name: one.content for one in archive.Reader(io.BytesIO(data)) if one.content}  # type: ignore[union-attr]
+    assert set(found.values()) == {b"2"}
+
+
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "var/../../x", "etc/passwd"])
 def test_an_archive_leads_nowhere_else(tmp_path: Path, name: str) -> None:
     out = io.BytesIO()
@@ -268,3 +295,78 @@ def test_what_is_known_of_the_last_backups_is_a_file_for_prometheus(tmp_path: Pa
     assert "trendlake_backup_last_failed 1.0" in text
     assert 'trendlake_backup_last_added_bytes{part="mongodb"} 3.0' in text
     assert (tmp_path / state.TEXTFILE).stat().st_mode & 0o777 == 0o644
+
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("known", "status", "said"),
+    [
+        ({}, "skipped", "no backup was made yet"),
+        ({"ended": -DAY}, "ok", "is 24.0 hours old"),
+        ({"ended": -3 * DAY}, "failed", "is 3.0 days old"),
+        ({"ended": -DAY, "failed": True}, "failed", "the last backup failed"),
+        ({"failed": True}, "failed", "the last backup failed"),
+        ({"ended": 0, "verify_failed": True}, "failed", "did not come back whole"),
+        ({"ended": 0, "first": -15 * DAY, "parts": {"mongodb": {}}}, "failed", "verified for 15 days"),
+        ({"ended": 0, "verified": -15 * DAY, "parts": {"mongodb": {}}}, "failed", "verified for 15 days"),
+        ({"ended": 0, "verified": -DAY, "first": -15 * DAY, "parts": {"mongodb": {}}}, "ok", "0.0 hours"),
+    ],
+)
+def test_the_doctor_tells_backups_that_fail_grow_old_or_are_not_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: dict[str, Any], status: str, said: str
+) -> None:
+    now = 1_800_000_000.0
+    monkeypatch.setattr("time.time", lambda: now)
+    moments = {name: now + at for name, at in known.items() if name in ("ended", "first", "verified")}
+    (tmp_path / "status.json").write_text(json.dumps({**known, **moments}))
+    report = Findings("backup")
+    doctor.check(Settings(backup=Backup(repository="/r", state=tmp_path)), report)
+    (worst,) = [one for one in report.findings if one.status == status]
+    assert said in worst.text
+    assert status == "failed" or not [one for one in report.findings if one.status == "failed"]
+
+
+def test_where_no_backups_are_asked_for_the_doctor_says_so() -> None:
+    report = Findings("backup")
+    doctor.check(Settings(), report)
+    assert [one.status for one in report.findings] == ["skipped"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("restic") is None, reason="Debian's restic is not installed")
+def test_restic_keeps_what_it_is_to_and_nothing_of_what_failed_on_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "restic_password").write_text("of the tests\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    keep = {"keep_last": 2, "keep_daily": 0, "keep_weekly": 0, "keep_monthly": 0}
+    repository = Repository(Backup(repository=str(tmp_path / "repository"), state=tmp_path, **keep))
+    assert repository.init()
+    assert not repository.init()
+
+    def save(run: str, part: str, content: bytes) -> None:
+        with repository.save(run, part) as (pipe, saved):
+            pipe.write(content)
+        assert (bool(saved.snapshot), saved.bytes) == (True, len(content))
+
+    def fail(run: str) -> None:
+        with repository.save(run, "kafka") as (pipe, _):
+            pipe.write(b"half")
+            raise ZeroDivisionError
+
+    for number in range(1, 4):
+        save(f"2026030{number}T000000Z", "mongodb", b"%d" % number)
+        if number == 2:
+            # Whoever fails on the way leaves no snapshot that ends where they failed.
+            with pytest.raises(ZeroDivisionError):
+                fail("20260302T000000Z")
+        save(f"2026030{number}T000000Z", runs.MARK, b"mark")
+    assert [sorted(run.parts) for run in runs.found(repository.snapshots())] == [["mongodb"]] * 3
+    assert runs.prune(repository, 2) == 2
+    found = runs.found(repository.snapshots())
+    assert [run.name for run in found] == ["20260302T000000Z", "20260303T000000Z"]
+    with repository.read(found[0].parts["mongodb"]) as pipe:
+        assert pipe.read() == b"2"
+    assert repository.size() > 0

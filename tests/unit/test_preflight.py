@@ -256,6 +256,25 @@ def test_what_a_lake_that_runs_shuts_out_already_is_only_said() -> None:
     }  # fmt: skip
 
 
+def test_alarms_that_would_reach_nobody_are_refused() -> None:
+    def graded(**known: Any) -> list[tuple[str, str]]:
+        known["groups"] = {"monitoring": ["lake"]}
+        told = preflight.preflight_findings(seen(), FACTS, settings(**known), [*EVERYTHING, "monitoring"])
+        return [(one["grade"], one["id"]) for one in told]
+
+    assert graded(inventory_hostname="lake") == [("stop", "alarms")]
+    assert graded(inventory_hostname="lake", monitoring_mail_to="a@example.org") == []
+
+
+def test_only_a_host_that_another_one_watches_listens_for_it() -> None:
+    def ports(name: str) -> set[str]:
+        known = settings(inventory_hostname=name, groups={"monitoring": ["watch"]})
+        return {variable for variable, _, _ in preflight._needed(known, ["trendlake"])}
+
+    assert ports("watch") == {"monitoring_node_port"}
+    assert ports("lake") == {"monitoring_node_port", "monitoring_front_port"}
+
+
 def test_a_unit_that_is_only_called_like_one_of_the_lakes_is_another_ones() -> None:
     (found,) = findings(sockets=[listens(9093, unit="kafka.service")])
     assert found["grade"] == "stop"
@@ -318,9 +337,10 @@ def tasks(role: str) -> list[dict[str, Any]]:
 SPECIAL = {"mongodb-org-server={{ mongodb_apt_version }}", "chrony", "unzip"}
 
 
-@pytest.mark.parametrize("role", ["common", "tls", "mongodb", "opslib", "nifi", "web"])
+@pytest.mark.parametrize("role", ["common", "tls", "mongodb", "opslib", "nifi", "web", "monitoring"])
 def test_every_package_that_a_role_installs_is_one_that_apt_is_asked_about(role: str) -> None:
-    asked = preflight.preflight_asked(settings(), ["trendlake", role, "opslib"], 0, 0.0)["packages"]
+    known = settings(groups={"monitoring": ["another"]} if role == "monitoring" else {})
+    asked = preflight.preflight_asked(known, ["trendlake", role, "opslib"], 0, 0.0)["packages"]
     for task in tasks(role):
         names = task.get("ansible.builtin.apt", {}).get("name", [])
         named = names if isinstance(names, list) else re.findall(r"'([\w.+-]+)'", names) or [names]
@@ -348,7 +368,8 @@ def test_the_disk_that_a_role_asks_for_is_the_one_that_is_looked_at(role: str) -
 
 
 def test_every_port_of_a_role_is_looked_at() -> None:
-    known = {name for ports in preflight.PORTS.values() for name, _ in ports} | {"opslib_simulate_port"}
+    ports = [*preflight.PORTS.values(), preflight.WATCHED, preflight.WATCHED_BY_ANOTHER]
+    known = {name for some in ports for name, _ in some} | {"opslib_simulate_port"}
     for defaults in sorted(ROLES.glob("*/defaults/main.yml")):
         for name, value in (yaml.safe_load(defaults.read_text()) or {}).items():
             # kafka_zookeeper_port and nifi_flow_kafka_port are ZooKeeper's and Kafka's.

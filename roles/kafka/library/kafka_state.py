@@ -26,7 +26,7 @@ options:
     type: list
     elements: dict
     required: true
-    description: Each with principal, operations, and topics, groups or cluster; a name that ends in -* is a beginning.
+    description: Each with principal, operations, and topics, groups or cluster; NAME-* is all that begin so.
 """
 
 EXAMPLES = """

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from typing import Any, Callable
@@ -20,18 +21,20 @@ DOCUMENTATION = r"""
 module: mongodb_state
 short_description: Bring a replica set, its members, roles and users to the state that is wanted
 description:
-  - Makes the replica set where no member of it is in one, adds members, bounds the replication logs, sets the
-    administrator's password, and makes roles and users with exactly the privileges and passwords given.
+  - Makes the replica set where no member of it is in one, changes members if it is told to, bounds the
+    replication logs, sets the administrator's password, and makes roles and users with exactly the privileges
+    and passwords given.
   - Whether a password is the right one is found by logging in with it, so nothing is changed without need.
   - A forgotten or replaced administrator's password is no obstacle, because the key of the set
     opens the set as well.
-  - Members and users that are not named are left alone.
+  - Users that are not named are left alone.
 options:
   port: {description: Port of the server on this host., type: int, required: true}
   ca_file: {description: Certificate of the servers' authority., type: path, required: true}
   replica_set: {description: Name of the set., type: str, required: true}
   address: {description: This host's member as host:port., type: str, required: true}
   members: {description: All members as host:port., type: list, elements: str, required: true}
+  change_members: {description: Whether members may be added and removed., type: bool, default: false}
   key: {description: Key of the set., type: str, required: true}
   oplog_mb: {description: Bound of the replication log., type: int, required: true}
   admin_name: {description: Account of the administrator., type: str, required: true}
@@ -100,7 +103,7 @@ class State:
             return self.changes
         admin = self.administrator(seeds)
         if admin is not None:
-            self.add_members(admin)
+            self.settle_members(admin)
             self.bound_oplogs(admin)
             for user in self.wanted["users"]:
                 self.settle_role(admin, user)
@@ -136,11 +139,20 @@ class State:
         return inside
 
     def initiate(self) -> None:
-        """Make the set with this host alone, the others are added one by one."""
-        config = {"_id": self.wanted["replica_set"], "members": [{"_id": 0, "host": self.wanted["address"]}]}
+        """Make the set, with all of its members at once: an interrupted run leaves none or the whole."""
+        hosts = [self.wanted["address"], *self.others]
+        members: list[dict[str, Any]] = [{"_id": number, "host": host} for number, host in enumerate(hosts)]
+        for member in members[VOTERS:]:
+            member.update(votes=0, priority=0)
+        config = {"_id": self.wanted["replica_set"], "members": members}
         client = self.as_member(self.local, directConnection=True)
         client.admin.command("replSetInitiate", config)
-        self.wait_for(lambda: (self.hello(self.local) or {}).get("isWritablePrimary"), "the first election")
+        self.wait_for(
+            lambda: any(
+                (self.hello(host) or {}).get("isWritablePrimary") for host in [self.local, *hosts[1:]]
+            ),
+            "the first election",
+        )
 
     def wait_for(self, done: Callable[[], Any], what: str) -> None:
         """Wait until *done* says so."""
@@ -161,27 +173,43 @@ class State:
             **options,
         )
 
-    def add_members(self, admin: MongoClient) -> None:
-        """Add the members that are missing, one at a time, as the protocol asks for."""
-        config = admin.admin.command("replSetGetConfig")["config"]
-        known = {member["host"] for member in config["members"]}
-        for host in self.wanted["members"]:
-            if host in known:
-                continue
+    def settle_members(self, admin: MongoClient) -> None:
+        """Add the members that are missing and remove those that are to go, if that is what is asked for.
+
+        A new one has no vote while it copies the data, so that it can neither make nor break a majority.
+        """
+        known = {member["host"] for member in self.config(admin)["members"]}
+        new = [host for host in self.wanted["members"] if host not in known]
+        gone = sorted(known - set(self.wanted["members"]))
+        if (new or gone) and not self.wanted["change_members"]:
+            raise StateError(
+                f"the replica set has {', '.join(sorted(known))}, and is to have "
+                f"{', '.join(self.wanted['members'])}: members are changed by ansible/member.yml"
+            )
+        for host in new:
             if self.hello(host) is None:
                 raise StateError(f"no answer from mongod at {host}, which is to be added to the replica set")
             self.change(f"added {host} to the replica set", lambda host=host: self.add_member(admin, host))
+        for host in gone:
+            self.change(f"removed {host} from the replica set", lambda host=host: self.remove(admin, host))
+        if self.wanted["change_members"] and not self.check_mode:
+            # Those too that a run before left without.
+            for host in self.wanted["members"]:
+                self.give_vote(admin, host)
 
-    def add_member(self, admin: MongoClient, host: str) -> None:
-        """Add one member and wait until it has copied the data."""
+    def config(self, admin: MongoClient) -> dict[str, Any]:
+        """Return the set's configuration."""
+        found: dict[str, Any] = admin.admin.command("replSetGetConfig")["config"]
+        return found
+
+    def reconfigure(self, admin: MongoClient, what: str, edit: Callable[[dict[str, Any]], bool]) -> None:
+        """Change the configuration as *edit* does, which says whether it changed anything."""
 
         def reconfigured() -> bool:
-            config = admin.admin.command("replSetGetConfig")["config"]
-            member: dict[str, Any] = {"_id": max(each["_id"] for each in config["members"]) + 1, "host": host}
-            if sum(each["votes"] for each in config["members"]) >= VOTERS:
-                member.update(votes=0, priority=0)
+            config = self.config(admin)
+            if not edit(config):
+                return True
             config["version"] += 1
-            config["members"].append(member)
             try:
                 admin.admin.command("replSetReconfig", config)
             except OperationFailure as refusal:
@@ -190,8 +218,60 @@ class State:
                 return False
             return True
 
-        self.wait_for(reconfigured, f"adding {host}")
-        self.wait_for(lambda: (self.hello(host) or {}).get("secondary"), f"copying the data to {host}")
+        self.wait_for(reconfigured, what)
+
+    def add_member(self, admin: MongoClient, host: str) -> None:
+        """Add one member without a vote, and wait until it has copied the data, as long as that goes on."""
+
+        def edit(config: dict[str, Any]) -> bool:
+            number = max(each["_id"] for each in config["members"]) + 1
+            config["members"].append({"_id": number, "host": host, "votes": 0, "priority": 0})
+            return True
+
+        self.reconfigure(admin, f"adding {host}", edit)
+        copied, deadline = -1, time.monotonic() + self.wanted["timeout"]
+        while not (self.hello(host) or {}).get("secondary"):
+            now = self.copied(host)
+            if now != copied:
+                copied, deadline = now, time.monotonic() + self.wanted["timeout"]
+            if time.monotonic() > deadline:
+                waited = f"nothing for {self.wanted['timeout']} s"
+                raise StateError(f"{host} copied {copied} bytes and then {waited}")
+            time.sleep(0.5)
+
+    def copied(self, host: str) -> int:
+        """Return how many bytes a new member has copied; what it cannot say is -1."""
+        try:
+            with self.as_member(host, seconds=5, directConnection=True) as client:
+                status = client.admin.command("replSetGetStatus", initialSync=1)
+        except PyMongoError:
+            return -1
+        return int(status.get("initialSyncStatus", {}).get("approxTotalBytesCopied", -1))
+
+    def give_vote(self, admin: MongoClient, host: str) -> None:
+        """Give a member its vote, unless there are enough."""
+
+        def edit(config: dict[str, Any]) -> bool:
+            (member,) = (each for each in config["members"] if each["host"] == host)
+            if member["votes"] or sum(each["votes"] for each in config["members"]) >= VOTERS:
+                return False
+            member.update(votes=1, priority=1)
+            return True
+
+        self.reconfigure(admin, f"giving {host} its vote", edit)
+
+    def remove(self, admin: MongoClient, host: str) -> None:
+        """Take a member out of the set; a primary hands over first."""
+        if (admin.admin.command("hello").get("primary")) == host:
+            with contextlib.suppress(AutoReconnect):
+                admin.admin.command("replSetStepDown", 120, secondaryCatchUpPeriodSecs=60)
+
+        def edit(config: dict[str, Any]) -> bool:
+            left = [each for each in config["members"] if each["host"] != host]
+            changed, config["members"] = len(left) < len(config["members"]), left
+            return changed
+
+        self.reconfigure(admin, f"removing {host}", edit)
 
     def bound_oplogs(self, admin: MongoClient) -> None:
         """Give each member's replication log its bound; mongod.conf counts at the first start alone."""
@@ -320,6 +400,7 @@ def arguments() -> dict[str, Any]:
         "replica_set": text,
         "address": text,
         "members": {"type": "list", "elements": "str", "required": True},
+        "change_members": {"type": "bool", "default": False},
         "key": secret,
         "oplog_mb": {"type": "int", "required": True},
         "admin_name": text,

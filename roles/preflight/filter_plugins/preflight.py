@@ -27,6 +27,7 @@ PORTS: dict[str, list[tuple[str, str]]] = {
     "mongodb": [("mongodb_port", "lake")],
     "nifi": [("nifi_https_port", "lake")],
     "web": [("web_port", "lake"), ("web_metrics_port", "itself")],
+    "monitoring": [("monitoring_prometheus_port", "itself"), ("monitoring_alertmanager_port", "itself")],
 }
 # Free MB that a first installation wants, as the roles' own preflight asks for them.
 DISKS: dict[str, list[tuple[str, int]]] = {
@@ -38,6 +39,9 @@ DISKS: dict[str, list[tuple[str, int]]] = {
 }
 JAVA = ("zookeeper", "kafka", "nifi")
 JAVA_MB = 400
+# The same of every host of a lake that somebody watches, and of those that another host does.
+WATCHED = [("monitoring_node_port", "itself")]
+WATCHED_BY_ANOTHER = [("monitoring_front_port", "lake")]
 # Debian packages that the roles of a group install.
 PACKAGES: dict[str, list[str]] = {
     "trendlake": [
@@ -48,8 +52,9 @@ PACKAGES: dict[str, list[str]] = {
     "opslib": ["python3-venv", "fonts-noto-core", "fonts-noto-cjk", "fonts-noto-color-emoji", "libfribidi0"],
     "nifi": ["python3-venv"],
     "web": ["python3-venv", "nginx-light", "tzdata"],
+    "monitoring": ["prometheus", "prometheus-alertmanager", "prometheus-node-exporter"],
 }  # fmt: skip
-_UNITS = re.compile(r"(zookeeper|kafka|mongodb|nifi)\.service|mongod\.service|opslib-[^/]*")
+_UNITS = re.compile(r"(zookeeper|kafka|mongodb|nifi)\.service|mongod\.service|opslib-[^/]*|prometheus[^/]*")
 # The bits of the capabilities, from capability.h.
 _NET_ADMIN, _SYS_TIME = 12, 25
 # They ask from the port they listen on, and answers come in.
@@ -73,17 +78,18 @@ def preflight_settings(known: Any) -> dict[str, Any]:
             elif "{{" not in str(value):
                 settings[name] = value
     settings.setdefault("common_ssh_ports", [known.get("ansible_port", 22)])
+    watch = list(known.get("groups", {}).get("monitoring", []))
+    settings["watched"] = bool(watch)
+    settings["watched_by_another"] = bool(set(watch) - {known.get("inventory_hostname")})
     return settings
 
 
 def _needed(settings: dict[str, Any], groups: list[str]) -> list[tuple[str, int, str]]:
     """Return variable, port and who has to get in, of all that a host of *groups* is to listen on."""
-    found = [
-        (name, int(settings[name]), who)
-        for group in groups
-        for name, who in PORTS.get(group, ())
-        if settings.get(name)
-    ]
+    ports = [port for group in groups for port in PORTS.get(group, ())]
+    ports += WATCHED if settings["watched"] else []
+    ports += WATCHED_BY_ANOTHER if settings["watched_by_another"] else []
+    found = [(name, int(settings[name]), who) for name, who in ports if settings.get(name)]
     if "opslib" in groups:
         found += [
             (f"opslib_metrics_ports.{job}", int(port) + (job == "sink"), "itself")
@@ -100,6 +106,8 @@ def preflight_asked(settings: dict[str, Any], groups: list[str], seconds: int, n
     packages += [one for group in groups for one in PACKAGES.get(group, ()) if group != "trendlake"]
     packages += ["nftables"] if settings["common_firewall"] else []
     packages += ["unattended-upgrades"] if settings["common_security_updates"] else []
+    packages += ["prometheus-node-exporter"] if settings["watched"] else []
+    packages += ["nginx-light"] if settings["watched_by_another"] else []
     return {
         "packages": sorted(set(packages)),
         "paths": sorted({"/var/lib", "/opt", "/tmp", *(path for path, _ in _disks(settings, groups))}),  # noqa: S108
@@ -153,6 +161,7 @@ def preflight_findings(
         _apt,
         _clock,
         _proxies,
+        _told,
     ):
         check(host)
     order = ("stop", "confirm", "note")
@@ -429,6 +438,17 @@ def _proxies(host: _Host) -> None:
             "note", f"{one['name']} in {one['where']}",
             f"{one['where']} names the proxy {one['proxy']} ({one['name']}); the lake does not ask it for "
             "its own addresses",
+        )  # fmt: skip
+
+
+def _told(host: _Host) -> None:
+    if "monitoring" not in host.groups:
+        return
+    if not host.settings["monitoring_webhook_url"] and not host.settings["monitoring_mail_to"]:
+        host.say(
+            "stop", "alarms",
+            "it is in the group monitoring, and alarms would reach nobody: set monitoring_webhook_url or "
+            "monitoring_mail_to (docs/alarms.md)",
         )  # fmt: skip
 
 

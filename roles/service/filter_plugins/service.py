@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -184,6 +185,79 @@ def service_foreign_listeners(ss_lines: list[str], uids: list[int]) -> list[str]
     return foreign
 
 
+def service_turns(hosts: list[str], hostvars: Any, roll: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Return whose turn it is to restart, in order: who is down, who follows, who leads.
+
+    Each is ``{host, units, down, differs, leads}``. *hostvars* have what ``pending`` and the look at the
+    cluster said on each host. *roll* may name ``hosts``, and then others have none; with ``restart`` each of
+    them has one, whether anything differs or not.
+    """
+    found = []
+    for host in hosts:
+        said = _json_of(hostvars[host], "_service_pending")
+        chosen = not (roll or {}).get("hosts") or host in (roll or {})["hosts"]
+        anyhow = bool(roll and roll.get("restart")) and chosen
+        units = [
+            name
+            for name, unit in said.items()
+            if _is_down(unit) or (unit["state"] == "active" and (anyhow or unit["differs"]))
+        ]
+        if units and chosen:
+            differs = sorted({path for name in units for path in said[name]["differs"]})
+            down = any(_is_down(said[name]) for name in units)
+            leads = bool(_json_of(hostvars[host], "_service_seen").get("leads"))
+            found.append({"host": host, "units": units, "down": down, "differs": differs, "leads": leads})
+    return sorted(found, key=lambda turn: (not turn["down"], turn["leads"]))
+
+
+def _is_down(unit: dict[str, Any]) -> bool:
+    # A unit that nobody has started, as one of a timer, is not down; one that tries again and again is.
+    return unit["state"] in ("failed", "activating", "deactivating")
+
+
+def _json_of(known: Any, name: str) -> dict[str, Any]:
+    """Return what a host's command printed as JSON, nothing if it did not."""
+    try:
+        found: dict[str, Any] = json.loads((known.get(name) or {}).get("stdout") or "{}")
+    except ValueError:
+        return {}
+    return found
+
+
+def service_turns_told(turns: list[dict[str, Any]], name: str, would: bool) -> list[str]:
+    """Return a line for each of *turns*: what restarts, or *would*, and why."""
+    verb = "would restart" if would else "restarts"
+    if not turns:
+        return [f"{name}: nothing is pending"]
+    return [
+        f"{name} on {turn['host']} {verb}"
+        + (" first, since it is down" if turn["down"] else " last, since it leads" if turn["leads"] else "")
+        + (f"; changed since its start: {', '.join(turn['differs'])}" if turn["differs"] else "")
+        for turn in turns
+    ]
+
+
+def service_stopped(
+    turn: dict[str, Any],
+    name: str,
+    task: str,
+    result: dict[str, Any],
+    turns: list[dict[str, Any]],
+    journal: str,
+) -> str:
+    """Return what to say when a turn went wrong: what was seen, who was left alone, what to do."""
+    host = turn["host"]
+    at = [one["host"] for one in turns].index(host)
+    later = [one["host"] for one in turns[at + 1 :]]
+    untouched = f"; {', '.join(later)} was left as it is" if later else ""
+    seen = result.get("stderr") or result.get("msg") or "no word"
+    if "before" in task:
+        return f"{name}: {host} was not touched{untouched}, since the cluster is not whole: {seen}"
+    text = f"{name} on {host} did not come back{untouched}. {seen.strip()}"
+    lines = f"\nIts last lines:\n{journal}\n" if journal.strip() else " "
+    return f"{text}{lines}Mend it and run again: the next run goes on from here."
+
+
 class FilterModule:
     """What Ansible loads."""
 
@@ -200,4 +274,7 @@ class FilterModule:
             "service_memory_mb": service_memory_mb,
             "service_memory_max_mb": service_memory_max_mb,
             "service_foreign_listeners": service_foreign_listeners,
+            "service_turns": service_turns,
+            "service_turns_told": service_turns_told,
+            "service_stopped": service_stopped,
         }

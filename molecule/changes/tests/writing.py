@@ -1,0 +1,87 @@
+"""Writers that go on while a lake changes, and count what was acknowledged: nothing of it may be lost."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from pymongo import MongoClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Writers:
+    """One producer with ``acks=all`` and one client of MongoDB with majority writes."""
+
+    def __init__(self, kafka: dict[str, Any], mongodb: dict[str, Any]) -> None:
+        self._kafka, self._mongodb = kafka, mongodb
+        self._stop = threading.Event()
+        self._run = uuid.uuid4().hex
+        self.acknowledged: dict[str, set[str]] = {"kafka": set(), "mongodb": set()}
+        self.refused: list[str] = []
+
+    def names(self) -> Iterator[str]:
+        """Return names of what is to be written, a few a second, until the end."""
+        for number in itertools.count():
+            if self._stop.wait(0.05):
+                return
+            yield f"{self._run}-{number}"
+
+    def _produce(self) -> None:
+        producer = KafkaProducer(acks="all", retries=1_000_000, delivery_timeout_ms=600_000, **self._kafka)
+        for name in self.names():
+            try:
+                producer.send("tweets.raw", key=name.encode(), value=b"x" * 500).get(timeout=600)
+                self.acknowledged["kafka"].add(name)
+            except Exception as error:  # noqa: PERF203 - each is on its own
+                self.refused.append(f"kafka: {error!r}")
+        producer.close()
+
+    def _insert(self) -> None:
+        with MongoClient(w="majority", retryWrites=True, **self._mongodb) as client:
+            for name in self.names():
+                try:
+                    client.verify.things.insert_one({"_id": name})
+                    self.acknowledged["mongodb"].add(name)
+                except Exception as error:  # noqa: PERF203 - each is on its own
+                    self.refused.append(f"mongodb: {error!r}")
+
+    @contextlib.contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Write until the end of the block, and at least something before and after it."""
+        threads = [threading.Thread(target=each) for each in (self._produce, self._insert)]
+        for thread in threads:
+            thread.start()
+        try:
+            self.more()
+            yield
+            self.more()
+        finally:
+            self._stop.set()
+            for thread in threads:
+                thread.join(timeout=700)
+
+    def more(self) -> None:
+        """Wait until both have written more."""
+        before = {name: len(written) for name, written in self.acknowledged.items()}
+        end = time.monotonic() + 300
+        while any(len(self.acknowledged[name]) < before[name] + 20 for name in before):
+            assert time.monotonic() < end, f"nothing more was written: {self.refused[-3:]}"
+            time.sleep(0.5)
+
+    def lost(self) -> dict[str, set[str]]:
+        """Return what was acknowledged and is not there."""
+        consumer = KafkaConsumer(consumer_timeout_ms=20_000, **self._kafka)
+        consumer.assign([TopicPartition("tweets.raw", number) for number in range(6)])
+        consumer.seek_to_beginning()
+        kept = {message.key.decode() for message in consumer if message.key}
+        consumer.close()
+        with MongoClient(**self._mongodb) as client:
+            there = {one["_id"] for one in client.verify.things.find()}
+        return {"kafka": self.acknowledged["kafka"] - kept, "mongodb": self.acknowledged["mongodb"] - there}
