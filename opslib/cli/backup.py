@@ -114,7 +114,7 @@ def list_(settings: Settings, form: str) -> None:
     epilog=examples(
         "opslib backup restore all --dry-run",
         "opslib backup restore mongodb --at 2026-03-01T12:00:00Z --force",
-        "opslib backup restore zookeeper --to /var/tmp/zookeeper",
+        "opslib backup restore zookeeper --to /var/tmp",
     )
 )
 @click.argument("part", type=click.Choice(["all", *(part for part in runs.PARTS if part != "log")]))
