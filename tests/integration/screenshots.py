@@ -35,6 +35,7 @@ def page(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         ("page-now", "now", DESKTOP),
         ("page-dark", "topic", {**DESKTOP, "color_scheme": "dark"}),
         ("page-operations", "operations", DESKTOP),
+        ("page-compare", "compare", DESKTOP),
     ],
 )
 def test_desktop(
