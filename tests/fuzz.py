@@ -161,15 +161,18 @@ def calls(group: click.Group, files: Files, *, most: int, seed: int = 1) -> Iter
 
     Of a table *most* values are taken for each parameter, others for each, by *seed*.
     """
-    chance = random.Random(seed)  # noqa: S311 - not for secrets
     for name, command in commands(group):
+        # A new command leaves the calls of the others as they are.
+        chance = random.Random(f"{seed} {name}")  # noqa: S311 - not for secrets
         yield Call(name, tuple(_call(name, command, {})))
         tables = {}
         for parameter in command.params:
             values = _values(parameter, files)
-            # The settings file is the same for all.
-            number = min(len(values), most // 3 if parameter.name == "config" else most)
-            tables[parameter] = chance.sample(values, number)
+            if parameter.name == "config":
+                # It is the same for all: one that is not there, and some others.
+                tables[parameter] = ["none", *chance.sample(values, min(len(values), most // 3))]
+            else:
+                tables[parameter] = chance.sample(values, min(len(values), most))
         for parameter, values in tables.items():
             for value in values:
                 yield Call(name, tuple(_call(name, command, {parameter: value})))
