@@ -634,6 +634,7 @@ STRINGS: dict[str, tuple[str, str]] = {
         "Nenhum tuíte guardado é assim. Menos palavras, ou um começo como carna*, encontram mais.",
     ),
     "search.found": ("{n} tweet|{n} tweets", "{n} tuíte|{n} tuítes"),
+    "search.tweets": ("Tweets", "Tuítes"),
     "search.order": ("Order", "Ordem"),
     "search.order.newest": ("Newest first", "Mais novos primeiro"),
     "search.order.reach": ("By reach", "Por alcance"),
