@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ class Unit:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.state, self.reload = folder, "active", "no"
+        self.began: float | None = None  # on the monotonic clock, where it is recorded after that
         self.unit, self.settings = folder / "a.service", folder / "a.conf"
         self.release = folder / "current"
         (folder / "1").mkdir()
@@ -58,7 +60,9 @@ class Unit:
         systemctl.parent.mkdir(exist_ok=True)
         systemctl.write_text(
             f"#!/bin/sh\ncase $3 in ActiveState) echo ActiveState={self.state} ;;"
-            f" NeedDaemonReload) echo NeedDaemonReload={self.reload} ;; esac\n"
+            f" NeedDaemonReload) echo NeedDaemonReload={self.reload} ;;"
+            f" SubState) echo SubState={'start-pre' if self.began is None else 'start-post'} ;;"
+            f" ExecMainStartTimestampMonotonic) echo $3={(self.began or 0) * 1e6:.0f} ;; esac\n"
         )
         systemctl.chmod(0o755)
         environment = {
@@ -119,6 +123,18 @@ def test_what_an_administrator_puts_beside_the_unit_is_pending(unit: Unit) -> No
     (unit.folder / "a.service.d").mkdir()
     (unit.folder / "a.service.d/override.conf").write_text("[Service]\nEnvironment=https_proxy=http://proxy")
     assert unit.differs() == ["a.service.d/override.conf"]
+
+
+def test_what_is_written_while_a_unit_starts_is_pending_where_that_is_recorded_after_it(unit: Unit) -> None:
+    unit.began = time.monotonic() + 1
+    unit.start()
+    assert unit.differs() == []
+    for path in (unit.unit, unit.release, unit.folder / "tls/cert.pem"):
+        os.utime(path, follow_symlinks=False)
+    began = time.monotonic() - time.time() + unit.settings.stat().st_ctime
+    unit.began = (began + time.monotonic() - time.time() + unit.unit.stat().st_ctime) / 2
+    unit.start()
+    assert unit.differs() == ["a.service", "current", "tls/cert.pem"]
 
 
 def test_a_unit_that_systemd_started_as_it_was_loaded_before_is_pending(unit: Unit) -> None:
