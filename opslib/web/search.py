@@ -25,7 +25,7 @@ from opslib.search.query import EXAMPLES, OPERATORS, QueryError, Some, parse
 from opslib.search.query import Query as Asked
 from opslib.store.collections import TWEETS
 from opslib.store.reads import Lake, Place, zone_of
-from opslib.web.api import Problem
+from opslib.web.api import MISSING, Problem
 from opslib.web.asked import chosen, lake_of
 from opslib.web.plots import Plot, Series
 from opslib.web.render import address, page, with_shares
@@ -188,7 +188,7 @@ api = APIRouter(
 )
 
 
-@api.get("/search", summary="Search")
+@api.get("/search", summary="Search", responses=MISSING)
 def search_tweets(
     request: Request,
     q: str = Query(
