@@ -39,6 +39,7 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "object-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+_NOT_MODIFIED = 304
 HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -102,7 +103,9 @@ class AccessControl:
                 status = message["status"]
                 answered = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
-                    answered.setdefault(name, value)
+                    # What the browser has already keeps the policy it came with: some pictures have their own.
+                    if status != _NOT_MODIFIED or name != "Content-Security-Policy":
+                        answered.setdefault(name, value)
                 if fresh and answered.get("content-type", "").startswith("text/html"):
                     answered.append("set-cookie", cookie(FORM, form))
             await send(message)

@@ -32,8 +32,10 @@ _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; font-src data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'self'; sandbox"
 )
-# In a page its reader may follow the links of its words.
+# In a page its reader may follow the links of its words, which are made here. A drawing with links of its own,
+# or with what could become one, is none of ours.
 _IN_PAGE = f"{_POLICY} allow-top-navigation-by-user-activation"
+_FOREIGN = re.compile(r"<(?:[^\s<>:/]+:)?a[\s/>]|<!(?!--)")
 _SVG = "image/svg+xml"
 # What a picture's name means: the one that is kept, whether it is to be recoloured, and its type.
 _NAMES = {
@@ -69,19 +71,22 @@ def picture(request: Request, cloud_id: str, name: str, page: Optional[str] = No
         )
         if content is None:
             raise HTTPException(404)
+        policy = _POLICY
         if media_type == _SVG:
             svg = recoloured(content.decode(), theme) if theme else content.decode()
             viewer = Viewer(page, "auto", now) if page else None
+            if viewer and not _FOREIGN.search(svg):
+                policy = _IN_PAGE
             if viewer:
                 svg = for_page(svg, viewer, _COUNTED[drawn["kind"]], lambda word: _leads(drawn, word))
             content = svg.encode()
         elif page:
             content = headless(content, (lake.picture(cloud_id, "light") or b"").decode())
-        return Response(content, media_type=media_type)
+        return Response(content, media_type=media_type, headers={"Content-Security-Policy": policy})
 
     # A cloud is drawn anew when a tweet in it is to be forgotten: it is asked for again, and seldom sent.
     tag = tag_of(cloud_id, name, page, drawn["rendered_at"])
-    return unless_known(request, tag, answer, {"Content-Security-Policy": _IN_PAGE if page else _POLICY})
+    return unless_known(request, tag, answer)
 
 
 def recoloured(svg: str, theme: Theme) -> str:
