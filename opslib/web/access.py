@@ -103,7 +103,7 @@ class AccessControl:
                 status = message["status"]
                 answered = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
-                    # What the browser has already keeps the policy it came with: some pictures have their own.
+                    # What the browser has already keeps the policy it came with: some pictures have others.
                     if status != _NOT_MODIFIED or name != "Content-Security-Policy":
                         answered.setdefault(name, value)
                 if fresh and answered.get("content-type", "").startswith("text/html"):

@@ -32,7 +32,7 @@ _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; font-src data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'self'; sandbox"
 )
-# In a page its reader may follow the links of its words, which are made here. A drawing with links of its own,
+# In a page its reader may follow the links of its words, which are made here. A drawing with some of its own,
 # or with what could become one, is none of ours.
 _IN_PAGE = f"{_POLICY} allow-top-navigation-by-user-activation"
 _FOREIGN = re.compile(r"<(?:[^\s<>:/]+:)?a[\s/>]|<!(?!--)")
