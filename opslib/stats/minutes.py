@@ -29,6 +29,8 @@ MINUTE = 60
 BUDGET_HEADERS = "x.budget."  # as PublishToKafka puts them on its messages
 # Names that strangers make up are not to fill the documents.
 _MOST_NAMES = 40
+_LONGEST = 120
+_FOLLOW = "follow "
 OTHERS = "other"
 
 
@@ -100,7 +102,7 @@ def _sources(topics: Iterable[Mapping[str, Any]]) -> set[str]:
 
 def _source(topic: Mapping[str, Any]) -> str:
     if message.kind_of(topic) == message.FOLLOW:
-        return f"follow {topic['name']}"
+        return _FOLLOW + str(topic["name"])
     return str(topic["woeid"]) if topic["woeid"] is not None else "rule"
 
 
@@ -108,9 +110,15 @@ def _largest(counts: Counter[str]) -> dict[str, int]:
     """Return the largest counts by name and the sum of the rest, with names that a document can have."""
     found: Counter[str] = Counter()
     for rank, (name, number) in enumerate(counts.most_common()):
-        plain = name.isascii() and name.replace("-", "").isalnum() and len(name) <= 16
-        found[name if plain and rank < _MOST_NAMES else OTHERS] += number
+        found[name if _is_plain(name) and rank < _MOST_NAMES else OTHERS] += number
     return dict(found)
+
+
+def _is_plain(name: str) -> bool:
+    """Tell whether a document can have that name: X's are short, those of follows are anybody's."""
+    if name.startswith(_FOLLOW):
+        return name.isprintable() and len(name) <= _LONGEST and not {".", "$"} & set(name)
+    return name.isascii() and name.replace("-", "").isalnum() and len(name) <= 16
 
 
 class Minutes:

@@ -16,7 +16,7 @@ from opslib import message
 from opslib.cli import main
 from opslib.run.lag import waiting
 from opslib.stats import delays
-from opslib.stats.minutes import Minutes, begin_of, budget_in
+from opslib.stats.minutes import OTHERS, Minutes, begin_of, budget_in
 from opslib.stats.stored import Stored
 from opslib.x.budget import Budget, Limits
 
@@ -114,6 +114,26 @@ def test_whoever_goes_on_at_the_offsets_of_a_minute_counts_each_message_once(
     again = recorded(kill)
     assert [minute for minute, _ in again] == [minute for minute, _ in whole]
     assert sum(count for _, count in again) == sum(many for *_, many in blocks)
+
+
+@pytest.mark.parametrize(
+    ("name", "counted"),
+    [
+        ("Minha casa", "follow Minha casa"),
+        ("Pão de Açúcar", "follow Pão de Açúcar"),
+        ("a.b", OTHERS),
+        ("$a", OTHERS),
+    ],
+)
+def test_what_is_followed_is_counted_by_its_name_where_a_document_can_have_it(
+    name: str, counted: str
+) -> None:
+    value = json.loads(tweet())
+    value["collected_for"] = [{"kind": "follow", "name": name, "woeid": None, "query": "x"}]
+    minutes = Minutes()
+    minutes.begin(0, NOW)
+    minutes.add(PARTITIONS[0], [at(NOW - 5, value=message.encode(value))], NOW)
+    assert closed(minutes, {})[1].figures()["sources"] == {counted: 1}
 
 
 def test_in_one_partition_minutes_never_go_back_nor_into_the_future() -> None:
