@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sqlite3
 import stat
 import tarfile
@@ -116,35 +117,50 @@ def database(path: Path) -> bytes:
     """Return SQLite's database *path* as of one moment, whoever writes it.
 
     Nothing is written beside it: where nobody has it open there is no file of its memory to share, and it is
-    read as it lies; whoever opens it meanwhile is noticed by its time.
+    read as it lies; who may not write that file reads a copy, with the log. Whoever writes meanwhile is
+    noticed by the times of both.
     """
     with tempfile.TemporaryDirectory(prefix="trendlake-") as folder:
         copy = Path(folder, "copy")
         for _ in range(_TRIES):
-            before = _times(path)
-            alone = not path.with_name(path.name + "-wal").exists()
+            before, log, memory = _times(path), _beside(path, "-wal"), _beside(path, "-shm")
+            shared = log.exists() and os.access(memory, os.W_OK)
             try:
                 with (
-                    closing(
-                        sqlite3.connect(f"{path.as_uri()}?mode=ro{'&immutable=1' if alone else ''}", uri=True)
-                    ) as there,
+                    closing(_opened(path, log, shared, Path(folder))) as there,
                     closing(sqlite3.connect(copy)) as here,
                 ):
                     there.backup(here)
                     here.execute("PRAGMA journal_mode=DELETE")
-                if not alone or _times(path) == before:
+                if shared or _times(path) == before:
                     return copy.read_bytes()
-            except sqlite3.Error as error:
+            except (sqlite3.Error, FileNotFoundError) as error:
                 if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
                     return path.read_bytes()
-                last = error
+                last: Exception = error
                 continue
             last = sqlite3.OperationalError("it changed each time that it was read")
     raise BackupError(f"{path}: {last}")
 
 
-def _times(path: Path) -> tuple[int, bool]:
-    return path.stat().st_mtime_ns, path.with_name(path.name + "-wal").exists()
+def _opened(path: Path, log: Path, shared: bool, folder: Path) -> sqlite3.Connection:
+    if shared:
+        return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+    if not log.exists():
+        return sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)
+    aside = Path(shutil.copyfile(path, folder / "aside"))
+    shutil.copyfile(log, _beside(aside, "-wal"))
+    _beside(aside, "-shm").unlink(missing_ok=True)
+    return sqlite3.connect(aside)
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
+
+
+def _times(path: Path) -> tuple[int, int]:
+    log = _beside(path, "-wal")
+    return path.stat().st_mtime_ns, log.stat().st_mtime_ns if log.exists() else 0
 
 
 def present(archive: Reader, root: Path) -> list[str]:

@@ -129,7 +129,12 @@ def packed(trees: files.Trees) -> bytes:
     return out.getvalue()
 
 
-def test_files_come_back_with_their_modes_and_databases_as_of_one_moment(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shares", [True, False])
+def test_files_come_back_with_their_modes_and_databases_as_of_one_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shares: bool
+) -> None:
+    # Whoever may read all and write nothing cannot share a database's memory.
+    monkeypatch.setattr(files.os, "access", lambda *_: shares)
     root = tmp_path / "there"
     (root / "inside/left").mkdir(parents=True)
     (root / "inside/left/out").write_text("not this")
