@@ -149,6 +149,12 @@ def test_the_page_lets_nobody_in_for_a_certificate(lake, shown, certificate):
     assert answer.status_code == requests.codes.unauthorized
 
 
+@pytest.mark.parametrize("port", [2888, 3888])
+def test_zookeepers_servers_ask_one_another_for_a_certificate(lake, shown, port):
+    assert "CERTIFICATE" in str(refusal(lake, port, shown("no")))
+    assert refusal(lake, port, shown("a foreign")) is not None
+
+
 # What AEAD is not: the suites of TLS 1.2 that OpenSSL still speaks and servers used to offer.
 OLD_SUITES = ["ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA"]
 
