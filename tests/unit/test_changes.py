@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import struct
@@ -16,22 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import roles
+
 SERVICE = Path(__file__).parents[2] / "roles/service"
 
 
-def load(path: str) -> Any:
-    spec = importlib.util.spec_from_file_location(Path(path).stem + "_of_changes", SERVICE / path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-service = load("filter_plugins/service.py")
-members = load("filter_plugins/members.py")
-spread = load("../kafka/files/spread.py")
-metadata = load("../kafka/files/metadata.py")
+service = roles.module("service/filter_plugins/service.py")
+members = roles.module("service/filter_plugins/members.py")
+spread = roles.module("kafka/files/spread.py")
+metadata = roles.module("kafka/files/metadata.py")
 
 ADDRESSES = {f"lake-{number}": f"10.0.0.{number}" for number in range(1, 8)}
 

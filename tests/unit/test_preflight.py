@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import socket
@@ -10,30 +9,20 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-if TYPE_CHECKING:
-    from types import ModuleType
+import roles
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
-def module(path: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(Path(path).stem, ROLES / path)
-    assert spec
-    assert spec.loader
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
-
-
-preflight = module("preflight/filter_plugins/preflight.py")
-look = module("preflight/files/look.py")
+preflight = roles.module("preflight/filter_plugins/preflight.py")
+look = roles.module("preflight/files/look.py")
 
 EVERYTHING = ["trendlake", "zookeeper", "kafka", "mongodb", "nifi", "opslib", "web"]
 FACTS = {

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-LIBRARY = Path(__file__).parents[2] / "roles/kafka/library"
+import roles
+
 OWN = "'x509,'CN=kafka%2CO=Trendlake\n: cdrwa\n"
 KAFKA = "CN=kafka,O=Trendlake"
 
 
-def load(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, LIBRARY / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-zookeeper_acl, kafka_state = load("zookeeper_acl"), load("kafka_state")
+zookeeper_acl, kafka_state = (
+    roles.module(f"kafka/library/{name}.py") for name in ("zookeeper_acl", "kafka_state")
+)
 
 
 @pytest.mark.parametrize(

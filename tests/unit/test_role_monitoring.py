@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
-from typing import Any
 
-MODULE = Path(__file__).parents[2] / "roles/monitoring/filter_plugins/monitoring.py"
+import roles
+
 PORTS = {"node": 9300, "kafka": "9302", "zookeeper": 0}
 LISTENERS = {"opslib_metrics_ports.speed": 9320, "opslib_metrics_ports.sink + 1": 9311}
 
 
-def load() -> Any:
-    spec = importlib.util.spec_from_file_location("monitoring", MODULE)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-monitoring = load()
+monitoring = roles.module("monitoring/filter_plugins/monitoring.py")
 
 
 def test_a_host_shows_what_has_a_port_each_sink_by_itself() -> None:

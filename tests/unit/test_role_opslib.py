@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
 from click.testing import CliRunner
 
+import roles
 from opslib.cli.settings import command
 
 if sys.version_info >= (3, 11):
@@ -19,7 +18,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-ROLES = Path(__file__).parents[2] / "roles"
 JOBS = [
     {"name": "store", "account": "opslib-store", "secrets": {"mongodb_password": "mongodb_store_password"}},
     {
@@ -31,16 +29,7 @@ JOBS = [
 ]
 
 
-def load(path: str) -> Any:
-    spec = importlib.util.spec_from_file_location(Path(path).stem + "_of_role", ROLES / path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-filters = load("opslib/filter_plugins/opslib.py")
+filters = roles.module("opslib/filter_plugins/opslib.py")
 
 
 def test_settings_become_toml_that_reads_back() -> None:
@@ -65,7 +54,7 @@ def test_a_job_gets_its_own_password_and_key_and_no_other() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="credentials belong to root")
 def test_credentials_are_kept_and_strays_removed(tmp_path: Path) -> None:
-    module = load("opslib/library/opslib_credentials.py")
+    module = roles.module("opslib/library/opslib_credentials.py")
     jobs = {"sink": {"ca": {"link": "/tls/ca.pem"}, "mongodb_password": {"variable": "v"}}}
 
     def settle(secret: str, *, check_mode: bool = False) -> list[str]:
@@ -89,7 +78,7 @@ def test_credentials_are_kept_and_strays_removed(tmp_path: Path) -> None:
 
 
 def test_privileges_compare_whatever_their_order() -> None:
-    granted = load("mongodb/library/mongodb_state.py").granted
+    granted = roles.module("mongodb/library/mongodb_state.py").granted
     tweets = {"db": "trendlake", "collection": "tweets"}
     split = [{"resource": tweets, "actions": ["insert"]}, {"resource": tweets, "actions": ["find"]}]
     assert granted(split) == granted([{"resource": tweets, "actions": ["find", "insert"]}])
@@ -97,7 +86,7 @@ def test_privileges_compare_whatever_their_order() -> None:
 
 
 def test_a_privilege_is_of_collections_or_of_the_cluster() -> None:
-    resources = load("mongodb/library/mongodb_state.py").resources
+    resources = roles.module("mongodb/library/mongodb_state.py").resources
     assert resources({"collections": ["a", "b"], "cluster": False}, "d") == [
         {"db": "d", "collection": "a"},
         {"db": "d", "collection": "b"},
