@@ -34,6 +34,7 @@ DEFAULT_FILE = Path("/etc/opslib/opslib.toml")
 MetricsPort = Annotated[Optional[int], Field(ge=1, le=65535)]
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _MOST_BYTES = 1024 * 1024
+_BEYOND_ASCII = 0x80
 _LIST_EXAMPLE = """OPSLIB_KAFKA__BOOTSTRAP_SERVERS='["a:9093"]'"""
 
 
@@ -264,6 +265,31 @@ class Report(_Section):
         return value
 
 
+class _Hiding(_Section):
+    """What pictures, tables and lists do not show, each with the reason that the page gives for it."""
+
+    hidden: dict[str, str] = {}
+
+    @field_validator("hidden")
+    @classmethod
+    def reasoned(cls, value: dict[str, str]) -> dict[str, str]:
+        """Refuse what hides nothing, and what says no reason."""
+        for name, reason in value.items():
+            if not any(one.isalnum() or (ord(one) >= _BEYOND_ASCII and not one.isspace()) for one in name):
+                raise ValueError(f"{name!r} names nothing that could be hidden")
+            if not reason.strip():
+                raise ValueError(f"{name!r} is to have a reason, which the page shows")
+        return value
+
+
+class Words(_Hiding):
+    """Words that are not shown, with whatever holds them."""
+
+
+class Authors(_Hiding):
+    """Authors, by name or id, whose tweets are not shown."""
+
+
 class Schedule(_Section):
     """What is promised to come how often, for the doctor; nothing is promised without a number."""
 
@@ -348,6 +374,8 @@ class Settings(BaseSettings):
     stats: Stats = Stats()
     search: Search = Search()
     store: Store = Store()
+    words: Words = Words()
+    authors: Authors = Authors()
     cloud: Cloud = Cloud()
     report: Report = Report()
     schedule: Schedule = Schedule()

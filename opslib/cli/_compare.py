@@ -38,7 +38,7 @@ def show(lake: Lake, settings: Settings, options: dict[str, Any]) -> None:
         )
     other = {**options, **_otherwise(options["compare"])}
     sides = [_side(lake, settings, some) for some in (options, other)]
-    found = compare(lake.database, sides[0].scope, sides[1].scope)
+    found = compare(lake.database, sides[0].scope, sides[1].scope, lake.hidden)
     names = [side.name for side in sides]
     if options["outputs"]:
         _draw(found, names, settings, options)
@@ -124,7 +124,7 @@ def _facts(found: Comparison, sides: list[_Side], options: dict[str, Any]) -> di
             }
             for side, tweets in zip(sides, found.tweets)
         ],
-        "words": [{**vars(one), "way": one.way} for one in found.differences],
+        "words": [{**vars(one), "way": one.way} for one in found.shown],
         "outputs": [str(path) for path in options["outputs"]],
     }
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from opslib.cloud.look import Look
     from opslib.cloud.report import Report
     from opslib.settings import Settings
+    from opslib.store.hidden import Hidden
     from opslib.store.reads import Kind, Lake
 
 
@@ -123,6 +124,7 @@ def command(settings: Settings, **options: Any) -> None:
     what the second says more (above 0) or less than the first: by how many standard deviations, and the texts
     and the shares of both.
     """
+    from opslib.store.hidden import Hidden
     from opslib.store.reads import Lake
 
     if options["cloud_id"] and (options["shape"] or options["colours"]):
@@ -130,10 +132,11 @@ def command(settings: Settings, **options: Any) -> None:
     look = look_of(options["shape"], options["colours"])
     with _database(settings) as database:
         if options["cloud_id"]:
-            _show(database, options)
+            _show(database, Hidden.of(settings), options)
         elif options["compare"]:
             report = settings.report
-            compare_sides(Lake(database, report.timezones, report.timezone), settings, options)
+            lake = Lake(database, report.timezones, report.timezone, hidden=Hidden.of(settings))
+            compare_sides(lake, settings, options)
         else:
             _draw(database, settings, options, look)
 
@@ -144,8 +147,9 @@ def _draw(
     from opslib.cloud.page import html
     from opslib.cloud.picture import picture_of
     from opslib.cloud.theme import DARK, LIGHT
+    from opslib.store.hidden import Hidden
 
-    report = _report(database, settings, options)
+    report = _report(database, settings, options).without(Hidden.of(settings))
     look = settings.cloud
     most = look.max_words if options["max_words"] is None else options["max_words"]
     size = options["width"] or look.width, options["height"] or look.height
@@ -214,7 +218,8 @@ def _of_topic(lake: Lake, settings: Settings, options: dict[str, Any]) -> Report
     return found
 
 
-def _show(database: Database[dict[str, Any]], options: dict[str, Any]) -> None:
+def _show(database: Database[dict[str, Any]], hidden: Hidden, options: dict[str, Any]) -> None:
+    from opslib.cloud.hide import png_without, svg_without
     from opslib.cloud.page import html
     from opslib.store.reads import NothingKnown
 
@@ -223,20 +228,21 @@ def _show(database: Database[dict[str, Any]], options: dict[str, Any]) -> None:
         raise NothingKnown(
             f"no cloud {options['cloud_id']!r} is kept; `opslib report list` has those that are"
         )
-    words = {word["word"]: word["tweets"] for word in found["words"]}
+    words = {word["word"]: word["tweets"] for word in found["words"] if not hidden.holds(word["word"])}
+    left_out = [word for word in found["left_out"] if not hidden.holds(word)]
+    svg, dark = (svg_without(bytes(found[name]), hidden) for name in ("svg", "svg_dark"))
     for path in options["outputs"]:
         if path.suffix.lower() == ".html":
             title = f"What is trending in {found['place']}"
-            both = found["svg"], found["svg_dark"]
-            content = html(title, both, words.items(), found["left_out"], found["kind"])
+            content = html(title, (svg, dark), words.items(), left_out, found["kind"])
         elif path.suffix.lower() == ".svg":
-            content = found["svg_dark" if options["dark"] else "svg"]
+            content = dark if options["dark"] else svg
         elif options["dark"]:
             raise click.UsageError("of a kept cloud only SVG and pages are dark")
         else:
-            content = found["png"]
+            content = png_without(bytes(found["png"]), bytes(found["svg"]), hidden)
         write_file(path, content)
-    _tell(_kept_facts(found), words, found["left_out"], options["form"], options["outputs"])
+    _tell(_kept_facts(found), words, left_out, options["form"], options["outputs"])
 
 
 @command.command(name="list", epilog=examples("opslib report list --place Brazil --last 5"))

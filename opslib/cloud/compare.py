@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 from opslib.store import rollups
 from opslib.store.behind import counted_by
+from opslib.store.hidden import Hidden
 from opslib.words import merged
 
 if TYPE_CHECKING:
@@ -68,10 +69,16 @@ class Comparison:
     tweets: tuple[int, int]
     words: Merged
     differences: tuple[Difference, ...]
+    hidden: Hidden = field(default_factory=Hidden)
+
+    @property
+    def shown(self) -> tuple[Difference, ...]:
+        """Return the words that are not hidden; shares are of all."""
+        return tuple(found for found in self.differences if not self.hidden.holds(found.word))
 
     def most(self, number: int) -> tuple[list[Difference], list[Difference]]:
         """Return the words that the first side, and those that the second has significantly more of."""
-        known = [found for found in self.differences if found.way != "same"]
+        known = [found for found in self.shown if found.way != "same"]
         first = [found for found in reversed(known) if found.score < 0]
         second = [found for found in known if found.score > 0]
         return first[:number], second[:number]
@@ -79,7 +86,7 @@ class Comparison:
     def largest(self, number: int) -> list[Difference]:
         """Return the words that have the largest shares on either side, the largest first."""
         by_share = sorted(
-            self.differences, key=lambda found: (-max(found.first_share, found.second_share), found.word)
+            self.shown, key=lambda found: (-max(found.first_share, found.second_share), found.word)
         )
         return by_share[:number]
 
@@ -88,8 +95,10 @@ class Comparison:
         return counted_by(database, self.sides[side], self.words.counting(word))
 
 
-def compare(database: Database[Document], first: Side, second: Side) -> Comparison:
-    """Count both sides and compare them."""
+def compare(
+    database: Database[Document], first: Side, second: Side, hidden: Hidden | None = None
+) -> Comparison:
+    """Count both sides and compare them; what is *hidden* counts, and is not shown."""
     counts = [side.counts(database) for side in (first, second)]
     words = merged(counts[0].words + counts[1].words)
     numbers = [words.of(side.words) for side in counts]
@@ -98,7 +107,8 @@ def compare(database: Database[Document], first: Side, second: Side) -> Comparis
     for since, until in spans:
         all_said.update(rollups.counts(database, since, until).words)
     found = differences(numbers[0], numbers[1], words.of(all_said))
-    return Comparison((first, second), (counts[0].tweets, counts[1].tweets), words, tuple(found))
+    tweets = counts[0].tweets, counts[1].tweets
+    return Comparison((first, second), tweets, words, tuple(found), hidden or Hidden())
 
 
 def differences(

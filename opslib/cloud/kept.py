@@ -20,6 +20,7 @@ from opslib.cloud import VERSION
 from opslib.cloud.report import at_moment
 from opslib.message import stamp
 from opslib.store.buckets import counted_since, floor
+from opslib.store.hidden import Hidden
 from opslib.store.reads import KINDS, Lake
 from opslib.store.rollups import SETTLE, now
 
@@ -159,7 +160,9 @@ def _rendered(database: Database[Document], settings: Settings, moment: Moment) 
     for _ in range(_TRIES):
         began = now(database)
         reports = at_moment(database, moment.place, moment.snapshot, moment.until, settings.report.hours)
-        documents = [document(report, settings, began, near(database, report)) for report in reports.values()]
+        hidden = Hidden.of(settings)
+        shown = [report.without(hidden) for report in reports.values()]
+        documents = [document(report, settings, began, near(database, report)) for report in shown]
         for one in documents:
             database["clouds"].replace_one({"_id": one["_id"]}, one, upsert=True)
         # What was forgotten since may have been counted, before the clouds that hold it were looked for.

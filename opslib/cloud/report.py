@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from pymongo.database import Database
 
+    from opslib.store.hidden import Hidden
     from opslib.store.reads import Kind
     from opslib.words import Merged
 
@@ -69,6 +70,12 @@ class Report:
         if self.kind == "topics":
             return frozenset()
         return names_in(self.words, [topic.name for topic in self.topics])
+
+    def without(self, hidden: Hidden) -> Report:
+        """Return it with the words that are not *hidden*: what a picture or a table shows."""
+        if not hidden:
+            return self
+        return replace(self, words={word: n for word, n in self.words.items() if not hidden.holds(word)})
 
 
 def at_moment(

@@ -49,9 +49,9 @@ class Page:
 
 @dataclass(frozen=True)
 class Beside:
-    """How many of the newest *of* that were found have each language, author and hashtag."""
+    """How many of the newest that were found, those of *ids*, have each language, author and hashtag."""
 
-    of: int
+    ids: list[int] = field(default_factory=list)
     languages: list[tuple[str, int]] = field(default_factory=list)
     authors: list[tuple[str, int]] = field(default_factory=list)
     hashtags: list[tuple[str, int]] = field(default_factory=list)
@@ -200,15 +200,15 @@ class Answers:
 
     def beside(self, query: Query, sample: int = SAMPLE, most: int = _BESIDE) -> Beside:
         """Return the languages, authors and hashtags of the newest *sample* tweets that *query* finds."""
-        head = "SELECT tweets.lang, tweets.author, tweets.text"
+        head = "SELECT tweets.id, tweets.lang, tweets.author, tweets.text"
         found = self._rows(head, asked(query), sample, "words.rowid DESC", _WITH_TWEETS)
         counted: tuple[Counter[str], ...] = (Counter(), Counter(), Counter())
-        for lang, author, text in found:
+        for _, lang, author, text in found:
             counted[0].update([lang] if lang else ())
             counted[1].update([author] if author else ())
             counted[2].update(hashtags(text))
         ranked = [sorted(c.items(), key=lambda item: (-item[1], item[0]))[:most] for c in counted]
-        return Beside(len(found), *ranked)
+        return Beside([row[0] for row in found], *ranked)
 
     def rows(self, ids: list[int]) -> list[dict[str, Any]]:
         """Return what the index itself keeps of tweets that can be read, in the order of *ids*."""

@@ -15,7 +15,7 @@ import regex
 from opslib.search.tokens import EVERY, HAS, IS, said, words, written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import tzinfo
 
 MOST_CHARACTERS = 1000
@@ -87,6 +87,8 @@ class Query:
     node: Node
     since: datetime | None = None
     until: datetime | None = None
+    # Where in the line since: and until: stand, from the first character to behind the last.
+    stands: Mapping[str, tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
 
 
 EVERYTHING = Query(Term((EVERY,)))
@@ -103,6 +105,7 @@ class _Line:
     terms: int = 0
     depth: int = 0  # of parentheses, NOT and OR, in which no moment may stand
     moments: dict[str, datetime] = field(default_factory=dict)
+    stands: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def space(self) -> None:
         found = _SPACE.match(self.text, self.at)
@@ -149,7 +152,33 @@ def parse(text: str, places: Mapping[str, int] | None = None, zone: tzinfo = tim
     since, until = line.moments.get("since"), line.moments.get("until")
     if since and until and since >= until:
         raise line.error("since: is not before until:, so no tweet can be between them", 0)
-    return Query(node, since, until)
+    return Query(node, since, until, line.stands)
+
+
+def terms(node: Node) -> Iterator[Term]:
+    """Yield what a tweet may hold to be found; not what it must not."""
+    if isinstance(node, Term):
+        yield node
+    elif isinstance(node, (Some, Every)):
+        for one in node.nodes:
+            yield from terms(one)
+
+
+def narrowed(text: str, asked: Query, further: str) -> str:
+    """Return the line *text*, which reads as *asked*, with something *further* that is to hold."""
+    return f"({text.strip()}) {further}" if isinstance(asked.node, Some) else f"{text.strip()} {further}"
+
+
+def narrowed_to(text: str, asked: Query, since: datetime, until: datetime) -> str:
+    """Return the line *text*, which reads as *asked*, for a part of its span, in whole seconds."""
+    times = {"since": max(since, asked.since or since), "until": min(until, asked.until or until)}
+    written_as = {
+        name: f"{name}:{at.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}" for name, at in times.items()
+    }
+    # From behind, so that what stands before stays where it is.
+    for name, (begin, end) in sorted(asked.stands.items(), key=lambda item: item[1], reverse=True):
+        text = text[:begin] + written_as.pop(name) + text[end:]
+    return narrowed(text, asked, " ".join(written_as.values())).strip()
 
 
 # ---- the grammar, from what binds least
@@ -333,6 +362,7 @@ def _moment(line: _Line, name: str, value: str, start: int) -> Term:
     if name in line.moments:
         raise line.error(f"{name}: stands twice: leave one out", start)
     line.moments[name] = _time(line, name, value, start)
+    line.stands[name] = start, line.at
     return Term((EVERY,))
 
 

@@ -29,6 +29,7 @@ from opslib.store.collections import (
     TWEETS,
     WORD_COUNTS,
 )
+from opslib.store.hidden import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +95,8 @@ class Lake:
 
     The time zone of a place is that of *zones*, by WOEID, or else *zone*: the settings ``report.timezones``
     and ``report.timezone``, by which clouds are drawn as well. A question that takes longer than
-    *milliseconds* is given up with ``ExecutionTimeout``.
+    *milliseconds* is given up with ``ExecutionTimeout``. What is *hidden* is left out of what is told by
+    name, and out of no number.
     """
 
     def __init__(
@@ -103,8 +105,10 @@ class Lake:
         zones: Mapping[int, str] | None = None,
         zone: str = "UTC",
         milliseconds: int | None = None,
+        hidden: Hidden | None = None,
     ) -> None:
         self.database = database
+        self.hidden = hidden or Hidden()
         self.milliseconds = milliseconds
         self._zones = zones or {}
         self._zone = zone
@@ -134,7 +138,10 @@ class Lake:
 
     def snapshot(self, woeid: int, at: datetime) -> Document | None:
         """Return the newest snapshot of trends that a place had *at* a moment."""
-        return self._newest(TRENDS.name, {"woeid": woeid, "collected_at": {"$lte": at}}, "collected_at")
+        found = self._newest(TRENDS.name, {"woeid": woeid, "collected_at": {"$lte": at}}, "collected_at")
+        if found is not None:
+            found["trends"] = self._shown(found["trends"], "name")
+        return found
 
     def snapshots(self, woeid: int, since: datetime, until: datetime) -> list[Document]:
         """Return a place's snapshots from *since* until before *until*, oldest first."""
@@ -153,7 +160,8 @@ class Lake:
         chosen = {"woeid": woeid, "minutes": minutes, "ends_at": {"$lte": at}}
         window = self._newest(TRENDING.name, chosen, "ends_at")
         if window is not None:
-            window["items"] = [item for item in window["items"] if item["authors"] > item["expected"]]
+            items = self._shown(window["items"], "name")
+            window["items"] = [item for item in items if item["authors"] > item["expected"]]
         return window
 
     def follows(self, at: datetime) -> dict[str, int]:
@@ -175,13 +183,18 @@ class Lake:
                     newest[bucket] = found
         tweets: Counter[str] = Counter()
         for (_, _, name), found in newest.items():
-            tweets[name] += found["tweets"]
+            if not self.hidden.holds(name):
+                tweets[name] += found["tweets"]
         return dict(sorted(tweets.items(), key=lambda item: (-item[1], item[0])))
 
     # ---- clouds
 
     def cloud(self, cloud_id: str, at: datetime) -> Document | None:
-        """Return the cloud of that id, unless it is of a time after *at*."""
+        """Return the cloud of that id, unless it is of a time after *at*.
+
+        ``counted_of`` are the names of all its topics, those that are hidden too: its words were counted of
+        these.
+        """
         return self._cloud({"_id": cloud_id, "until": {"$lte": at}})
 
     def newest_cloud(
@@ -224,7 +237,16 @@ class Lake:
         return bytes(picture) if picture else None
 
     def _cloud(self, chosen: Document, order: int = DESCENDING) -> Document | None:
-        return self._newest(CLOUDS.name, chosen, "until", _WITHOUT_PICTURES, order)
+        found = self._newest(CLOUDS.name, chosen, "until", _WITHOUT_PICTURES, order)
+        if found is not None:
+            found["counted_of"] = [topic["name"] for topic in found["topics"]]
+            found["topics"] = self._shown(found["topics"], "name")
+            found["words"] = self._shown(found["words"], "word")
+            found["left_out"] = [word for word in found["left_out"] if not self.hidden.holds(word)]
+        return found
+
+    def _shown(self, entries: list[Document], name: str) -> list[Document]:
+        return [entry for entry in entries if not self.hidden.holds(str(entry[name]))]
 
     # ---- how it is running
 

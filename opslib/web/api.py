@@ -206,7 +206,7 @@ def topics(
     return Topics(**snapshot, topics=[Topic(**topic) for topic in snapshot["trends"]])
 
 
-@router.get("/words", summary="Words of a span")
+@router.get("/words", summary="Words of a span", responses=MISSING)
 def words(
     request: Request,
     since: Optional[AwareDatetime] = Query(default=None, description="By default a day before *until*."),
@@ -267,7 +267,7 @@ def _wrong(name: str, text: str) -> RequestValidationError:
 def _answer(request: Request, found: Optional[Document]) -> Response:
     if found is None:
         raise HTTPException(404, "there is no such cloud")
-    tag = tag_of("api", found["_id"], found["rendered_at"])
+    tag = tag_of("api", found["_id"], found["rendered_at"], lake_of(request).hidden)
 
     def answer() -> Response:
         names = ("timezone", "topics", "words", "left_out")

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from pymongo.errors import PyMongoError
 from starlette.exceptions import HTTPException
@@ -16,8 +16,9 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from opslib import __version__
 from opslib.metrics import Web
 from opslib.run.failures import said
-from opslib.web import api, asking, behind, compare, login, pages, pictures, search, subjects
+from opslib.web import api, asking, behind, compare, login, pages, pictures, search, searching, subjects
 from opslib.web.access import AccessControl
+from opslib.web.asked import HIDDEN, nothing_hidden
 from opslib.web.devices import Devices
 from opslib.web.render import page
 
@@ -66,6 +67,7 @@ def create(
         redoc_url=None,
         # They would lead to whatever host a request names.
         redirect_slashes=False,
+        dependencies=[Depends(nothing_hidden)],
     )
     app.state.lake = lake
     app.state.users = users
@@ -83,7 +85,7 @@ def create(
     app.include_router(api.router)
     app.include_router(asking.router)
     app.include_router(search.router)
-    app.include_router(search.api)
+    app.include_router(searching.router)
     app.add_api_route("/static/{name}", _static, include_in_schema=False)
     app.add_exception_handler(HTTPException, _failed)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -106,7 +108,7 @@ def _static(name: str) -> Response:
 def _error(request: Request, status: int, detail: Any, headers: Any = None) -> Response:
     if request.url.path.startswith(("/api/", "/live/")):
         return JSONResponse({"detail": detail}, status, headers)
-    answer = page(request, "error.html", status=status)
+    answer = page(request, "error.html", status=status, hidden=detail == HIDDEN)
     answer.status_code = status
     answer.headers.update(headers or {})
     return answer

@@ -5,13 +5,11 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from fastapi import HTTPException
+from fastapi import HTTPException, Request
 
 from opslib.message import TREND
 
 if TYPE_CHECKING:
-    from fastapi import Request
-
     from opslib.store.reads import Lake, Place
 
 
@@ -19,6 +17,18 @@ def lake_of(request: Request) -> Lake:
     """Return the lake that is shown."""
     lake: Lake = request.app.state.lake
     return lake
+
+
+# What of an address names a word or a topic.
+_NAMING = ("name", "word", "topic", "beside", "a_topic", "b_topic")
+HIDDEN = "this is hidden, and the page /hidden says why"
+
+
+def nothing_hidden(request: Request) -> None:
+    """Find nothing where an address names what is hidden."""
+    named = [text for name in _NAMING for text in request.query_params.getlist(name)]
+    if named and any(map(lake_of(request).hidden.holds, named)):
+        raise HTTPException(404, HIDDEN)
 
 
 def now_of(request: Request) -> datetime:

@@ -24,7 +24,7 @@ class Text(BaseModel):
     """A text that was counted, by the first of its tweets."""
 
     id: str = Field(description="Of the tweet.")
-    text: Optional[str] = Field(description="None if it has just been forgotten.")
+    text: str
     lang: Optional[str] = None
     author: Optional[str] = Field(default=None, description="The author's id, as far as X said it.")
     created_at: Optional[datetime] = None
@@ -44,6 +44,7 @@ class Texts(BaseModel):
     spellings: list[str] = Field(description="By which a text counts.")
     without: list[str] = Field(description="Spellings by which it counts for an expression instead.")
     texts: list[Text]
+    hidden: int = Field(description="Texts in this part of the list that are hidden, and not among these.")
 
 
 @router.get("/tweets", summary="The tweets behind a number", responses={**MISSING, **_BUSY})
@@ -75,8 +76,8 @@ def tweets(
     if found is None:
         raise HTTPException(413, "there are too many tweets to look through; ask for a shorter span")
     some = (found.by_reach() if order == "reach" else list(found.texts))[skip:][:limit]
-    documents = said.tweets_of(lake, [text.tweet for text in some])
-    spellings, without = said.spellings(found)
+    shown = said.tweets_of(lake, [text.tweet for text in some])
+    spellings, without = said.spellings(lake, found)
     return Texts(
         word=word,
         since=begin,
@@ -88,14 +89,18 @@ def tweets(
         texts=[
             Text(
                 id=str(text.tweet),
-                **{name: documents.get(text.tweet, {}).get(name) for name in ("text", "lang", "created_at")},
+                text=shown.documents[text.tweet]["text"],
+                lang=shown.documents[text.tweet].get("lang"),
+                created_at=shown.documents[text.tweet].get("created_at"),
                 author=text.author,
                 counted_at=text.at,
                 tweets=text.tweets,
                 reach=text.reach,
             )
             for text in some
+            if text.tweet in shown.documents
         ],
+        hidden=shown.hidden,
     )
 
 
@@ -133,7 +138,7 @@ class Compared(BaseModel):
     words: list[Difference] = Field(description="Those that are least likely to be chance first.")
 
 
-@router.get("/compare", summary="What two sides say differently", responses=_BUSY)
+@router.get("/compare", summary="What two sides say differently", responses={**MISSING, **_BUSY})
 def compare(
     request: Request,
     a_since: Optional[AwareDatetime] = Query(default=None, description="By default a day before *a_until*."),
@@ -173,7 +178,7 @@ def compare(
         )
         for side, tweets, name in zip((first, second), found.tweets, ("first", "second"))
     ]
-    by_score = sorted(found.differences, key=lambda one: (-abs(one.score), one.word))
+    by_score = sorted(found.shown, key=lambda one: (-abs(one.score), one.word))
     return Compared(
         a=sides[0],
         b=sides[1],

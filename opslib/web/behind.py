@@ -22,7 +22,7 @@ from opslib.web.tweets import shown
 from opslib.words import Counting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from opslib.store.behind import Scope
     from opslib.store.reads import Document, Lake
@@ -100,8 +100,7 @@ def words_of_cloud(request: Request, cloud_id: str) -> Asked:
     if found is None or found["kind"] != "words":
         raise HTTPException(404)
     place = Place(found["woeid"], found["place"], found.get("timezone") or "UTC")
-    topics = frozenset(topic["name"] for topic in found["topics"])
-    scope = Moment(found["since"], found["until"], found["woeid"], topics)
+    scope = Moment(found["since"], found["until"], found["woeid"], frozenset(found["counted_of"]))
     return Asked(scope, place, found["since"], found["until"], {"cloud": cloud_id}, cloud=found)
 
 
@@ -174,7 +173,8 @@ def listed(
     lake = lake_of(request)
     texts = [] if found is None else list(found.texts) if order == "new" else found.by_reach()
     here = texts[(number - 1) * ON_A_PAGE :][:ON_A_PAGE]
-    documents = said.tweets_of(lake, [text.tweet for text in here])
+    shown_of = said.tweets_of(lake, [text.tweet for text in here])
+    documents = shown_of.documents
     return page(
         request,
         "tweets.html",
@@ -182,7 +182,8 @@ def listed(
         of=of,
         beside=beside,
         found=found,
-        spellings=said.spellings(found) if found else ([], []),
+        spellings=said.spellings(lake, found) if found else ([], []),
+        hidden=shown_of.hidden,
         kept=None if of.cloud is None else _kept(of.cloud, name),
         place=of.place,
         day=of.until.astimezone(of.place.zone).date(),
@@ -230,7 +231,8 @@ def rising(
     ends_at = window["ends_at"] if window else now
     length = timedelta(minutes=int(minutes))
     found = unless_too_many(said.risen, lake, woeid, ends_at, length, kind, name, _LATENESS)
-    documents = said.tweets_of(lake, [tweet["_id"] for tweet in found.tweets[:ON_A_PAGE]] if found else [])
+    some = found.tweets[:ON_A_PAGE] if found else ()
+    shown_of = said.tweets_of(lake, [tweet["_id"] for tweet in some])
     return page(
         request,
         "rising.html",
@@ -241,9 +243,8 @@ def rising(
         since=ends_at - length,
         ends_at=ends_at,
         found=found,
-        tweets=_in_order(documents, found.tweets if found else ()),
+        tweets=[
+            shown(shown_of.documents[tweet["_id"]]) for tweet in some if tweet["_id"] in shown_of.documents
+        ],
+        hidden=shown_of.hidden,
     )
-
-
-def _in_order(documents: Mapping[int, Document], tweets: Sequence[Document]) -> list[Any]:
-    return [shown(documents[tweet["_id"]]) for tweet in tweets if tweet["_id"] in documents]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal, Optional
@@ -17,10 +16,9 @@ from opslib.web import said
 from opslib.web.asked import lake_of, now_of
 from opslib.web.behind import Asked, Order, listed
 from opslib.web.plots import Plot, Series, binned
-from opslib.web.render import address, page
+from opslib.web.render import address, by_letter, page, size_of
 from opslib.web.said import unless_too_many
 from opslib.web.sides import Side, Sides, sides
-from opslib.words import fold
 
 if TYPE_CHECKING:
     from opslib.store.reads import Lake
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 router = APIRouter(include_in_schema=False)
 _IN_CLOUD = 70
 _IN_TABLE = 30
-_SIZES = 12
 _STEPS = ((timedelta(days=2), timedelta(minutes=15)), (timedelta(days=14), timedelta(hours=1)))
 
 
@@ -99,7 +96,7 @@ class Word:
     """A word of both clouds: how large it is on each side, and which side it belongs to."""
 
     found: Difference
-    sizes: tuple[int, int]  # from 1 to _SIZES; 0 where it is not
+    sizes: tuple[int, int]  # from 1 to SIZES; 0 where it is not
 
     @property
     def largest(self) -> int:
@@ -118,11 +115,8 @@ def _cloud(words: list[Difference]) -> list[Word]:
     """Return words by letter, as high as the roots of their shares."""
     most = max((max(one.first_share, one.second_share) for one in words), default=0.0) or 1.0
 
-    def size(share: float) -> int:
-        return max(1, math.ceil(_SIZES * math.sqrt(share / most))) if share else 0
-
-    found = [Word(one, (size(one.first_share), size(one.second_share))) for one in words]
-    return sorted(found, key=lambda word: (fold(word.found.word).lstrip("#"), word.found.word))
+    found = [Word(one, (size_of(one.first_share / most), size_of(one.second_share / most))) for one in words]
+    return sorted(found, key=lambda word: by_letter(word.found.word))
 
 
 def _course(lake: Lake, viewer: Viewer, two: tuple[Side, Side], now: datetime) -> Optional[Plot]:

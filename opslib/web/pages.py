@@ -25,7 +25,7 @@ _MOST_RISING = 12
 # What the page explains, in the order in which one thing needs another.
 _TERMS = (
     *("lake", "trend", "follow", "collected", "words", "expressions", "retweets", "cloud", "day"),
-    *("rising", "reach", "course", "compare", "forgotten"),
+    *("rising", "reach", "course", "compare", "forgotten", "hidden"),
 )
 _TICK = timedelta(microseconds=1)
 
@@ -47,6 +47,12 @@ def robots() -> Response:
 def about(request: Request) -> Response:
     """Explain what every number counts."""
     return page(request, "about.html", terms=_TERMS)
+
+
+@router.get("/hidden")
+def hidden(request: Request) -> Response:
+    """List what is hidden, each with the reason: the one place where it is named."""
+    return page(request, "hidden.html", hidden=lake_of(request).hidden)
 
 
 # ---- now

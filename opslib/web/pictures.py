@@ -16,6 +16,7 @@ from xml.sax.saxutils import escape, unescape
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
+from opslib.cloud.hide import png_without, svg_without
 from opslib.cloud.theme import DARK, LIGHT
 from opslib.web.asked import lake_of, now_of
 from opslib.web.render import address, tag_of, unless_known
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from opslib.cloud.theme import Theme
+    from opslib.store.reads import Lake
 
 router = APIRouter(include_in_schema=False)
 # A picture is text with fonts inside, shown in a page or by itself: nothing in it may run or fetch.
@@ -64,11 +66,7 @@ def picture(request: Request, cloud_id: str, name: str, page: Optional[str] = No
         raise HTTPException(404)
 
     def answer() -> Response:
-        # A cloud of before there were tall ones has its wide one alone.
-        wide = "light" if theme is None else theme.name
-        content = lake.picture(cloud_id, variant) or (
-            lake.picture(cloud_id, wide) if variant == "tall" else None
-        )
+        content = _kept(lake, cloud_id, variant, "light" if theme is None else theme.name)
         if content is None:
             raise HTTPException(404)
         policy = _POLICY
@@ -85,8 +83,19 @@ def picture(request: Request, cloud_id: str, name: str, page: Optional[str] = No
         return Response(content, media_type=media_type, headers={"Content-Security-Policy": policy})
 
     # A cloud is drawn anew when a tweet in it is to be forgotten: it is asked for again, and seldom sent.
-    tag = tag_of(cloud_id, name, page, drawn["rendered_at"])
+    tag = tag_of(cloud_id, name, page, drawn["rendered_at"], lake.hidden)
     return unless_known(request, tag, answer)
+
+
+def _kept(lake: Lake, cloud_id: str, variant: str, wide: str) -> Optional[bytes]:
+    """Return a picture as it is kept, but for what is hidden."""
+    content = lake.picture(cloud_id, variant)
+    if content is None and variant == "tall":
+        # A cloud of before there were tall ones has its wide one alone.
+        content = lake.picture(cloud_id, wide)
+    if content is None or variant != "png":
+        return content and svg_without(content, lake.hidden)
+    return png_without(content, lake.picture(cloud_id, "light") or b"", lake.hidden)
 
 
 def recoloured(svg: str, theme: Theme) -> str:

@@ -7,14 +7,14 @@ style shows one of them. Colours and widths of lines are the style's as well (cl
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Callable
 
 from markupsafe import Markup, escape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
 Point = tuple[datetime, "float | None"]
@@ -77,6 +77,7 @@ class Plot:
     upside_down: bool = False
     marked: Sequence[tuple[datetime, datetime]] = ()  # stretches of time that are shaded
     nice: Callable[[float], float] = nice_ceiling
+    leads: Mapping[datetime, str] = field(default_factory=dict)  # of bars, by their moment, to an address
 
     @property
     def empty(self) -> bool:
@@ -150,8 +151,9 @@ class _Drawing:
     def svg(self, size: str) -> Markup:
         plot = self._plot
         parts = [
-            Markup('<svg class="plot plot-{}" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
-                size, self._width, self._height, plot.title
+            # Nothing in an image can be followed.
+            Markup('<svg class="plot plot-{}" viewBox="0 0 {} {}" role="{}" aria-label="{}">').format(
+                size, self._width, self._height, "group" if plot.leads else "img", plot.title
             ),
             *self._marked(),
             *self._grid(),
@@ -223,19 +225,24 @@ class _Drawing:
         room = (self._width - _LEFT - _RIGHT) / max(1, len(series.points))
         bottom = self._height - _BOTTOM
         for at, value in series.points:
-            if value:
-                y = self._y(value)
-                yield Markup(
-                    '<rect class="bar series-{}" x="{}" y="{}" width="{}" height="{}">'
-                    "<title>{}</title></rect>"
-                ).format(
-                    number,
-                    round(self._x(at) + room * 0.1, 1),
-                    round(y, 1),
-                    round(max(1.0, room * 0.8), 1),
-                    round(max(1.0, bottom - y), 1),
-                    f"{self._plot.moment(at)}: {self._plot.number(value)}",
-                )
+            if not value:
+                continue
+            x, y = round(self._x(at) + room * 0.1, 1), round(self._y(value), 1)
+            width, height = round(max(1.0, room * 0.8), 1), round(max(1.0, bottom - y), 1)
+            said = f"{self._plot.moment(at)}: {self._plot.number(value)}"
+            bar = Markup(
+                '<rect class="bar series-{}" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>'
+            ).format(number, x, y, width, height, said)
+            href = self._plot.leads.get(at)
+            yield bar if href is None else self._leading(bar, href, said, x, width)
+
+    def _leading(self, bar: Markup, href: str, said: str, x: float, width: float) -> Markup:
+        """Return a bar that is a link, as high as the plot; the keyboard has it in the table of values."""
+        return Markup(
+            '<a href="{}" tabindex="-1" aria-label="{}">'
+            '<rect x="{}" y="{}" width="{}" height="{}" fill="none" pointer-events="all">'
+            "<title>{}</title></rect>{}</a>"
+        ).format(href, said, x, _TOP, width, self._height - _TOP - _BOTTOM, said, bar)
 
 
 def _runs(points: Sequence[Point]) -> list[list[tuple[datetime, float]]]:

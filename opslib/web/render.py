@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from opslib.web.plots import share_bar
 from opslib.web.strings import STRINGS
 from opslib.web.tweets import profile
 from opslib.web.viewer import LANGUAGES, THEMES
+from opslib.words import fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
+SIZES = 12  # that page.css has for the words of a cloud, .size-1 and so on
 _MOST_TIMES = 100  # beyond this a number says no more than that there was next to nothing
 _FOLDER = Path(__file__).parent
 _TEMPLATES = jinja2.Environment(
@@ -90,6 +93,19 @@ def rise(text: Callable[..., str], item: Mapping[str, Any]) -> str:
         if times < _MOST_TIMES
         else text("rising.many", n=_MOST_TIMES)
     )
+
+
+def size_of(share: float) -> int:
+    """Return the size, from 1 to :data:`SIZES`, of a word that has a *share* of the largest; 0 for none.
+
+    Its letters are as high as the root of its share: so much room it takes.
+    """
+    return max(1, math.ceil(SIZES * math.sqrt(share))) if share else 0
+
+
+def by_letter(word: str) -> tuple[str, str]:
+    """Return what words of a page are sorted by."""
+    return fold(word).lstrip("#"), word
 
 
 def with_shares(entries: list[tuple[str, int]], most: int) -> list[tuple[str, int, float]]:

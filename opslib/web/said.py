@@ -11,6 +11,7 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pymongo
@@ -19,7 +20,7 @@ from pymongo.errors import PyMongoError
 
 from opslib.cloud.compare import compare
 from opslib.message import id_at
-from opslib.store import behind, rollups
+from opslib.store import behind, hidden, rollups
 from opslib.store.collections import TRENDS, TWEETS
 from opslib.store.observations import Key
 from opslib.words import fold, merge, parts
@@ -100,7 +101,8 @@ def words(
     """Return the words of the tweets collected in a span for a place and a topic, or for any."""
     with within(lake):
         counts = rollups.counts(lake.database, since, until, woeid=woeid, topic=topic, kind=kind)
-    return Words(counts.tweets, list(merge(counts.words).items())[:limit])
+    shown = ((word, number) for word, number in merge(counts.words).items() if not lake.hidden.holds(word))
+    return Words(counts.tweets, list(islice(shown, limit)))
 
 
 def topic_like(lake: Lake, name: str, woeid: int, at: datetime) -> str | None:
@@ -108,7 +110,7 @@ def topic_like(lake: Lake, name: str, woeid: int, at: datetime) -> str | None:
     span = {"woeid": woeid, "collected_at": {"$gte": at - _TOPICS_OF, "$lte": at}}
     with within(lake):
         known = lake.database[TRENDS.name].distinct("trends.name", span)
-    alike = [found for found in known if _loosely(found) == _loosely(name)]
+    alike = [found for found in known if _loosely(found) == _loosely(name) and not lake.hidden.holds(found)]
     return max(alike, key=lambda found: _likeness(found, name), default=None)
 
 
@@ -147,11 +149,11 @@ def words_beside(lake: Lake, word: Subject) -> Beside:
         return behind.beside(lake.database, word.scope(), word.entries or ())
 
 
-def spellings(found: Behind) -> tuple[list[str], list[str]]:
+def spellings(lake: Lake, found: Behind) -> tuple[list[str], list[str]]:
     """Return by which spellings texts were counted, and by which for an expression instead."""
     counted = {parts(entry)[0] for one in found.counted for entry in one.entries}
     instead = {parts(entry)[0] for one in found.counted for entry in one.without}
-    return sorted(counted), sorted(instead)
+    return sorted(counted), sorted(one for one in instead if not lake.hidden.holds(one))
 
 
 def compared(
@@ -159,16 +161,24 @@ def compared(
 ) -> Comparison:
     """Return what two sides say differently."""
     with within(lake):
-        return compare(lake.database, first, second)
+        return compare(lake.database, first, second, lake.hidden)
 
 
-def tweets_of(lake: Lake, ids: list[int]) -> dict[int, Document]:
-    """Return what is shown of tweets, by their ids."""
-    fields = {"text": 1, "lang": 1, "author": 1, "entities": 1, "created_at": 1, "public_metrics": 1}
+@dataclass(frozen=True)
+class Listed:
+    """What a list shows of tweets, by their ids, and how many of them are hidden."""
+
+    documents: dict[int, Document]
+    hidden: int = 0
+
+
+def tweets_of(lake: Lake, ids: list[int]) -> Listed:
+    """Return what is shown of tweets; those that have just been forgotten are neither shown nor hidden."""
+    fields = {**hidden.FIELDS, "lang": 1, "created_at": 1, "public_metrics": 1}
     with within(lake):
-        return {
-            found["_id"]: found for found in lake.database[TWEETS.name].find({"_id": {"$in": ids}}, fields)
-        }
+        found = list(lake.database[TWEETS.name].find({"_id": {"$in": ids}}, fields))
+    shown = {tweet["_id"]: tweet for tweet in found if not lake.hidden.tweet(tweet)}
+    return Listed(shown, len(found) - len(shown))
 
 
 def risen(lake: Lake, *of: Any) -> behind.Risen:
@@ -221,7 +231,7 @@ def languages(lake: Lake, subject: Subject) -> list[tuple[str, int]]:
 
 def sample(lake: Lake, subject: Subject, limit: int, order: str = "new") -> list[Document]:
     """Return some of the newest of the tweets, or of those of most reach; none a retweet, no text twice."""
-    fields = {"text": 1, "lang": 1, "author": 1, "entities": 1, "created_at": 1}
+    fields = {**hidden.FIELDS, "lang": 1, "created_at": 1}
     chosen = {**subject.collected(), "referenced_tweets.type": {"$ne": "retweeted"}}
     reach = {"$add": [{"$ifNull": [f"$public_metrics.{name}", 0]} for name in behind.REACH]}
     first: Document = {"reach": -1, "_id": -1} if order == "reach" else {"collected_at": DESCENDING}
@@ -232,7 +242,8 @@ def sample(lake: Lake, subject: Subject, limit: int, order: str = "new") -> list
         {"$limit": limit * 10},
     ]
     with within(lake):
-        return _different(lake.database[TWEETS.name].aggregate(stages, allowDiskUse=True), limit)
+        found = lake.database[TWEETS.name].aggregate(stages, allowDiskUse=True)
+        return _different((tweet for tweet in found if not lake.hidden.tweet(tweet)), limit)
 
 
 @dataclass(frozen=True)
@@ -250,7 +261,8 @@ class People:
 
 
 def people(lake: Lake, subject: Subject, most: int) -> People:
-    """Return who wrote the tweets; *most* of them are named."""
+    """Return who wrote the tweets; *most* of them are named, hidden ones not."""
+    ahead = most + len(lake.hidden.authors) + len(lake.hidden.words)
     by_author = {"_id": "$author.id", "name": {"$last": "$author.username"}, "n": {"$sum": 1}}
     stages: list[Document] = [
         {"$match": {**subject.collected(), "author.id": {"$type": "string"}}},
@@ -258,7 +270,7 @@ def people(lake: Lake, subject: Subject, most: int) -> People:
         {"$sort": {"n": -1, "_id": 1}},
         {
             "$facet": {
-                "most": [{"$limit": most}],
+                "most": [{"$limit": ahead}],
                 "all": [{"$group": {"_id": None, "n": {"$sum": 1}, "tweets": {"$sum": "$n"}}}],
             }
         },
@@ -267,7 +279,8 @@ def people(lake: Lake, subject: Subject, most: int) -> People:
         (found,) = lake.database[TWEETS.name].aggregate(stages, allowDiskUse=True)
     whole = found["all"][0] if found["all"] else {"n": 0, "tweets": 0}
     named = [(one["_id"], one.get("name"), int(one["n"])) for one in found["most"]]
-    return People(int(whole["n"]), int(whole["tweets"]), named)
+    shown = [one for one in named if not lake.hidden.author(one[0], one[1])]
+    return People(int(whole["n"]), int(whole["tweets"]), shown[:most])
 
 
 def ranks(lake: Lake, subject: Subject) -> list[tuple[datetime, int]]:

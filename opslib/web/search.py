@@ -1,58 +1,81 @@
-"""The page Search, and the same for programs: all stored tweets by what they say, who wrote them, and when.
-
-The index says which tweets are found. What is shown of them comes from MongoDB, so what has been forgotten
-this moment is not shown, whatever the index still says.
-"""
+"""The page Search: all stored tweets by what they say, who wrote them, and when; what is beside narrows."""
 
 from __future__ import annotations
 
-import logging
 import re
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from pathlib import Path
-from typing import Any, Literal, Optional
+from typing import Any, Optional
 
-from fastapi import APIRouter, HTTPException, Query, Request
-from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from opslib.search import find
-from opslib.search.query import EXAMPLES, OPERATORS, QueryError, Some, parse
+from opslib.search.query import EXAMPLES, OPERATORS, QueryError, narrowed, narrowed_to, parse, terms
 from opslib.search.query import Query as Asked
-from opslib.store.collections import TWEETS
-from opslib.store.reads import Lake, Place, zone_of
-from opslib.web.api import MISSING, Problem
+from opslib.search.tokens import words
+from opslib.store.hidden import Hidden
+from opslib.store.reads import Place, zone_of
 from opslib.web.asked import chosen, lake_of
+from opslib.web.found import Away, Found, Order, found
 from opslib.web.plots import Plot, Series
-from opslib.web.render import address, page, with_shares
+from opslib.web.render import address, by_letter, page, size_of, with_shares
 from opslib.web.tweets import shown
 from opslib.web.viewer import Viewer
+from opslib.words import parts
 
-_LOG = logging.getLogger(__name__)
-Order = Literal["newest", "reach"]
 ORDERS: tuple[Order, ...] = ("newest", "reach")
-_A_PAGE = 50
-_MOST = 200
-_SPANS = 60
+A_PAGE = 50
 _BY_DAYS = timedelta(days=2)
-_LONGEST = 1000
+LONGEST = 1000
+_IN_CLOUD = 60
+_MOST_SPELLINGS = 8  # of a word that are looked for
 _NAME = re.compile(r"\w+", re.ASCII)
+_WORD = re.compile(r"#?\w+")
 _QUOTES = re.compile('["\u201c\u201d]')
-_After = Query(default=None, max_length=60, description="Where a page begins: `after` of the one before.")
+After = Query(default=None, max_length=60, description="Where a page begins: `after` of the one before.")
 router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True)
+class Line:
+    """The line that somebody looks for, and how it reads on the clock of a place."""
+
+    text: str
+    asked: Asked
+    places: dict[str, int]
+    zone: tzinfo
+    more: dict[str, Any]  # of the address
+
+    @classmethod
+    def read(cls, text: str, places: list[Place], zone: tzinfo, **more: Any) -> Line:
+        """Read it, or raise :class:`QueryError`."""
+        named = {place.name.casefold(): place.woeid for place in places}
+        return cls(text, parse(text, named, zone), named, zone, more)
+
+    def address(self, text: Optional[str] = None, after: Optional[str] = None) -> str:
+        """Return where it leads, or another line in its stead."""
+        return address("/search", q=self.text if text is None else text, after=after, **self.more)
+
+    def narrower(self, further: str) -> str:
+        """Return where it leads with something *further* that is to hold."""
+        return self.address(narrowed(self.text, self.asked, further))
+
+    def leading(self, text: str) -> Optional[str]:
+        """Return where another line leads that was made of this one; ``None`` where it became too long."""
+        try:
+            parse(text, self.places, self.zone)
+        except QueryError:
+            return None
+        return self.address(text)
 
 
 @router.get("/search")
 def search(
     request: Request,
-    q: str = Query(default="", max_length=4 * _LONGEST),
+    q: str = Query(default="", max_length=4 * LONGEST),
     place: Optional[int] = None,
     order: Order = "newest",
-    after: Optional[str] = _After,
+    after: Optional[str] = After,
 ) -> Response:
     """Show what a query finds, or what one is written like."""
     lake = lake_of(request)
@@ -61,28 +84,21 @@ def search(
     told: dict[str, Any] = {"q": q, "places": places, "place": where or Place(0, ""), "order": order}
     told.update(orders=ORDERS, after=after, operators=[EXAMPLES[name] for name in OPERATORS])
     told.update(wrong=None, away=None, found=None)
+    more = {"place": where.woeid if where else None, "order": order if order != "newest" else None}
     try:
-        asked = parse(q, _named(places), _zone(where)) if q.strip() else None
-        if asked is not None:
-            told["found"] = _found(request, q, asked, told["place"], order, after)
+        if q.strip():
+            line = Line.read(q, places, where.zone if where else zone_of("UTC"), **more)
+            told["found"] = _shown(
+                request.state.viewer, line, found(request, line.asked, order, after, A_PAGE), lake.hidden
+            )
     except QueryError as error:
         told["wrong"] = str(error)
-    except (find.NoIndexError, sqlite3.Error) as error:
-        told["away"] = _away(request, error)
+    except Away as error:
+        told["away"] = str(error)
     return page(request, "search.html", **told)
 
 
-def _found(
-    request: Request, q: str, asked: Asked, place: Place, order: Order, after: Optional[str]
-) -> dict[str, Any]:
-    viewer: Viewer = request.state.viewer
-    with _index(request) as answers:
-        listed = _page(answers, asked, order, after, _A_PAGE)
-        number = answers.count(asked)
-        course = answers.course(asked, _SPANS)
-        beside = answers.beside(asked)
-    more = {"place": place.woeid or None, "order": order if order != "newest" else None}
-
+def _shown(viewer: Viewer, line: Line, what: Found, hidden: Hidden) -> dict[str, Any]:
     def narrower(kind: str, counted: list[tuple[str, int]]) -> list[tuple[str, int, float, str]]:
         most = counted[0][1] if counted else 1
         return [
@@ -90,27 +106,24 @@ def _found(
                 viewer.language_name(name) if kind == "lang" else name,
                 number,
                 share,
-                address("/search", q=narrowed(q, asked, f"{kind}:{quoted(name)}" if kind else name), **more),
+                line.narrower(f"{kind}:{quoted(name)}" if kind else name),
             )
             for name, number, share in with_shares(counted, most)
         ]
 
     return {
-        "count": number,
-        "tweets": [shown(tweet) for tweet in _tweets(lake_of(request), listed.ids)],
-        "following": address("/search", q=q, after=listed.following, **more) if listed.following else None,
-        "first": address("/search", q=q, **more),
-        "plot": _course(viewer, q, course, place.zone) if len(course) > 1 else None,
-        "of": beside.of,
-        "languages": narrower("lang", beside.languages),
-        "authors": narrower("from", beside.authors),
-        "hashtags": narrower("", beside.hashtags),
+        "count": what.count,
+        "hidden": what.hidden,
+        "tweets": [shown(tweet) for tweet in what.tweets],
+        "following": line.address(after=what.following) if what.following else None,
+        "first": line.address(),
+        "plot": _course(viewer, line, what.course) if len(what.course) > 1 else None,
+        "of": what.of,
+        "cloud": _cloud(line, what, hidden),
+        "languages": narrower("lang", what.languages),
+        "authors": narrower("from", what.authors),
+        "hashtags": narrower("", what.hashtags),
     }
-
-
-def narrowed(q: str, asked: Asked, further: str) -> str:
-    """Return the query *q*, which reads as *asked*, with something *further* that is to hold."""
-    return f"({q.strip()}) {further}" if isinstance(asked.node, Some) else f"{q.strip()} {further}"
 
 
 def quoted(name: str) -> str:
@@ -118,11 +131,50 @@ def quoted(name: str) -> str:
     return name if _NAME.fullmatch(name) else f'"{_QUOTES.sub("", name)}"'
 
 
-def _course(viewer: Viewer, q: str, course: list[tuple[datetime, datetime, int]], zone: tzinfo) -> Plot:
-    since, until = course[0][0], course[-1][1]
+def spelt(spellings: list[str]) -> str:
+    """Return what finds one of *spellings* of a word, the most frequent first."""
+    different: dict[tuple[str, ...], str] = {}
+    for spelling in spellings:
+        bare = _WORD.fullmatch(spelling) and spelling not in ("AND", "OR", "NOT")
+        written = spelling if bare else f'"{_QUOTES.sub("", spelling)}"'
+        if words(spelling):
+            different.setdefault(tuple(words(spelling)), written)
+    some = list(different.values())[:_MOST_SPELLINGS]
+    return some[0] if len(some) == 1 else f"({' OR '.join(some)})" if some else ""
+
+
+def _cloud(line: Line, what: Found, hidden: Hidden) -> list[tuple[str, int, int, str]]:
+    """Return word, number, size and address of the words of the result, but for those that it is asked by."""
+    own = {term.words for term in terms(line.asked.node)}
+    chosen_words: list[tuple[str, int, str]] = []
+    for word, number in what.words.counts.items():
+        if len(chosen_words) == _IN_CLOUD:
+            break
+        if hidden.holds(word) or tuple(words(word)) in own:
+            continue
+        entries = {entry for one in what.words.counting(word) for entry in one.entries}
+        spellings = sorted(entries, key=lambda entry: (-what.words.spellings[entry], entry))
+        further = spelt([parts(entry)[0] for entry in spellings])
+        href = line.leading(narrowed(line.text, line.asked, further)) if further else None
+        if href is not None:
+            chosen_words.append((word, number, href))
+    most = chosen_words[0][1] if chosen_words else 1
+    return [
+        (word, number, size_of(number / most), href)
+        for word, number, href in sorted(chosen_words, key=lambda one: by_letter(one[0]))
+    ]
+
+
+def _course(viewer: Viewer, line: Line, course: list[tuple[datetime, datetime, int]]) -> Plot:
+    since, until, zone = course[0][0], course[-1][1], line.zone
     by_days = until - since > _BY_DAYS
+    leads = {
+        begin: line.leading(narrowed_to(line.text, line.asked, begin, end))
+        for begin, end, number in course
+        if number
+    }
     return Plot(
-        viewer.text("search.course", query=q),
+        viewer.text("search.course", query=line.text),
         [Series(viewer.text("tweets"), [(begin, float(number)) for begin, _, number in course])],
         since,
         until,
@@ -130,157 +182,5 @@ def _course(viewer: Viewer, q: str, course: list[tuple[datetime, datetime, int]]
         viewer.short,
         lambda at: viewer.written(at, zone, "MMMd") if by_days else viewer.clock(at, zone),
         style="bars",
+        leads={at: href for at, href in leads.items() if href is not None},
     )
-
-
-# ---- for programs
-
-
-class FoundTweet(BaseModel):
-    """A tweet that was found."""
-
-    id: str
-    url: str = Field(description="Its page on X.")
-    text: str
-    lang: Optional[str] = None
-    author: Optional[str] = Field(default=None, description="Name on X, as far as authors are collected.")
-    created_at: Optional[datetime] = None
-
-
-class Named(BaseModel):
-    """A language, an author or a hashtag, and how many of the tweets looked at have it."""
-
-    name: str
-    tweets: int
-
-
-class Span(BaseModel):
-    """How many of the tweets were written in a span of time."""
-
-    since: datetime
-    until: datetime
-    tweets: int
-
-
-class Found(BaseModel):
-    """What a query finds."""
-
-    count: int = Field(description="Tweets that the index finds.")
-    tweets: list[FoundTweet] = Field(description="Those of this page that MongoDB still has.")
-    after: Optional[str] = Field(
-        default=None, description="Where the next page begins; without it there is none."
-    )
-    course: list[Span]
-    beside: int = Field(
-        description="Of so many of the newest the languages, authors and hashtags are counted."
-    )
-    languages: list[Named]
-    authors: list[Named]
-    hashtags: list[Named]
-
-
-api = APIRouter(
-    prefix="/api",
-    responses={
-        401: {"model": Problem, "description": "Not logged in"},
-        503: {"model": Problem, "description": "MongoDB does not answer, or there is no index that does"},
-    },
-)
-
-
-@api.get("/search", summary="Search", responses=MISSING)
-def search_tweets(
-    request: Request,
-    q: str = Query(
-        max_length=_LONGEST, description="What is looked for, as docs/search.md has it; times in UTC."
-    ),
-    order: Order = "newest",
-    after: Optional[str] = _After,
-    limit: int = Query(default=_A_PAGE, ge=1, le=_MOST),
-) -> Found:
-    """Find stored tweets."""
-    lake = lake_of(request)
-    try:
-        asked = parse(q, _named(lake.places()))
-    except QueryError as error:
-        raise RequestValidationError(
-            [{"loc": ("query", "q"), "msg": str(error), "type": "value_error"}]
-        ) from error
-    try:
-        with _index(request) as answers:
-            listed = _page(answers, asked, order, after, limit)
-            number, course, beside = (
-                answers.count(asked),
-                answers.course(asked, _SPANS),
-                answers.beside(asked),
-            )
-    except (find.NoIndexError, sqlite3.Error) as error:
-        raise HTTPException(503, _away(request, error)) from error
-    documents = _tweets(lake, listed.ids)
-    return Found(
-        count=number,
-        tweets=[
-            FoundTweet(
-                id=tweet.id,
-                url=tweet.href,
-                text=document["text"],
-                lang=tweet.lang,
-                author=tweet.username,
-                created_at=tweet.created_at,
-            )
-            for document, tweet in zip(documents, map(shown, documents))
-        ],
-        after=listed.following,
-        course=[Span(since=since, until=until, tweets=tweets) for since, until, tweets in course],
-        beside=beside.of,
-        **{
-            name: [Named(name=one, tweets=tweets) for one, tweets in getattr(beside, name)]
-            for name in ("languages", "authors", "hashtags")
-        },
-    )
-
-
-# ---- what both ask
-
-
-def _directory(request: Request) -> Optional[Path]:
-    directory: Optional[Path] = request.app.state.search
-    return directory
-
-
-@contextmanager
-def _index(request: Request) -> Iterator[find.Answers]:
-    directory = _directory(request)
-    if directory is None:
-        raise find.NoIndexError("this page has no search index")
-    with find.opened(directory) as answers:
-        yield answers
-
-
-def _page(answers: find.Answers, asked: Asked, order: Order, after: Optional[str], limit: int) -> find.Page:
-    try:
-        return answers.page(asked, order, after, limit)
-    except ValueError as error:
-        raise HTTPException(404, str(error)) from error
-
-
-def _away(request: Request, error: Exception) -> str:
-    if isinstance(error, find.NoIndexError):
-        return str(error)
-    _LOG.warning("the search index did not answer %s: %s", request.url.path, error)
-    return "the search index does not answer; it is being made anew if it is damaged"
-
-
-def _named(places: list[Place]) -> dict[str, int]:
-    return {place.name.casefold(): place.woeid for place in places}
-
-
-def _zone(place: Optional[Place]) -> tzinfo:
-    return place.zone if place else zone_of("UTC")
-
-
-def _tweets(lake: Lake, ids: list[int]) -> list[dict[str, Any]]:
-    """Return the tweets of these ids that MongoDB has, in this order."""
-    limit = {} if lake.milliseconds is None else {"max_time_ms": lake.milliseconds}
-    found = {tweet["_id"]: tweet for tweet in lake.database[TWEETS.name].find({"_id": {"$in": ids}}, **limit)}
-    return [found[key] for key in ids if key in found]

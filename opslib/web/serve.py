@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from opslib import metrics
 from opslib.run.notify import notify
 from opslib.settings import Settings, SettingsError, has_credential, secret
+from opslib.store.hidden import Hidden
 from opslib.store.reads import Lake
 from opslib.web.app import create
 from opslib.web.users import Users
@@ -70,7 +71,13 @@ def run(settings: Settings, listening: socket.socket) -> None:
     # Without a key of the host, forms that are open when the page restarts have to be sent twice.
     key = secret("web_key").encode() if has_credential("web_key") else secrets.token_bytes(32)
     report = settings.report
-    lake = Lake(client[settings.mongodb.database], report.timezones, report.timezone, _ANSWER_MILLISECONDS)
+    lake = Lake(
+        client[settings.mongodb.database],
+        report.timezones,
+        report.timezone,
+        _ANSWER_MILLISECONDS,
+        Hidden.of(settings),
+    )
     behind = listening.family == socket.AF_UNIX
     app = create(
         lake,

@@ -401,6 +401,19 @@ STRINGS: dict[str, tuple[str, str]] = {
             "textos. Além de 1,96 é acaso em menos de um caso em vinte."
         ),
     ),
+    "about.hidden": ("Hidden", "Oculto"),
+    "about.hidden.text": (
+        (
+            "What pictures, tables and lists do not show, because who runs the lake hides it: words "
+            "with the tweets that hold them, and the tweets of authors. It stays in all numbers, and "
+            "each list says how many of its tweets it leaves out."
+        ),
+        (
+            "O que imagens, tabelas e listas não mostram, porque quem cuida do lago o oculta: palavras "
+            "com os tuítes que as contêm, e os tuítes de autores. Fica em todos os números, e cada "
+            "lista diz quantos dos seus tuítes deixa de fora."
+        ),
+    ),
     "about.forgotten": ("Forgotten", "Esquecido"),
     "about.forgotten.text": (
         (
@@ -643,6 +656,17 @@ STRINGS: dict[str, tuple[str, str]] = {
         "Quando foram escritos os tuítes de {query}",
     ),
     "search.course.short": ("When they were written", "Quando foram escritos"),
+    "search.cloud": ("What they say", "O que dizem"),
+    "search.cloud.rule": (
+        (
+            "Words of the newest tweet, but for what is asked for.|Words of the newest {n} tweets, but "
+            "for what is asked for. What is retweeted counts once, and a word narrows the search."
+        ),
+        (
+            "Palavras do tuíte mais novo, fora o que se procura.|Palavras dos {n} tuítes mais novos, "
+            "fora o que se procura. O que é retuitado conta uma vez, e uma palavra estreita a busca."
+        ),
+    ),
     "search.first": ("To the first ones", "Aos primeiros"),
     "search.more": ("More", "Mais"),
     "search.beside": (
@@ -651,4 +675,30 @@ STRINGS: dict[str, tuple[str, str]] = {
     ),
     "search.authors": ("Authors", "Autores"),
     "search.hashtags": ("Hashtags", "Hashtags"),
+    "hidden.title": ("What is hidden", "O que está oculto"),
+    "hidden.intro": (
+        (
+            "Who runs this lake hides these words and authors. Pictures, tables and lists leave them "
+            "out, with the tweets that hold them. They count all the same: a list says how many it "
+            "leaves out."
+        ),
+        (
+            "Quem cuida deste lago oculta estas palavras e autores. Imagens, tabelas e listas os deixam"
+            " de fora, com os tuítes que os contêm. Contam mesmo assim: uma lista diz quantos deixa de "
+            "fora."
+        ),
+    ),
+    "hidden.words": ("Words", "Palavras"),
+    "hidden.authors": ("Authors", "Autores"),
+    "hidden.reason": ("Why", "Por quê"),
+    "hidden.none": ("Nothing is hidden", "Nada está oculto"),
+    "hidden.left_out": (
+        "{n} more tweet of this list is hidden.|{n} more tweets of this list are hidden.",
+        "Mais {n} tuíte desta lista está oculto.|Mais {n} tuítes desta lista estão ocultos.",
+    ),
+    "error.hidden": ("This is hidden", "Isto está oculto"),
+    "error.hidden.help": (
+        "Who runs this lake does not show it.",
+        "Quem cuida deste lago não o mostra.",
+    ),
 }

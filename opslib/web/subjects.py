@@ -115,7 +115,10 @@ def word(
     woeid = where.woeid if places else None
     subject = said.word_like(lake, name, woeid, since, until) or Subject(name, woeid, since, until, ())
     found = unless_too_many(said.words_beside, lake, subject)
-    words = found and said.Words(found.texts.tweets, list(found.words.counts.items()))
+    words = found and said.Words(
+        found.texts.tweets,
+        [(one, number) for one, number in found.words.counts.items() if not lake.hidden.holds(one)],
+    )
     return _subject_page(request, subject, words, places, where, asked, order)
 
 

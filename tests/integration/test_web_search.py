@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from opslib.search.tokens import words
+from opslib.words import merge
 
 if TYPE_CHECKING:
     import requests
@@ -73,6 +75,47 @@ def test_what_stands_beside_narrows_the_search(page: Page, session: requests.Ses
     assert all(query.startswith(f"({tag} OR naodita) ") for query in queries)
     for link, query in zip(links, queries):
         assert listed(get(page, session, link).text), query
+
+
+def test_each_bar_leads_to_the_tweets_that_it_counts(page: Page, session: requests.Session, tag: str) -> None:
+    text = get(page, session, "/search", q=f"{tag} OR naodita").text
+    bars = re.findall(r'<a href="(/search\?[^"]+)" tabindex="-1" aria-label="[^"]*: (\d+)">', text)
+    # The same for the keyboard, in the table of values: each bar is drawn for wide and for narrow screens.
+    rows = re.findall(r'<th scope="row"><a href="(/search\?q=[^"]+)">[^<]*</a></th><td>(\d+)</td>', text)
+    assert len(rows) > 3
+    assert sorted(bars) == sorted(rows * 2)
+    assert sum(int(number) for _, number in rows) == len(stored(page, tag))
+    for link, number in rows[:5]:
+        query = parse_qs(urlsplit(html.unescape(link)).query)["q"][0]
+        assert query.startswith(f"({tag} OR naodita) since:")
+        told = get(page, session, "/api/search", q=query).json()
+        assert told["count"] == int(number), query
+
+
+def test_the_cloud_of_a_result_has_its_words_and_each_narrows(
+    page: Page, session: requests.Session, tag: str
+) -> None:
+    text = get(page, session, "/search", q=tag).text
+    cloud = re.search(r'<ul class="both-clouds">(.*?)</ul>', text, flags=re.DOTALL)
+    assert cloud
+    words_of = re.findall(r'href="([^"]+)" title="in (\d+) texts?[^"]*"><bdi>([^<]+)</bdi>', cloud[1])
+    assert len(words_of) > 10
+    assert tag not in [word for _, _, word in words_of]
+    # By hand: what is retweeted counts once, and no tweet holds a word twice.
+    texts = {
+        int(t.get("retweet_of", t["_id"])): t["words"]
+        for t in page.database.tweets.find({"_id": {"$in": stored(page, tag)[:2000]}})
+    }
+    counted = merge(Counter(entry for entries in texts.values() for entry in entries))
+    for _, number, word in words_of:
+        assert counted[html.unescape(word)] == int(number), word
+    for link, _, _ in words_of[:6]:
+        found = listed(get(page, session, html.unescape(link)).text)
+        assert found
+        assert set(found) <= set(stored(page, tag))
+    told = get(page, session, "/api/search", q=tag).json()
+    assert told["beside"] == min(2000, len(stored(page, tag)))
+    assert {one["name"]: one["tweets"] for one in told["words"]}.items() <= counted.items()
 
 
 def test_reach_goes_before_age_where_it_is_asked_for(page: Page, session: requests.Session, tag: str) -> None:

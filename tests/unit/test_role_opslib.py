@@ -37,6 +37,7 @@ def test_settings_become_toml_that_reads_back() -> None:
         "kafka": {"bootstrap_servers": ["a:9093", "b:9093"], "security_protocol": "SSL"},
         "cloud": {"hours": 1.5, "title": 'São "Paulo"\n', "on": True},
         "nested": {"deeper": {"x": 1}, "y": 2},
+        "words": {"hidden": {"#São João": "why", 'a "b"': "why", "": "", "\u00a0.": "x"}},
     }
     assert tomllib.loads(filters.to_toml(settings)) == settings
 
@@ -149,9 +150,9 @@ def test_settings_check_tells_what_is_wrong(tmp_path: Path) -> None:
 def test_settings_show_names_of_credentials_and_nothing_in_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tmp_path.joinpath("mongodb_password").write_text("hidden")
+    tmp_path.joinpath("mongodb_password").write_text("not to be seen")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     for form in ("text", "json"):
         shown = CliRunner().invoke(command, ["--format", form]).output
         assert "mongodb_password" in shown
-        assert "hidden" not in shown
+        assert "not to be seen" not in shown

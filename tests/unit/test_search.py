@@ -15,7 +15,7 @@ from opslib.message import decode_tweet, encode, tweet_document
 from opslib.search import find
 from opslib.search.folder import Folder
 from opslib.search.index import FORM, Index
-from opslib.search.query import EVERYTHING, QueryError, parse
+from opslib.search.query import EVERYTHING, QueryError, narrowed_to, parse
 from opslib.search.tokens import words, written
 from opslib.store.documents import changes, complete
 from opslib.store.unwanted import Policy
@@ -117,11 +117,47 @@ def test_the_course_counts_each_tweet_once(
         assert count == sum(since <= tweet.at < until for tweet in lake if tweet.id in ids)
 
 
+def test_a_bar_leads_to_exactly_the_tweets_that_it_counts(lake: list[by_hand.Tweet], folder: Path) -> None:
+    queries = by_hand.Queries(lake, seed=4)
+    lines = [
+        "de",
+        "since:2026-03-02 AND de",
+        "de OR que",
+        "(de OR que) until:2026-03-05T12:34:56 since:2026-03-02",
+    ]
+    lines += [query.line for query in (queries.one() for _ in range(40)) if len(query.line) < 900]
+    bars = 0
+    with find.opened(folder) as answers:
+        for line in lines:
+            asked = parse(line)
+            for since, until, number in answers.course(asked, most=7):
+                narrower = narrowed_to(line, asked, since, until)
+                if number:
+                    assert answers.count(parse(narrower)) == number, narrower
+                    bars += 1
+    assert bars > 100, "the queries find next to nothing"
+
+
+@pytest.mark.parametrize(
+    ("line", "narrower"),
+    [
+        (" rio ", "rio since:2026-03-02T00:00:00Z until:2026-03-03T00:00:00Z"),
+        ("rio OR bahia", "(rio OR bahia) since:2026-03-02T00:00:00Z until:2026-03-03T00:00:00Z"),
+        ("since:2026-03-01 AND rio", "since:2026-03-02T00:00:00Z AND rio until:2026-03-03T00:00:00Z"),
+        ('rio until:"2026-03-02T12:00" x', "rio until:2026-03-02T12:00:00Z x since:2026-03-02T00:00:00Z"),
+        ("since:2026-03-02T06:00-03:00", "since:2026-03-02T09:00:00Z until:2026-03-03T00:00:00Z"),
+    ],
+)
+def test_a_narrower_span_stands_where_a_wider_one_stood(line: str, narrower: str) -> None:
+    begin = datetime(2026, 3, 2, tzinfo=timezone.utc)
+    assert narrowed_to(line, parse(line), begin, begin + timedelta(days=1)) == narrower
+
+
 def test_what_stands_beside_the_result_is_counted_in_it(lake: list[by_hand.Tweet], folder: Path) -> None:
     with find.opened(folder) as answers:
         beside = answers.beside(parse("lang:pt OR lang:es"), sample=500)
     some = [tweet for tweet in reversed(lake) if tweet.lang in ("pt", "es")][:500]
-    assert beside.of == 500
+    assert len(beside.ids) == 500
     assert dict(beside.languages) == {lang: sum(t.lang == lang for t in some) for lang in ("pt", "es")}
     for tag, number in beside.hashtags:
         assert number == sum(tag in tweet.found for tweet in some)

@@ -214,6 +214,20 @@ def test_bars_of_nothing_are_not_drawn() -> None:
     assert len(list(root.iter("rect"))) == 1
 
 
+def test_bars_that_lead_somewhere_are_links() -> None:
+    at = [NOON, NOON + timedelta(hours=1), NOON + timedelta(hours=2)]
+    leads = {at[0]: "/search?q=a&place=1", at[2]: "/nowhere"}
+    series = Series("n", list(zip(at, [3.0, 5.0, 0.0])))
+    root = ET.fromstring(drawn(series, style="bars", leads=leads))  # noqa: S314
+    (link,) = root.iter("a")
+    assert link.get("href") == "/search?q=a&place=1"
+    assert link.get("aria-label") == "12:00: 3.0"
+    # The keyboard has them in the table of values.
+    assert link.get("tabindex") == "-1"
+    # What is called an image has nothing in it that could be followed.
+    assert root.get("role") == "group"
+
+
 def test_values_are_put_together_by_time() -> None:
     points = [(NOON, 1.0), (NOON + timedelta(minutes=4), 2.0), (NOON + timedelta(minutes=11), 5.0)]
     end = NOON + timedelta(minutes=15)

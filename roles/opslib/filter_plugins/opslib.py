@@ -9,6 +9,8 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
 
 def to_toml(settings: dict[str, Any]) -> str:
     """Return *settings* as TOML, sorted: tables of plain values and lists."""
@@ -22,13 +24,18 @@ def _table(name: str, table: dict[str, Any]) -> str:
     values = {key: value for key, value in sorted(table.items()) if not isinstance(value, dict)}
     nested = {key: value for key, value in sorted(table.items()) if isinstance(value, dict)} if name else {}
     # JSON's strings, numbers, booleans and flat lists are TOML's as well.
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items()]
+    lines = [f"{_key(key)} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items()]
     head = f"[{name}]\n" if name and (lines or not nested) else ""
     return (
         head
         + "".join(lines)
-        + "".join("\n" + _table(f"{name}.{key}", value) for key, value in nested.items())
+        + "".join("\n" + _table(f"{name}.{_key(key)}", value) for key, value in nested.items())
     )
+
+
+def _key(name: object) -> str:
+    """Return a key as TOML has it: other than letters, digits, _ and - of ASCII in quotes."""
+    return str(name) if _BARE.fullmatch(str(name)) else json.dumps(str(name), ensure_ascii=False)
 
 
 def opslib_credentials(jobs: list[dict[str, Any]], tls: str) -> dict[str, dict[str, dict[str, str]]]:
