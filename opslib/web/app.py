@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from opslib import __version__
 from opslib.metrics import Web
 from opslib.run.failures import said
-from opslib.web import api, asking, behind, compare, login, pages, pictures, search, searching, subjects
+from opslib.web import api, asking, behind, compare, login, own, pages, pictures, search, searching, subjects
 from opslib.web.access import AccessControl
 from opslib.web.asked import HIDDEN, nothing_hidden
 from opslib.web.devices import Devices
@@ -86,6 +86,7 @@ def create(
     app.include_router(asking.router)
     app.include_router(search.router)
     app.include_router(searching.router)
+    app.include_router(own.router)
     app.add_api_route("/static/{name}", _static, include_in_schema=False)
     app.add_exception_handler(HTTPException, _failed)
     app.add_exception_handler(RequestValidationError, _invalid)

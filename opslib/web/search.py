@@ -17,6 +17,7 @@ from opslib.store.hidden import Hidden
 from opslib.store.reads import Place, zone_of
 from opslib.web.asked import chosen, lake_of
 from opslib.web.found import Away, Found, Order, found
+from opslib.web.own import leading_to
 from opslib.web.plots import Plot, Series
 from opslib.web.render import address, by_letter, page, size_of, with_shares
 from opslib.web.tweets import shown
@@ -84,6 +85,8 @@ def search(
     told: dict[str, Any] = {"q": q, "places": places, "place": where or Place(0, ""), "order": order}
     told.update(orders=ORDERS, after=after, operators=[EXAMPLES[name] for name in OPERATORS])
     told.update(wrong=None, away=None, found=None)
+    saved = request.app.state.users.searches(request.state.user)
+    told["saved"] = [(one.title, leading_to(one)) for one in saved]
     more = {"place": where.woeid if where else None, "order": order if order != "newest" else None}
     try:
         if q.strip():

@@ -701,4 +701,60 @@ STRINGS: dict[str, tuple[str, str]] = {
         "Who runs this lake does not show it.",
         "Quem cuida deste lago não o mostra.",
     ),
+    "saved.title": (
+        "Saved searches",
+        "Buscas salvas",
+    ),
+    "saved.save": (
+        "Save this search",
+        "Salvar esta busca",
+    ),
+    "saved.name": (
+        "Its name",
+        "Nome",
+    ),
+    "saved.go": (
+        "Save",
+        "Salvar",
+    ),
+    "saved.remove": (
+        "Remove",
+        "Remover",
+    ),
+    "account.title": (
+        "Change your password",
+        "Trocar sua senha",
+    ),
+    "account.now": (
+        "Password until now",
+        "Senha atual",
+    ),
+    "account.wanted": (
+        "New password, {n} characters at least",
+        "Senha nova, ao menos {n} caracteres",
+    ),
+    "account.again": (
+        "New password again",
+        "Senha nova de novo",
+    ),
+    "account.change": (
+        "Change",
+        "Trocar",
+    ),
+    "account.changed": (
+        "The password is changed, and all other sessions of yours have ended.",
+        "A senha foi trocada, e todas as suas outras sessões terminaram.",
+    ),
+    "account.wrong": (
+        "The password until now is wrong.",
+        "A senha atual está errada.",
+    ),
+    "account.different": (
+        "The new password was written in two ways.",
+        "A senha nova foi escrita de dois jeitos.",
+    ),
+    "account.short": (
+        "A password has {n} characters at least, and 1,024 at most.",
+        "Uma senha tem ao menos {n} caracteres, e no máximo 1.024.",
+    ),
 }

@@ -41,6 +41,8 @@ ATTEMPTS_OF_NETWORK = 30  # whatever the names
 ATTEMPTS_OF_STRANGERS = 100  # under one name, from wherever
 EVENT_SECONDS = 90 * 24 * 3600
 MOST_EVENTS = 100_000
+MOST_SEARCHES = 100  # that a user saves
+LONGEST_TITLE = 80
 _TELL_SECONDS = 60
 # However long it is used: whoever took a cookie away has it for no longer.
 _LONGEST_SESSION_SECONDS = 14 * 24 * 3600
@@ -62,11 +64,18 @@ CREATE INDEX IF NOT EXISTS attempts_at ON attempts(at);
 CREATE TABLE IF NOT EXISTS events (
   id INTEGER PRIMARY KEY, at REAL NOT NULL, what TEXT NOT NULL, name TEXT NOT NULL, place TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS events_at ON events(at);
+CREATE TABLE IF NOT EXISTS searches (
+  name TEXT NOT NULL REFERENCES users(name) ON DELETE CASCADE, title TEXT NOT NULL, query TEXT NOT NULL,
+  newest INTEGER NOT NULL, place INTEGER, PRIMARY KEY (name, title));
 """
 
 
 class BadUser(ValueError):  # noqa: N818 - it names a thing
     """A user that cannot be made or found; the text says why."""
+
+
+class NotSaved(ValueError):  # noqa: N818 - it names a thing
+    """A search that cannot be saved."""
 
 
 class TooManyAttempts(Exception):  # noqa: N818 - it names a thing
@@ -96,6 +105,16 @@ class Event:
     what: str
     name: str
     place: str
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search that a user saved, under a name that they gave it."""
+
+    title: str
+    query: str
+    newest: bool = True  # newest first, or else by reach
+    place: int | None = None  # whose clock it is read on, by WOEID
 
 
 def network_of(address: str) -> str:
@@ -256,6 +275,57 @@ class Users:
         if now - used > min(_TOUCH_SECONDS, self._session_seconds / 10):
             self._execute("UPDATE sessions SET used = ? WHERE token = ?", (now, _digest(token)))
         return str(name)
+
+    def change_password(
+        self, name: str, password: str, wanted: str, address: str, device: str = ""
+    ) -> str | None:
+        """Give a user who says their *password* the *wanted* one; return the token of a new session.
+
+        All other sessions of theirs end. A wrong password is ``None`` and counted as when logging in, which
+        raises what :meth:`log_in` raises.
+        """
+        self._check_password(wanted)
+        token = self.log_in(name, password, address, device)
+        if token is None:
+            return None
+        hashed = self._hashing.hash(wanted)
+        with self._transaction():
+            # Meanwhile somebody may have disabled them, or given them another password: that ends sessions.
+            if not self._run("SELECT 1 FROM sessions WHERE token = ?", (_digest(token),)):
+                return None
+            self._run("UPDATE users SET hash = ? WHERE name = ?", (hashed, name))
+            self._run("DELETE FROM sessions WHERE name = ? AND token != ?", (name, _digest(token)))
+            self._note("changed the password", name, address)
+        return token
+
+    # ---- what they saved
+
+    def searches(self, name: str) -> list[Search]:
+        """Return the searches that a user saved, by title."""
+        rows = self._execute(
+            "SELECT title, query, newest, place FROM searches WHERE name = ? ORDER BY title", (name,)
+        )
+        return [Search(title, query, bool(newest), place) for title, query, newest, place in rows]
+
+    def save_search(self, name: str, search: Search) -> None:
+        """Keep a search, instead of the one that has its title if there is one."""
+        title = " ".join(search.title.split())
+        if not title or len(title) > LONGEST_TITLE:
+            raise NotSaved(f"a title has 1 to {LONGEST_TITLE} characters")
+        with self._transaction():
+            (others,) = self._run(
+                "SELECT count(*) FROM searches WHERE name = ? AND title != ?", (name, title)
+            )[0]
+            if others >= MOST_SEARCHES:
+                raise NotSaved(f"{MOST_SEARCHES} searches are the most")
+            self._run(
+                "INSERT OR REPLACE INTO searches SELECT name, ?, ?, ?, ? FROM users WHERE name = ?",
+                (title, search.query, search.newest, search.place, name),
+            )
+
+    def remove_search(self, name: str, title: str) -> None:
+        """Forget a search, if it is there."""
+        self._execute("DELETE FROM searches WHERE name = ? AND title = ?", (name, title))
 
     def log_out(self, token: str, address: str = "") -> None:
         """End a session."""

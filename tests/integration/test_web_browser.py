@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -55,6 +56,8 @@ def paths(page: Page) -> dict[str, str]:
         "rising": f"/rising?place={BRAZIL}&kind=topic&minutes=60&name={quote(topic)}",
         "compare": f"/compare?a_place={BRAZIL}&b_place={BRAZIL}",
         "about": "/about",
+        "hidden": "/hidden",
+        "account": "/account",
         "missing": "/nothing",
     }
 
@@ -306,6 +309,25 @@ def test_a_word_of_the_picture_leads_to_its_tweets(
     expect(tab.get_by_role("heading", level=1)).to_contain_text(name)
     expect(tab.locator(".lead")).to_contain_text("Counted in")
     context.close()
+
+
+def test_a_bar_of_a_search_narrows_it_by_pointer_and_by_keyboard(tab: Tab, page: Page) -> None:
+    address = f"{page.url}/search?q=lang%3Apt&place={BRAZIL}"
+    tab.goto(address)
+    bar = tab.locator("svg.plot-wide a").first
+    number = (bar.get_attribute("aria-label") or "").rpartition(": ")[2]
+    found = re.compile(rf"^{number} tweets?$")
+    bar.locator(".bar").click(force=True)
+    expect(tab.locator("p.lead")).to_have_text(found)
+    tab.goto(address)
+    tab.locator(".plot-figure summary").focus()
+    tab.keyboard.press("Enter")
+    expect(tab.locator(".plot-figure tbody a").first).to_be_visible()
+    # Over the region that the table can be scrolled in, to its first row.
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Enter")
+    expect(tab.locator("p.lead")).to_have_text(found)
 
 
 def test_the_keyboard_gets_from_a_cloud_to_the_tweets_of_a_word(tab: Tab, page: Page) -> None:

@@ -180,6 +180,30 @@ def test_a_page_without_an_index_says_so(page: Page, session: requests.Session) 
         link.symlink_to(target)
 
 
+def test_a_search_is_saved_under_a_name_and_removed_again(page: Page, tag: str) -> None:
+    made = page.opslib("web", "user", "add", "rui", "--password-stdin", stdin="the password of rui\n")
+    assert made.returncode == 0, made.stderr
+    try:
+        session, other = page.session("rui", "the password of rui"), page.session()
+        form = get(page, session, "/search", q=tag, order="reach").text
+        token = re.search(r'name="form_token" value="(\w+)"', form)
+        assert token
+        data = {"title": "<b>mine</b>", "q": tag, "order": "reach", "form_token": token[1]}
+        saved = session.post(f"{page.url}/search/saved", data=data, timeout=20)
+        assert parse_qs(urlsplit(saved.url).query) == {"q": [tag], "order": ["reach"]}
+        text = get(page, session, "/search").text
+        link = re.search(r'<li><a href="([^"]+)"><bdi>&lt;b&gt;mine&lt;/b&gt;</bdi>', text)
+        assert link
+        assert listed(get(page, session, html.unescape(link[1])).text)
+        assert "mine" not in get(page, other, "/search").text
+        data = {"title": "<b>mine</b>", "form_token": token[1]}
+        removed = session.post(f"{page.url}/search/saved/remove", data=data, timeout=20)
+        assert removed.status_code == 200
+        assert "mine" not in get(page, session, "/search").text
+    finally:
+        page.opslib("web", "user", "remove", "rui")
+
+
 def test_somebody_who_is_not_logged_in_searches_nothing(page: Page) -> None:
     import requests as plain
 

@@ -43,6 +43,8 @@ from opslib.web.users import (
     ATTEMPTS_OF_USER,
     EVENT_SECONDS,
     BadUser,
+    NotSaved,
+    Search,
     TooManyAttempts,
     Users,
     network_of,
@@ -221,7 +223,7 @@ def test_bars_that_lead_somewhere_are_links() -> None:
     root = ET.fromstring(drawn(series, style="bars", leads=leads))  # noqa: S314
     (link,) = root.iter("a")
     assert link.get("href") == "/search?q=a&place=1"
-    assert link.get("aria-label") == "12:00: 3.0"
+    assert link.get("aria-label") == "15:00: 3.0"
     # The keyboard has them in the table of values.
     assert link.get("tabindex") == "-1"
     # What is called an image has nothing in it that could be followed.
@@ -601,6 +603,65 @@ def test_what_is_not_tried_is_told_once_a_minute(
     assert "500 TooManyAttempts" in caplog.messages[-1]
 
 
+def test_who_says_their_password_gets_another_one_and_their_other_sessions_end(users: Users) -> None:
+    users.add("ana", PASSWORD)
+    other = users.log_in("ana", PASSWORD, "::1")
+    assert other
+    assert users.change_password("ana", "not the password", "another one", "::1") is None
+    assert users.user_of(other) == "ana"
+    with pytest.raises(BadUser):
+        users.change_password("ana", PASSWORD, "short", "::1")
+    token = users.change_password("ana", PASSWORD, "another password", "::1")
+    assert token
+    assert users.user_of(token) == "ana"
+    assert users.user_of(other) is None
+    assert users.log_in("ana", PASSWORD, "::1") is None
+    assert users.log_in("ana", "another password", "::1")
+    assert "changed the password" in [event.what for event in users.events("ana")]
+
+
+def test_a_password_cannot_be_guessed_where_it_is_changed(users: Users) -> None:
+    users.add("ana", PASSWORD)
+    for _ in range(ATTEMPTS_OF_USER):
+        assert users.change_password("ana", "not the password", "another password", "::1") is None
+    with pytest.raises(TooManyAttempts):
+        users.change_password("ana", PASSWORD, "another password", "::1")
+
+
+def test_each_user_has_searches_of_their_own_until_they_are_removed(users: Users) -> None:
+    users.add("ana", PASSWORD)
+    users.add("rui", PASSWORD)
+    users.save_search("ana", Search(" Rio  2026 ", "rio since:2026-01-01", newest=False, place=455825))
+    users.save_search("ana", Search("Bahia", "bahia"))
+    users.save_search("rui", Search("Bahia", "bahia -salvador"))
+    users.save_search("ana", Search("Bahia", "bahia OR salvador"))
+    assert users.searches("ana") == [
+        Search("Bahia", "bahia OR salvador"),
+        Search("Rio 2026", "rio since:2026-01-01", newest=False, place=455825),
+    ]
+    users.remove_search("ana", "Bahia")
+    users.remove_search("ana", "no such search")
+    assert users.searches("rui") == [Search("Bahia", "bahia -salvador")]
+    users.remove("ana")
+    users.add("ana", PASSWORD)
+    assert users.searches("ana") == []
+
+
+def test_searches_have_titles_and_are_not_without_number(
+    users: Users, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users.add("ana", PASSWORD)
+    monkeypatch.setattr("opslib.web.users.MOST_SEARCHES", 2)
+    for title in (" ", "x" * 81):
+        with pytest.raises(NotSaved):
+            users.save_search("ana", Search(title, "rio"))
+    users.save_search("ana", Search("a", "rio"))
+    users.save_search("ana", Search("b", "rio"))
+    users.save_search("ana", Search("b", "bahia"))
+    with pytest.raises(NotSaved, match="2 searches are the most"):
+        users.save_search("ana", Search("c", "rio"))
+
+
 def test_whoever_is_removed_is_out_at_once(users: Users) -> None:
     users.add("ana", PASSWORD)
     token = users.log_in("ana", PASSWORD, "a") or ""
@@ -794,6 +855,45 @@ def test_a_form_needs_the_token_of_its_session(client: TestClient) -> None:
     # The token of the form to log in is none of the session's.
     assert client.post("/preferences", data={"theme": "dark", "form_token": before}).status_code == 403
     client.cookies.delete(FORM)
+
+
+def test_a_password_is_changed_by_its_user_with_a_form_of_their_session(client: TestClient) -> None:
+    assert client.get("/account").status_code == 303
+    log_in(client)
+    before = client.cookies[SESSION]
+    data = {"password": PASSWORD, "wanted": "another password", "again": "another password"}
+    assert client.post("/account", data=data).status_code == 403
+    token = token_in(client.get("/account").text)
+    for wrong, told, status in (
+        ({"password": "no"}, "is wrong", 400),
+        ({"again": "yet another one"}, "in two ways", 400),
+        ({"wanted": "short", "again": "short"}, "10 characters at least", 400),
+    ):
+        refused = client.post("/account", data={**data, **wrong, "form_token": token})
+        assert refused.status_code == status
+        assert told in refused.text
+    changed = client.post("/account", data={**data, "form_token": token})
+    assert (changed.status_code, changed.headers["location"]) == (303, "/account?changed=true")
+    assert client.cookies[SESSION] != before
+    assert "The password is changed" in client.get(changed.headers["location"]).text
+    client.cookies.set(SESSION, before)
+    assert client.get("/account").status_code == 303
+    client.cookies.clear()
+    assert log_in(client).status_code == 401
+    assert log_in(client, "another password").status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/search/saved", "/search/saved/remove"])
+def test_searches_are_saved_and_removed_by_forms_of_the_session_alone(client: TestClient, path: str) -> None:
+    assert client.post(path, data={"title": "a", "q": "rio"}).status_code == 303
+    log_in(client)
+    assert client.post(path, data={"title": "a", "q": "rio"}).status_code == 403
+    token = token_in(client.get("/account").text)
+    data = {"title": "a", "q": "rio", "form_token": token}
+    elsewhere = {"sec-fetch-site": "cross-site"}
+    assert client.post(path, data=data, headers=elsewhere).status_code == 403
+    done = client.post(path, data=data)
+    assert (done.status_code, done.headers["location"].split("?")[0]) == (303, "/search")
 
 
 def test_choices_are_kept(client: TestClient) -> None:

@@ -1,0 +1,102 @@
+"""What is a user's own: their password, and the searches that they saved."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+from fastapi import APIRouter, Form, HTTPException, Request
+from starlette.responses import RedirectResponse, Response
+
+from opslib.web.access import SESSION, address_of, cookie, sent_by_own_form
+from opslib.web.found import Order
+from opslib.web.hashing import TooBusy
+from opslib.web.render import address, page
+from opslib.web.users import LONGEST_TITLE, SHORTEST_PASSWORD, BadUser, NotSaved, Search, TooManyAttempts
+
+router = APIRouter(include_in_schema=False)
+Token = Annotated[str, Form(max_length=200)]
+Password = Annotated[str, Form(max_length=5000)]
+
+
+@router.get("/account")
+def account(request: Request, changed: bool = False) -> Response:
+    """Show the form for another password."""
+    return page(request, "account.html", problem=None, changed=changed, shortest=SHORTEST_PASSWORD)
+
+
+@router.post("/account")
+def change_password(
+    request: Request,
+    password: Password = "",
+    wanted: Password = "",
+    again: Password = "",
+    form_token: Token = "",
+) -> Response:
+    """Give the user who is logged in another password, and a new session; their others end."""
+    viewer, users, name = request.state.viewer, request.app.state.users, request.state.user
+    token, status, problem = None, 400, "login.wrong"
+    wait = 0
+    if not sent_by_own_form(request, form_token):
+        status, problem = 403, "login.stale"
+    elif wanted != again:
+        problem = "account.different"
+    else:
+        try:
+            device = request.app.state.devices.known(
+                request.state.device, name, request.state.now.timestamp()
+            )
+            token = users.change_password(name, password, wanted, address_of(request), device)
+            problem = "account.wrong"
+        except BadUser:
+            problem = "account.short"
+        except TooManyAttempts as many:
+            status, problem, wait = 429, "login.limited", many.seconds
+        except TooBusy:
+            status, problem = 503, "login.busy"
+    if token is None:
+        told = viewer.text(problem, wait=viewer.duration(max(60, wait)), n=SHORTEST_PASSWORD)
+        answer: Response = page(
+            request, "account.html", problem=told, changed=False, shortest=SHORTEST_PASSWORD
+        )
+        answer.status_code = status
+        return answer
+    answer = RedirectResponse("/account?changed=true", 303)
+    answer.headers.append("set-cookie", cookie(SESSION, token))
+    return answer
+
+
+@router.post("/search/saved")
+def save(
+    request: Request,
+    title: Annotated[str, Form(max_length=4 * LONGEST_TITLE)] = "",
+    q: Annotated[str, Form(max_length=4000)] = "",
+    order: Annotated[Order, Form()] = "newest",
+    place: Annotated[Optional[int], Form(ge=0, lt=2**63)] = None,
+    form_token: Token = "",
+) -> Response:
+    """Keep a search under a name."""
+    if not sent_by_own_form(request, form_token):
+        raise HTTPException(403)
+    search = Search(title or q[:LONGEST_TITLE], q, order == "newest", place)
+    try:
+        request.app.state.users.save_search(request.state.user, search)
+    except NotSaved as error:
+        raise HTTPException(400, str(error)) from error
+    return RedirectResponse(leading_to(search), 303)
+
+
+@router.post("/search/saved/remove")
+def remove(
+    request: Request, title: Annotated[str, Form(max_length=4 * LONGEST_TITLE)] = "", form_token: Token = ""
+) -> Response:
+    """Forget a search that was kept."""
+    if not sent_by_own_form(request, form_token):
+        raise HTTPException(403)
+    request.app.state.users.remove_search(request.state.user, title)
+    return RedirectResponse("/search", 303)
+
+
+def leading_to(search: Search) -> str:
+    """Return where a saved search is."""
+    order = None if search.newest else "reach"
+    return address("/search", q=search.query, place=search.place, order=order)
