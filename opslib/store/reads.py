@@ -262,7 +262,13 @@ class Lake:
             sort=[("at", ASCENDING)],
             **self._limit("max_time_ms"),
         )
-        return list(found)
+        records = list(found)
+        for record in records:
+            # What is followed is counted by its name.
+            if "sources" in record:
+                counted = record["sources"].items()
+                record["sources"] = {name: n for name, n in counted if not self.hidden.holds(name)}
+        return records
 
     def newest_stats(self, kind: str, at: datetime) -> Document | None:
         """Return what was recorded last of a kind, if that was within a day before *at*."""

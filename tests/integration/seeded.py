@@ -228,7 +228,8 @@ def stats(database: Any, until: datetime, hours: int, chance: random.Random) -> 
         records += [
             {"at": at, "meta": {"kind": "tweets"}, "tweets": tweets,
              "languages": {"pt": tweets * 8 // 10, "es": tweets // 10, "und": tweets // 20},
-             "sources": {}, "dead_letters": 1 if chance.random() < 0.02 else 0,
+             "sources": {str(BRAZIL): tweets, f"follow {FOLLOWED}": 3},
+             "dead_letters": 1 if chance.random() < 0.02 else 0,
              "delay_collected": _delays(chance, 40), "delay_stored": _delays(chance, 1.4)},
             {"at": at, "meta": {"kind": "lag"},
              "groups": {"trendlake-sink": int(chance.expovariate(0.05)),

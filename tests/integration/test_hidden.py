@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from datetime import timedelta
 from html import unescape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -20,6 +21,7 @@ from starlette.testclient import TestClient
 from opslib.store.hidden import Hidden
 from opslib.store.reads import Lake
 from opslib.web.app import create
+from opslib.web.said import Subject, people
 from opslib.web.users import Users
 from opslib.words import fold
 
@@ -67,10 +69,10 @@ class Walk:
 
 @pytest.fixture(scope="module")
 def author(page: Page) -> str:
-    """Return who wrote one of the newest tweets, of those whom nobody else's tweet names."""
+    """Return who wrote one of the newest tweets without the word, of those whom no other tweet names."""
     tweets = list(page.database.tweets.find({"lang": "pt"}, sort=[("_id", -1)]))
     texts = [tweet["text"].casefold() for tweet in tweets]
-    for tweet in tweets[:40]:
+    for tweet in [one for one in tweets[:50] if not Hidden({WORD: ""}).holds(one["text"])]:
         name: str = tweet["author"]["username"]
         if name != "someone" and not any(f"@{name.casefold()}" in text for text in texts):
             return name
@@ -165,7 +167,7 @@ def test_no_route_shows_a_hidden_word_or_author(page: Page, author: str, tmp_pat
     every = {route.path for route in flat(create(Lake(page.database), None, b"").routes)}  # type: ignore[arg-type]
     assert every - set(hidden.asked) == NOT_WALKED
     assert {"/", "/live/now", "/topics", "/api/topics", "/api/trending"} <= set(shown.words)
-    assert {"/compare", "/api/words", "/api/compare"} <= set(shown.words)
+    assert {"/compare", "/api/words", "/api/compare", "/api/stats"} <= set(shown.words)
     assert {"/search", "/api/search"} <= set(shown.authors)
     assert hidden.words == {}
     assert hidden.authors == {}
@@ -210,3 +212,14 @@ def test_what_is_hidden_has_no_page_and_is_listed_with_its_reason_in_one_place(
     for told in (WORD, "it is &lt;b&gt;loud&lt;/b&gt;", "ana", "she asked"):
         assert told in text
     assert "Nothing is hidden" in reading(page, tmp_path / "shown", Hidden()).get("/hidden").text
+
+
+def test_who_talks_is_told_without_hidden_authors_and_counts_them(page: Page) -> None:
+    database = page.reader().with_options(codec_options=CodecOptions(tz_aware=True))
+    subject = Subject("#Carnaval", BRAZIL, page.until - timedelta(hours=20), page.until)
+    every = people(Lake(database), subject, 10)
+    first, second = every.most[:2]
+    # One by name, one by id.
+    some = people(Lake(database, hidden=Hidden({}, {f"@{first[1]}": "a", second[0]: "b"})), subject, 8)
+    assert some.most == every.most[2:10]
+    assert (some.authors, some.tweets) == (every.authors, every.tweets)
