@@ -36,6 +36,8 @@ _LOG = logging.getLogger(__name__)
 Order = Literal["newest", "reach"]
 _SPANS = 60
 _BESIDE = 12
+# Of so many of the newest the words are counted: putting those of more together takes longer than a page may.
+_SAID = 500
 
 
 class Away(Exception):  # noqa: N818 - it names a thing
@@ -51,10 +53,11 @@ class Found:
     hidden: int  # of this page, those that are not
     following: str | None  # where the next page begins
     course: list[tuple[datetime, datetime, int]]
-    of: int  # so many of the newest were looked at for what follows
+    of: int  # so many of the newest were looked at for what they have
     languages: list[tuple[str, int]]
     authors: list[tuple[str, int]]
     hashtags: list[tuple[str, int]]
+    words_of: int  # and so many of these for what they say
     words: Merged
 
 
@@ -84,7 +87,8 @@ def found(request: Request, asked: Query, order: Order, after: str | None, limit
         languages=beside.languages[:_BESIDE],
         authors=[one for one in beside.authors if not lake.hidden.author(one[0], one[0])][:_BESIDE],
         hashtags=[one for one in beside.hashtags if not lake.hidden.holds(one[0])][:_BESIDE],
-        words=_words(lake, beside.ids),
+        words_of=len(beside.ids[:_SAID]),
+        words=_words(lake, beside.ids[:_SAID]),
     )
 
 

@@ -57,11 +57,12 @@ class Result(BaseModel):
     )
     course: list[Span]
     beside: int = Field(
-        description="Of so many of the newest the languages, authors, hashtags and words are counted."
+        description="Of so many of the newest the languages, authors and hashtags are counted."
     )
     languages: list[Named]
     authors: list[Named]
     hashtags: list[Named]
+    words_of: int = Field(description="Of so many of the newest the words are counted.")
     words: list[Named] = Field(description="Texts that hold a word: what is retweeted counts once.")
 
 
@@ -116,6 +117,7 @@ def search(
         languages=_named(what.languages),
         authors=_named(what.authors),
         hashtags=_named(what.hashtags),
+        words_of=what.words_of,
         words=_named(told[:_MOST_WORDS]),
     )
 
