@@ -49,17 +49,22 @@ def command(settings: Settings, keep: Span | None, form: str, as_json: bool) -> 
     Nothing is changed. Exit code 1 if something could not be looked at; it says what and why.
     """
     days = keep / timedelta(days=1) if keep else None
-    found: list[Told] = []
     with progress("looking") as done:
-        for one in _everything(settings, days):
-            found.append(one)
-            done(1)
-    report = Report(host.disks(time.time()), found)
+        report = looked(settings, days, done)
     if as_json or form == "json":
         report.as_json()
     else:
         report.as_text()
     sys.exit(1 if report.unknown else 0)
+
+
+def looked(settings: Settings, days: float | None, done: Callable[[int], None]) -> Report:
+    """Return what takes how much; each retention is held against *days*, or half of what is there."""
+    found: list[Told] = []
+    for one in _everything(settings, days):
+        found.append(one)
+        done(1)
+    return Report(host.disks(time.time()), found)
 
 
 def _everything(settings: Settings, days: float | None) -> Iterator[Told]:

@@ -37,7 +37,7 @@ _MAKE_ROOM = (
     "make room or shorten the retention before services stop writing: opslib disk shows what takes how much"
 )
 _GIGABYTE = 1024**3
-_UNITS = ("zookeeper*", "kafka*", "mongodb*", "mongod*", "nifi*", "opslib*", "trendlake*")
+UNITS = ("zookeeper*", "kafka*", "mongodb*", "mongod*", "nifi*", "opslib*", "trendlake*")
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def check_units(settings: Settings, report: Findings) -> None:
     if not _SYSTEMD.is_dir():
         report.skipped("this host does not run systemd")
         return
-    patterns = (*_UNITS, *(("nginx*",) if endpoints.configured(settings, "web") else ()))
+    patterns = (*UNITS, *(("nginx*",) if endpoints.configured(settings, "web") else ()))
     try:
         failed = _listed("list-units", "--failed", *patterns)
         wanted = _shown("Wants", "multi-user.target", "timers.target", "sockets.target")
