@@ -8,7 +8,7 @@ import logging
 import sys
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -134,11 +134,21 @@ def _tell_prometheus(findings: list[Finding], path: Path) -> None:
         raise click.ClickException(f"{path}: {error.strerror}") from error
 
 
-def _print_json(findings: Iterable[Finding]) -> bool:
+def looked(settings: Settings) -> dict[str, Any]:
+    """Return what all checks find, as plain data."""
+    return _plain(explained(run(CHECKS, CHECKS, settings, _TIMEOUT)))
+
+
+def _plain(findings: Iterable[Finding]) -> dict[str, Any]:
     found = list(findings)
     failed = any(finding.status == "failed" for finding in found)
-    tell_json({"ok": not failed, "findings": [dataclasses.asdict(finding) for finding in found]})
-    return failed
+    return {"ok": not failed, "findings": [dataclasses.asdict(finding) for finding in found]}
+
+
+def _print_json(findings: Iterable[Finding]) -> bool:
+    plain = _plain(findings)
+    tell_json(plain)
+    return not plain["ok"]
 
 
 def _print_text(findings: Iterable[Finding]) -> bool:

@@ -24,7 +24,7 @@ def _check(_ctx: click.Context, _param: click.Parameter, path: str | None) -> No
         raise click.exceptions.Exit(0)
 
 
-def _credentials() -> list[str]:
+def credentials() -> list[str]:
     """Return the names of the credentials handed over; what is in them stays there."""
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     if not directory or not Path(directory).is_dir():
@@ -48,9 +48,9 @@ def command(settings: Settings, form: str) -> None:
     """Show the settings as they take effect, and which credentials were handed over (by name alone)."""
     content = settings.model_dump(mode="json")
     if form == "json":
-        tell_json({"settings": content, "credentials": _credentials()})
+        tell_json({"settings": content, "credentials": credentials()})
         return
     for section, values in content.items():
         for key, value in values.items():
             tell(f"{section}.{key} = {json.dumps(value, ensure_ascii=False)}")
-    tell(f"credentials = {json.dumps(_credentials())}")
+    tell(f"credentials = {json.dumps(credentials())}")

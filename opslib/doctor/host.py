@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import time
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,22 +33,50 @@ GROWTH = Path("/var/lib/opslib/metrics/disk.json")
 _SYSTEMD = Path("/run/systemd/system")
 _LEAST_FREE = 0.10
 _LEAST_DAYS = 4
+_MAKE_ROOM = (
+    "make room or shorten the retention before services stop writing: opslib disk shows what takes how much"
+)
 _GIGABYTE = 1024**3
-_UNITS = ("zookeeper*", "kafka*", "mongodb*", "mongod*", "nifi*", "opslib*", "trendlake*")
+UNITS = ("zookeeper*", "kafka*", "mongodb*", "mongod*", "nifi*", "opslib*", "trendlake*")
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk that something of the lake lies on; sizes in bytes."""
+
+    path: str  # the first of the lake's that lies on it
+    total: int
+    used: int
+    free: int
+    days_left: (
+        float | None
+    )  # at the growth of the last day; None where that is not known, or it does not grow
+
+
+def disks(now: float) -> list[Disk]:
+    """Return the disks that something of the lake lies on."""
+    noted = growth.read(GROWTH)
+    return [
+        Disk(
+            str(path),
+            *(usage.total, usage.used, usage.free),
+            growth.days_left(noted.get(str(path), []), usage.used, usage.free, now),
+        )
+        for path, usage in _disks().items()
+    ]
 
 
 def check_disk(_settings: Settings, report: Findings) -> None:
     """Report how much room each disk of the lake has left, and for how many days at today's growth."""
-    now, noted = time.time(), growth.read(GROWTH)
-    for path, usage in _disks().items():
-        left = growth.days_left(noted.get(str(path), []), usage.used, usage.free, now)
-        figures = {"path": str(path), "total": usage.total, "used": usage.used, "free": usage.free}
-        text = f"{path} has {usage.free / _GIGABYTE:.1f} of {usage.total / _GIGABYTE:.1f} GB free"
+    for disk in disks(time.time()):
+        figures = {"path": disk.path, "total": disk.total, "used": disk.used, "free": disk.free}
+        text = f"{disk.path} has {disk.free / _GIGABYTE:.1f} of {disk.total / _GIGABYTE:.1f} GB free"
+        left = disk.days_left
         if left is not None:
             figures["days_left"] = round(left, 1)
             text += f", enough for {left:.0f} days at the growth of the last one"
-        if usage.free < _LEAST_FREE * usage.total or (left is not None and left < _LEAST_DAYS):
-            report.failed(text, "make room or shorten the retention before services stop writing", **figures)
+        if disk.free < _LEAST_FREE * disk.total or (left is not None and left < _LEAST_DAYS):
+            report.failed(text, _MAKE_ROOM, **figures)
         else:
             report.ok(text, **figures)
 
@@ -74,7 +103,7 @@ def check_units(settings: Settings, report: Findings) -> None:
     if not _SYSTEMD.is_dir():
         report.skipped("this host does not run systemd")
         return
-    patterns = (*_UNITS, *(("nginx*",) if endpoints.configured(settings, "web") else ()))
+    patterns = (*UNITS, *(("nginx*",) if endpoints.configured(settings, "web") else ()))
     try:
         failed = _listed("list-units", "--failed", *patterns)
         wanted = _shown("Wants", "multi-user.target", "timers.target", "sockets.target")

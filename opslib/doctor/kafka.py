@@ -29,7 +29,8 @@ class UnreachableError(Exception):
 
 
 @contextlib.contextmanager
-def _admin(settings: Settings) -> Iterator[Any]:
+def connected(settings: Settings) -> Iterator[Any]:
+    """Give an admin client; raise :class:`UnreachableError` if no broker answers."""
     _probe(settings)
     try:
         admin = KafkaAdminClient(
@@ -62,7 +63,7 @@ def _probe(settings: Settings) -> None:
 def check(settings: Settings, report: Findings) -> None:
     """Report brokers, missing topics, partitions without a leader and replicas that are behind."""
     try:
-        with _admin(settings) as admin:
+        with connected(settings) as admin:
             brokers = admin.describe_cluster()["brokers"]
             topics = {topic["name"]: topic for topic in admin.describe_topics()}
     except (UnreachableError, KafkaError) as error:
@@ -124,7 +125,7 @@ def _fresh(admin: Any, counts: dict[str, int]) -> dict[Any, int] | None:
 def check_group(settings: Settings, report: Findings, group: str, topics: list[str], advice: str) -> None:
     """Report how many messages of *topics* wait for *group*, and whether any has waited for too long."""
     try:
-        with _admin(settings) as admin:
+        with connected(settings) as admin:
             counts = lag.partition_counts(admin, topics)
             done, held = lag.committed(admin, group), lag.bounds(admin, counts)
             fresh = _fresh(admin, counts)

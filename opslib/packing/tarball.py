@@ -22,12 +22,14 @@ EPOCH_PARTS = (2020, 1, 1, 0, 0, 0)
 class Tarball:
     """Writes ``target`` in one step: it appears whole when the block ends, and not at all if it fails.
 
-    Members are sorted, owned by root, dated :data:`EPOCH`, and lie below one folder ``top``.
+    Members are sorted, owned by root, dated :data:`EPOCH`, and lie below one folder ``top``. A *private*
+    one is nobody's but the owner's to read, from its first byte on.
     """
 
-    def __init__(self, target: Path, top: str) -> None:
+    def __init__(self, target: Path, top: str, *, private: bool = False) -> None:
         self._target = target
         self._top = top
+        self._mode = 0o600 if private else 0o666
         self._members: dict[str, tuple[bytes, bool]] = {}
 
     def add(self, name: str, content: bytes, *, executable: bool = False) -> None:
@@ -47,9 +49,10 @@ class Tarball:
             return
         self._target.parent.mkdir(parents=True, exist_ok=True)
         staged = self._target.with_name(f".{self._target.name}.{os.getpid()}")
+        staged.unlink(missing_ok=True)
         try:
             with (
-                staged.open("wb") as raw,
+                open(staged, "wb", opener=self._opened) as raw,
                 # The file's name would be in the header otherwise, and it is a temporary one. Level 1: the
                 # tarballs travel over a local network, and jars are compressed already.
                 gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=EPOCH) as packed,
@@ -59,6 +62,9 @@ class Tarball:
             staged.rename(self._target)
         finally:
             staged.unlink(missing_ok=True)
+
+    def _opened(self, path: str, flags: int) -> int:
+        return os.open(path, flags | os.O_EXCL, self._mode)
 
     def _write(self, tar: tarfile.TarFile) -> None:
         folders = {self._top}

@@ -278,6 +278,31 @@ def test_small_disks_are_told_by_what_shares_them() -> None:
     assert findings(disks=disks) == []
 
 
+@pytest.mark.parametrize(
+    ("days", "budget", "grade"),
+    [
+        # 500 USD a month are 3,333 posts a day, of 2,500 bytes: 7.9 MB of the 50,000.
+        (365, {}, None),
+        (4500, {}, "confirm"),
+        (None, {}, None),  # for ever: that is foreseen while it runs
+        # Without a budget X's own 3 million a month: 238 MB a day.
+        (120, {"nifi_flow_budget_usd_day": "", "nifi_flow_budget_usd_month": ""}, None),
+        (160, {"nifi_flow_budget_usd_day": "", "nifi_flow_budget_usd_month": ""}, "confirm"),
+        # The least of all limits counts.
+        (4500, {"nifi_flow_budget_resources_day": 3000}, None),
+    ],
+)
+def test_a_retention_that_the_budget_of_x_makes_too_long_for_the_disk_is_asked_about(
+    days: int | None, budget: dict[str, Any], grade: str | None
+) -> None:
+    known = {"opslib_settings": {"store": {"tweets_days": days}}, **budget}
+    assert [one["grade"] for one in findings(known=known)] == ([grade] if grade else [])
+    if grade:
+        (found,) = findings(known=known, installed=["mongodb"])
+        assert (found["grade"], found["id"]) == ("note", "retention")
+        assert f"{days} days of tweets" in found["text"]
+
+
 def test_who_asks_for_chrony_has_its_rivals_go() -> None:
     apt = {"lists": True, "removes": ["systemd-timesyncd"], "upgrades": [], "errors": []}
     (found,) = findings(known={"common_clock": "chrony"}, apt=apt)

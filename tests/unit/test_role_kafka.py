@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 import roles
 
@@ -60,3 +61,25 @@ def test_a_name_that_is_the_beginning_of_others_is_given_and_found_as_one() -> N
         f"{head} --group sink",
         f"{head} --resource-pattern-type prefixed --group search-",
     ]
+
+
+def test_every_topic_has_bounds_of_time_and_bytes_that_hold_within_a_segment() -> None:
+    defaults = yaml.safe_load((roles.ROLES / "kafka/defaults/main.yml").read_text())
+    most, others = defaults["kafka_tweets_gb"] * 2**30, 0
+    for topic in roles.kafka_topics():
+        config = topic["config"]
+        if config.get("cleanup.policy") == "compact":
+            continue  # as large as there are keys
+        kept, segment = int(config["retention.bytes"]), int(config["segment.bytes"])
+        # What is freed at once is a fraction of what is kept, in bytes and in time.
+        assert 8 * segment <= kept
+        assert 7 * int(config["segment.ms"]) <= int(config["retention.ms"])
+        assert segment > int(config.get("max.message.bytes", "2097152"))
+        if topic["name"] == "tweets.raw":
+            assert most - topic["partitions"] < topic["partitions"] * kept <= most
+            assert int(config["retention.ms"]) == defaults["kafka_tweets_days"] * 86_400_000
+        else:
+            others += topic["partitions"] * (kept + segment)
+    told = yaml.safe_load((roles.ROLES / "kafka/meta/argument_specs.yml").read_text())
+    text = " ".join(told["argument_specs"]["main"]["options"]["kafka_tweets_gb"]["description"])
+    assert f"other topics have {others / 2**30:.1f} GiB at most" in text

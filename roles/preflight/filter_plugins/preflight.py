@@ -39,6 +39,11 @@ DISKS: dict[str, list[tuple[str, int]]] = {
 }
 JAVA = ("zookeeper", "kafka", "nifi")
 JAVA_MB = 400
+# What bounds how many posts come: X's price of one, and the most of them that it gives in a month.
+_USD_A_POST, _MOST_POSTS_A_MONTH = 0.005, 3_000_000
+# What a tweet takes with its indexes, word counts and place in the search index, twice what made-up ones did
+# (docs/storage.md), and how much of its disk that may be: the rest is for Kafka, the oplog, clouds and so on.
+_TWEET_BYTES, _SHARE = 2500, 0.7
 # The same of every host of a lake that somebody watches, and of those that another host does.
 WATCHED = [("monitoring_node_port", "itself")]
 WATCHED_BY_ANOTHER = [("monitoring_front_port", "lake")]
@@ -152,6 +157,7 @@ def preflight_findings(
     for check in (
         _machine,
         _space,
+        _retention,
         _ports,
         _sites,
         _lock_out,
@@ -227,6 +233,38 @@ def _space(host: _Host) -> None:
         )
     if disks["/tmp"]["noexec"]:  # noqa: S108
         host.say("note", "noexec", "programs may not be run from /tmp (noexec); nothing of the lake does")
+
+
+def _posts_a_day(settings: dict[str, Any]) -> float:
+    """Return how many posts the budget lets in at most, and X without one."""
+    most = [_MOST_POSTS_A_MONTH / 30]
+    for name, unit, days in (("day", 1.0, 1), ("month", 1.0, 30)):
+        for limit, each in (
+            (f"nifi_flow_budget_usd_{name}", _USD_A_POST),
+            (f"nifi_flow_budget_resources_{name}", unit),
+        ):
+            # No number is no limit: as `opslib x check` takes it.
+            if str(settings.get(limit) or ""):
+                most.append(float(settings[limit]) / each / days)
+    return min(most)
+
+
+def _retention(host: _Host) -> None:
+    """Hold what is to be kept against the disk. Kept for ever they fill any, of which there is an alarm."""
+    store = (host.settings["opslib_settings"] or {}).get("store") or {}
+    days = store.get("tweets_days")
+    if "mongodb" not in host.groups or not days:
+        return
+    size = int(host.seen["disks"][str(host.settings["mongodb_data_directory"])]["size_mb"])
+    posts = _posts_a_day(host.settings)
+    needed = int(float(days) * posts * _TWEET_BYTES / 2**20)
+    if needed > size * _SHARE:
+        host.say(
+            "note" if host.seen["installed"] else "confirm", "retention",
+            f"{float(days):g} days of tweets (store.tweets_days) are up to {needed} MB, at the {posts:,.0f} "
+            f"posts a day that the budget of X lets in, and the disk has {size} MB: keep fewer days, or "
+            "lower nifi_flow_budget_*",
+        )  # fmt: skip
 
 
 def _who(one: dict[str, Any]) -> str:
