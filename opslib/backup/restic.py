@@ -173,16 +173,20 @@ class Repository:
         policy = [f"--keep-daily={keep.keep_daily}", f"--keep-weekly={keep.keep_weekly}"]
         policy += [f"--keep-monthly={keep.keep_monthly}", f"--keep-last={keep.keep_last}"]
         call = ("forget", "--json", "--dry-run", "--group-by", "", "--tag", f"{_TAG},part:{part}", *policy)
+        self._unlock()  # it asks for the repository alone, though it changes nothing
         groups = json.loads(self._call(*call).stdout or "[]") or []
         return {one["id"] for group in groups for one in group.get("remove") or ()}
 
     def remove(self, snapshots: list[Snapshot]) -> None:
         """Remove snapshots, and what nobody needs any more."""
         if snapshots:
-            # A run that was killed leaves its lock; those of programs that run stay.
-            self._call("unlock")
+            self._unlock()
             self._call("forget", *(one.id for one in snapshots))
             self._call("prune")
+
+    def _unlock(self) -> None:
+        # A run that was killed leaves its lock; those of programs that run stay.
+        self._call("unlock")
 
     def size(self) -> int:
         """Return the bytes that all snapshots take together."""

@@ -7,6 +7,7 @@ import json
 import shutil
 import sqlite3
 import tarfile
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opslib.backup import archive, files, runs, state
+from opslib.backup import archive, files, restic, runs, state
 from opslib.backup.kafka import Kept, Positions
 from opslib.backup.restic import Repository, Snapshot, _failure, _options
 from opslib.doctor import backup as doctor
@@ -357,8 +358,12 @@ def test_restic_keeps_what_it_is_to_and_nothing_of_what_failed_on_the_way(
         assert (bool(saved.snapshot), saved.bytes) == (True, len(content))
 
     def fail(run: str) -> None:
+        monkeypatch.setattr(restic, "_STOP_SECONDS", 0)  # killed at once, so its lock stays
         with repository.save(run, "kafka") as (pipe, _):
             pipe.write(b"half")
+            deadline = time.monotonic() + 60
+            while not any((tmp_path / "repository/locks").iterdir()) and time.monotonic() < deadline:
+                time.sleep(0.01)
             raise ZeroDivisionError
 
     for number in range(1, 4):
