@@ -118,8 +118,7 @@ def test_every_package_that_a_task_installs_may_be_taken_away() -> None:
     everything = read("common", "vars")["_common_all_packages"] + str(
         read("common", "vars")["_common_packages"]
     )
-    everything += str(read("opslib", "defaults")["opslib_font_packages"])
-    found = set()
+    found = set(read("opslib", "defaults")["opslib_font_packages"])
     for role in ALL:
         for file in (roles.ROLES / role / "tasks").glob("*.yml"):
             for task in tasks(yaml.safe_load(file.read_text())):
