@@ -17,6 +17,7 @@ from opslib.web.behind import ORDERS, Order
 from opslib.web.plots import Plot, Series, binned
 from opslib.web.render import address, page
 from opslib.web.said import QUARTER, Subject, unless_too_many
+from opslib.web.search import quoted
 from opslib.web.tweets import shown
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ _MOST_PEOPLE = 10
 _MOST_HASHTAGS = 15
 _SAMPLE = 8
 _RANK_DAYS = 7
-_PEAK = timedelta(minutes=30)
 # Snapshots in which a topic is that are no further apart are one stretch of time in which it was trending.
 _ONE_STRETCH = timedelta(hours=1)
 
@@ -220,12 +220,16 @@ def _peak(subject: Subject, where: Place, course: list[tuple[datetime, int]]) ->
     if subject.entries is not None or len(course) <= 1:
         return None
     at, tweets = max(course, key=lambda one: (one[1], one[0]))
-    of = {"topic": subject.name, "kind": subject.kind, "place": where.woeid or None}
-    asked = {f"{side}_{name}": value for side in "ab" for name, value in of.items()}
-    day = {"a_since": subject.since.isoformat(), "a_until": subject.until.isoformat()}
-    # Written is not collected: tweets come some minutes later.
-    then = {"b_since": at.isoformat(), "b_until": (at + _PEAK).isoformat()}
-    return {"at": at, "tweets": tweets, "href": address("/compare", **asked, **day, **then)}
+    # Compare counts by when tweets were collected, the search by when they were written, as the course does.
+    asked = [f"topic:{quoted(subject.name)}"]
+    if where.woeid and not subject.kind:
+        asked.append(f"place:{where.woeid}")
+    asked += [f"since:{at.isoformat()}", f"until:{(at + QUARTER).isoformat()}"]
+    return {
+        "at": at,
+        "tweets": tweets,
+        "href": address("/search", q=" ".join(asked), place=where.woeid or None),
+    }
 
 
 def stretches(moments: Iterable[datetime]) -> list[tuple[datetime, datetime]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from seeded import BRAZIL
 
 from opslib.search.tokens import words
 
@@ -60,6 +61,16 @@ def test_search_lists_what_is_found_and_leads_on_to_the_last(
         text = get(page, session, html.unescape(following[1])).text
         ids += listed(text)
     assert ids == wanted
+
+
+def test_the_peak_of_a_topic_leads_to_all_that_was_written_then(
+    page: Page, session: requests.Session
+) -> None:
+    snapshot = page.database.trends.find_one({"woeid": BRAZIL}, sort=[("collected_at", -1)])
+    text = get(page, session, "/topic", place=BRAZIL, name=snapshot["trends"][0]["name"]).text
+    ((number, link),) = re.findall(r'\(([\d,]+)[^)]*\)\. <a href="(/search\?[^"]*)">What was said then', text)
+    found = get(page, session, html.unescape(link)).text
+    assert re.findall(r'<p class="lead">([\d,]+) tweet', found) == [number]
 
 
 def test_what_stands_beside_narrows_the_search(page: Page, session: requests.Session, tag: str) -> None:
