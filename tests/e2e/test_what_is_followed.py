@@ -66,6 +66,8 @@ def number() -> Iterator[int]:
 def test_its_tweets_are_collected_whether_they_trend_or_not(number: int) -> None:
     assert number > 10
     assert len(after_a_while(stored, lambda ids: len(ids) >= number)) == number
+    # Numbers of a page and of reports are those of minutes that are over and counted.
+    assert after_a_while(reported, lambda found: found == number) == number
 
 
 def test_the_page_shows_it_as_it_shows_a_trend(number: int, tab: Page, address: str) -> None:
