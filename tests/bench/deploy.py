@@ -64,7 +64,7 @@ def main() -> None:
             report("first bin/demo, with downloads, seconds", run("bin/demo", **folders)[0])
             run("bin/demo", "down", **folders)
     run(".venv/bin/opslib", "dist", "build")
-    run("bin/machine", "base", "11")
+    run("bin/machine", "base", "12")
     run("bin/demo", "down")
     report("bin/demo with a warm cache on a new machine, seconds", run("bin/demo")[0])
     site = [
