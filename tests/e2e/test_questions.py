@@ -179,11 +179,11 @@ def what_was_said_when_it_peaked(analyst: Analyst) -> None:
     expect(analyst.tab.locator(".tweet").first).to_be_visible()
 
 
-def which_hashtags_go_with_it(analyst: Analyst) -> None:
+def which_words_go_with_it(analyst: Analyst) -> None:
     analyst.takes_the_first_topic()
-    hashtag = analyst.tab.locator("section[aria-labelledby=hashtags] a").first
-    name = hashtag.inner_text()
-    analyst.turns_to(hashtag)
+    word = analyst.tab.locator("section[aria-labelledby=words] a").first
+    name = word.inner_text()
+    analyst.turns_to(word)
     expect(analyst.tab.get_by_role("heading", level=1)).to_contain_text(name)
     expect(analyst.tab.locator(".tweet").first).to_be_visible()
 
@@ -204,7 +204,7 @@ QUESTIONS = [
     who_talks,
     what_is_stored_in_one_language,
     what_was_said_when_it_peaked,
-    which_hashtags_go_with_it,
+    which_words_go_with_it,
     how_is_this_counted,
 ]
 
