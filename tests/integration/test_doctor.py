@@ -190,11 +190,13 @@ def put(collection: Any, **fields: Any) -> None:
 
 
 def snapshot(lake: Lake, woeid: int, minutes: float) -> None:
-    put(lake.database.trends, _id=f"{woeid}:{minutes}", woeid=woeid, collected_at=ago(minutes))
+    put(lake.database.trends, _id=f"{woeid}:{minutes}", woeid=woeid, collected_at=ago(minutes), trends=[])
 
 
 def cloud(lake: Lake, woeid: int, minutes: float) -> None:
-    put(lake.database.clouds, _id=f"{woeid}:{minutes}", woeid=woeid, kind="words", until=ago(minutes))
+    named: dict[str, list[str]] = {"topics": [], "words": [], "left_out": []}
+    chosen = {"_id": f"{woeid}:{minutes}", "woeid": woeid, "kind": "words", "until": ago(minutes)}
+    put(lake.database.clouds, **chosen, **named)
 
 
 def test_a_lake_in_which_all_comes_as_it_should(lake: Lake, tmp_path: Path) -> None:
