@@ -58,7 +58,7 @@ def number() -> Iterator[int]:
     """Follow it for a while; return how many of the tweets match."""
     lines = TWEETS.read_text(encoding="utf-8").splitlines()
     words = [re.findall(r"\w+", html.unescape(line).casefold()) for line in lines]
-    # Of a cap each minute of the day has its share, which at any hour is to be enough for all of them at once.
+    # Of a cap each minute of the day has its share, which is to be enough for all of them at any hour.
     on_machine(f"opslib follow add {NAME!r} {WORD} --lang pt --usd-day 500")
     yield sum(WORD in line for line in words)
     on_machine(f"opslib follow remove {NAME!r}")
