@@ -48,25 +48,23 @@ class Analyst:
         self.tab.goto(self.address)
         self.pages = 0
 
+    def _uses(self, control: Locator) -> None:
+        if self.keyboard:
+            control.focus()
+            self.tab.keyboard.press("Enter")
+        else:
+            control.click()
+
     def turns_to(self, control: Locator) -> None:
         """Take a link or a button that leads to the next page."""
         self.pages += 1
         with self.tab.expect_navigation():
-            if self.keyboard:
-                control.focus()
-                self.tab.keyboard.press("Enter")
-            else:
-                control.click()
+            self._uses(control)
 
     def opens(self, summary: Locator) -> None:
         """Open what a summary stands for; a wide window has opened some already."""
-        if summary.evaluate("summary => summary.parentElement.open"):
-            return
-        if self.keyboard:
-            summary.focus()
-            self.tab.keyboard.press("Enter")
-        else:
-            summary.click()
+        if not summary.evaluate("summary => summary.parentElement.open"):
+            self._uses(summary)
 
     def goes_to(self, section: str) -> None:
         self.turns_to(self.tab.get_by_role("navigation").first.get_by_role("link", name=section))
