@@ -48,9 +48,8 @@ class Disk:
     total: int
     used: int
     free: int
-    days_left: (
-        float | None
-    )  # at the growth of the last day; None where that is not known, or it does not grow
+    # At the growth of the last day; None where that is not known, or it does not grow.
+    days_left: float | None
 
 
 def disks(now: float) -> list[Disk]:
