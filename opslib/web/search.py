@@ -94,10 +94,14 @@ def search(
                 request.state.viewer, line, found(request, line.asked, order, after, A_PAGE), lake.hidden
             )
     except QueryError as error:
-        told["wrong"] = str(error)
+        told["wrong"] = _wrong(request.state.viewer, error)
     except Away as error:
-        told["away"] = str(error)
+        told["away"] = request.state.viewer.told(error)
     return page(request, "search.html", **told)
+
+
+def _wrong(viewer: Viewer, error: QueryError) -> str:
+    return viewer.gettext("{problem} (at character {n})", problem=viewer.told(error), n=error.at)
 
 
 def _shown(viewer: Viewer, line: Line, what: Found, hidden: Hidden) -> dict[str, Any]:

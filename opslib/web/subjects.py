@@ -16,6 +16,7 @@ from opslib.web.asked import bounds, chosen, date_of, lake_of, now_of
 from opslib.web.behind import Order
 from opslib.web.plots import Plot, Series, binned
 from opslib.web.render import address, page
+from opslib.web.risings import risings
 from opslib.web.said import QUARTER, Subject, unless_too_many
 from opslib.web.search import quoted
 from opslib.web.tweets import shown
@@ -155,6 +156,7 @@ def _subject_page(
         words=(others if kind == "word" else words.words if words else [])[:_MOST_WORDS],
         hashtags=tags[:_MOST_HASHTAGS],
         words_of=_words_of(subject, where, day),
+        risings=unless_too_many(risings, lake_of(request), subject, now_of(request)),
         **_rank_plots(viewer, subject, where, ranks),
         **_of_all(request, subject, where, ranks, order),
     )

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from gettext import NullTranslations
 
+    from opslib.search.told import Told
+
 THEMES = ("auto", "light", "dark")
 
 
@@ -67,6 +69,10 @@ class Viewer:
     def pgettext(self, context: str, message: str, **values: Any) -> str:
         """Return a message that has several meanings, of which *context* names one."""
         return self._with(self._messages.pgettext(context, message), values)
+
+    def told(self, error: Told) -> str:
+        """Return what an error says."""
+        return self.gettext(error.message, **error.values)
 
     def _with(self, text: str, values: Mapping[str, Any]) -> str:
         shown = {
