@@ -54,12 +54,11 @@ def look(lake: Lake, viewer: Viewer, hours: int, zone: ZoneInfo, recorder: str =
     return {
         "newest": tweets[-1]["at"] if tweets else None,
         "figures": _figures([minute for minute in tweets if minute["at"] >= since], lag),
-        "plots": [
-            *([draw.rates(tweets)] if tweets else []),
-            *(draw.delays(tweets) if tweets else []),
-            *([draw.lag(lag)] if lag else []),
-            *([draw.dead_letters(tweets)] if tweets else []),
-        ],
+        "plots": {
+            **({"rates": draw.rates(tweets), **draw.delays(tweets)} if tweets else {}),
+            **({"lag": draw.lag(lag)} if lag else {}),
+            **({"dead_letters": draw.dead_letters(tweets)} if tweets else {}),
+        },
         "languages_of": _languages(tweets, viewer),
         "budget": _budget(lake.newest_stats("budget", viewer.now)),
     }
@@ -136,11 +135,12 @@ class _Drawer:
         title, told = self._viewer.gettext("Tweets collected a minute"), self._viewer.gettext("tweets")
         return self._plot(title, [(told, points)], style="area")
 
-    def delays(self, tweets: list[Document]) -> list[Plot]:
-        return [
-            self._delay(tweets, "delay_collected", self._viewer.gettext("From written to collected")),
-            self._delay(tweets, "delay_stored", self._viewer.gettext("From collected to stored")),
-        ]
+    def delays(self, tweets: list[Document]) -> dict[str, Plot]:
+        titles = {
+            "delay_collected": self._viewer.gettext("From written to collected"),
+            "delay_stored": self._viewer.gettext("From collected to stored"),
+        }
+        return {name: self._delay(tweets, name, title) for name, title in titles.items()}
 
     def _delay(self, tweets: list[Document], name: str, title: str) -> Plot:
         half, most = self._viewer.gettext("half of the tweets"), self._viewer.gettext("95 % of the tweets")
