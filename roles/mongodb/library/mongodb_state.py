@@ -192,10 +192,10 @@ class State:
             self.change(f"added {host} to the replica set", lambda host=host: self.add_member(admin, host))
         for host in gone:
             self.change(f"removed {host} from the replica set", lambda host=host: self.remove(admin, host))
-        if self.wanted["change_members"] and not self.check_mode:
+        if self.wanted["change_members"]:
             # Those too that a run before left without.
-            for host in self.wanted["members"]:
-                self.give_vote(admin, host)
+            for host in self.without_vote(admin):
+                self.change(f"gave {host} its vote", lambda host=host: self.give_vote(admin, host))
 
     def config(self, admin: MongoClient) -> dict[str, Any]:
         """Return the set's configuration."""
@@ -216,19 +216,38 @@ class State:
                 if refusal.code not in RECONFIGURATION_BUSY:
                     raise
                 return False
+            except AutoReconnect:
+                # Another member has become the primary; what of this came through is seen at the next look.
+                return False
             return True
 
         self.wait_for(reconfigured, what)
 
     def add_member(self, admin: MongoClient, host: str) -> None:
-        """Add one member without a vote, and wait until it has copied the data, as long as that goes on."""
+        """Add one member without a vote, and wait until it has copied the data."""
 
         def edit(config: dict[str, Any]) -> bool:
+            if any(each["host"] == host for each in config["members"]):
+                return False
             number = max(each["_id"] for each in config["members"]) + 1
             config["members"].append({"_id": number, "host": host, "votes": 0, "priority": 0})
             return True
 
         self.reconfigure(admin, f"adding {host}", edit)
+        self.wait_for_copy(host)
+
+    def without_vote(self, admin: MongoClient) -> list[str]:
+        """Return the members that are yet to get a vote, as far as there are votes to give."""
+        members = self.config(admin)["members"]
+        voters = [each["host"] for each in members if each["votes"]]
+        waiting = [host for host in self.wanted["members"] if host not in voters]
+        if self.check_mode:
+            # Those that are to be added are no members yet.
+            waiting = [host for host in waiting if host in {each["host"] for each in members}]
+        return waiting[: max(0, VOTERS - len(voters))]
+
+    def wait_for_copy(self, host: str) -> None:
+        """Wait until a member has copied the data, as long as that goes on."""
         copied, deadline = -1, time.monotonic() + self.wanted["timeout"]
         while not (self.hello(host) or {}).get("secondary"):
             now = self.copied(host)
@@ -249,11 +268,12 @@ class State:
         return int(status.get("initialSyncStatus", {}).get("approxTotalBytesCopied", -1))
 
     def give_vote(self, admin: MongoClient, host: str) -> None:
-        """Give a member its vote, unless there are enough."""
+        """Give a member its vote, once it has the data."""
+        self.wait_for_copy(host)
 
         def edit(config: dict[str, Any]) -> bool:
             (member,) = (each for each in config["members"] if each["host"] == host)
-            if member["votes"] or sum(each["votes"] for each in config["members"]) >= VOTERS:
+            if member["votes"]:
                 return False
             member.update(votes=1, priority=1)
             return True
