@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 from page import Page, served
+from seeded import BRAZIL
 from test_web_browser import CHROMIUM, DESKTOP, PHONE, browser, paths, picture, state
 
 if TYPE_CHECKING:
@@ -59,6 +61,22 @@ def test_phone(browser: Browser, state: Any, page: Page) -> None:
     phone.close()
 
 
+def shown_at(page: Page) -> dict[str, str]:
+    """Return where pages are, those of a day of a day that has begun some hours ago at least."""
+    day = page.day()
+    snapshot = page.database.trends.find_one({"woeid": BRAZIL}, sort=[("collected_at", -1)])
+    first, second = (quote(trend["name"]) for trend in snapshot["trends"][:2])
+    sides = f"a_topic={first}&a_day={day}&b_topic={second}&b_day={day}"
+    return {
+        **paths(page),
+        "history": f"/history?day={day}",
+        "topic": f"/topic?name={first}&day={day}",
+        "tweets": f"/tweets?place={BRAZIL}&name={first}&day={day}&order=reach",
+        "compare": f"/compare?{sides}&a_place={BRAZIL}&b_place={BRAZIL}",
+        "search": f"/search?q={quote('bom OR boa OR dia')}",
+    }
+
+
 def take(
     browser: Browser, page: Page, name: str, shown: str, size: dict[str, int] | None = None, **options: Any
 ) -> None:
@@ -69,7 +87,7 @@ def take(
         # Windows are not made as narrow as this.
         narrow = {**size, "deviceScaleFactor": 0, "mobile": True}
         context.new_cdp_session(tab).send("Emulation.setDeviceMetricsOverride", narrow)
-    tab.goto(page.url + paths(page)[shown])
+    tab.goto(page.url + shown_at(page)[shown])
     if shown in ("now", "history"):
         picture(tab)
     tab.wait_for_load_state("networkidle")
