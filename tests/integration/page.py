@@ -141,6 +141,10 @@ class Page:
             begin -= timedelta(days=1)
         return begin.astimezone(timezone.utc)
 
+    def day(self) -> str:
+        """Return the day in São Paulo that :meth:`day_begins` is of."""
+        return f"{self.day_begins().astimezone(ZoneInfo('America/Sao_Paulo')):%Y-%m-%d}"
+
     def close(self) -> None:
         self.mongo.drop_database(self.name)
         self.mongo.close()

@@ -424,7 +424,7 @@ def test_what_is_followed_has_a_page_of_its_own_beside_a_trend_of_the_same_name(
 
 
 def test_the_number_of_a_word_leads_to_its_tweets(page: Page, session: requests.Session) -> None:
-    day = f"{page.until - timedelta(hours=3):%Y-%m-%d}"
+    day = page.day()
     for asked in ({"woeid": BRAZIL}, {"topic": FOLLOWED, "kind": "follow"}, {}):
         since, until = (page.until - timedelta(hours=9)).isoformat(), page.until.isoformat()
         span = {"since": since, "until": until, **asked}
@@ -632,17 +632,18 @@ def test_numbers_say_in_a_sentence_how_they_are_counted_and_lead_to_the_rule(
     page: Page, session: requests.Session, name: str
 ) -> None:
     topic = page.database.trends.find_one({"woeid": BRAZIL}, sort=[("collected_at", -1)])["trends"][0]["name"]
-    named = f"name={quote(topic)}&place={BRAZIL}"
+    day = page.day()
+    named = f"name={quote(topic)}&place={BRAZIL}&day={day}"
     path = {
         "now": "/",
         "now of topics": "/?kind=topics",
         "topic": f"/topic?{named}",
-        "follow": f"/follow?name={quote(FOLLOWED)}",
+        "follow": f"/follow?name={quote(FOLLOWED)}&day={day}",
         "word": f"/word?{named}",
         "search": "/search?q=-naodita",
         "tweets": f"/tweets?{named}",
         "rising": f"/rising?{named}&kind=topic&minutes=60",
-        "compare": f"/compare?a_place={BRAZIL}&b_place={BRAZIL}",
+        "compare": f"/compare?a_place={BRAZIL}&b_place={BRAZIL}&b_day={day}",
     }.get(name, f"/{name}")
     main = get(page, session, path).text.partition("<main")[2].partition("</main>")[0]
     assert set(re.findall(r'href="/about#(\w+)"', main)) == EXPLAINED[name]
