@@ -15,6 +15,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "nav.now": ("Now", "Agora"),
     "nav.history": ("History", "Histórico"),
     "nav.topics": ("Topics", "Assuntos"),
+    "nav.follows": ("Follows", "Seguidos"),
     "nav.operations": ("Operations", "Operação"),
     "nav.skip": ("Skip to content", "Ir para o conteúdo"),
     "menu": ("Settings", "Preferências"),
@@ -756,5 +757,213 @@ STRINGS: dict[str, tuple[str, str]] = {
     "account.short": (
         "A password has {n} characters at least, and 1,024 at most.",
         "Uma senha tem ao menos {n} caracteres, e no máximo 1.024.",
+    ),
+    "follows.heading": (
+        "What is followed",
+        "O que é seguido",
+    ),
+    "follows.intro": (
+        "Queries that are collected whether they trend or not, each for at most what it may cost.",
+        "Consultas que são coletadas, em alta ou não, cada uma por no máximo o que pode custar.",
+    ),
+    "follows.new": (
+        "Follow something",
+        "Seguir algo",
+    ),
+    "follows.limits": (
+        "A follow of this page may cost {each} a day at most, all of them together {all}.",
+        "Cada consulta desta página pode custar no máximo {each} por dia, todas juntas {all}.",
+    ),
+    "follows.query": (
+        "Query or account",
+        "Consulta ou conta",
+    ),
+    "follows.query.help": (
+        'As X searches: words, "phrases", OR, -not, #hashtags; @account follows what an account writes.',
+        'Como o X busca: palavras, "frases", OR, -não, #hashtags; @conta segue o que uma conta escreve.',
+    ),
+    "follows.name": (
+        "Name it is shown by",
+        "Nome com que aparece",
+    ),
+    "follows.lang": (
+        "Only in this language (optional)",
+        "Só nesta língua (opcional)",
+    ),
+    "follows.usd_day": (
+        "At most USD a day",
+        "No máximo USD por dia",
+    ),
+    "follows.usd_total": (
+        "At most USD in all (optional)",
+        "No máximo USD no total (opcional)",
+    ),
+    "follows.ask": (
+        "What would it cost?",
+        "Quanto custaria?",
+    ),
+    "follows.ask.cost": (
+        "The estimate itself costs USD 0.005; nothing is followed yet.",
+        "A própria estimativa custa USD 0,005; nada é seguido ainda.",
+    ),
+    "follows.estimate": (
+        "Follow {name}?",
+        "Seguir {name}?",
+    ),
+    "follows.estimate.posts": (
+        "About one post a day.|About {n} posts a day.",
+        "Cerca de uma postagem por dia.|Cerca de {n} postagens por dia.",
+    ),
+    "follows.estimate.error": (
+        "(±{percent} %)",
+        "(±{percent} %)",
+    ),
+    "follows.estimate.cost": (
+        "All of them would cost {day} a day, {month} a month.",
+        "Todas custariam {day} por dia, {month} por mês.",
+    ),
+    "follows.estimate.all": (
+        "{cap} a day is enough for all of them.",
+        "{cap} por dia bastam para todas.",
+    ),
+    "follows.estimate.share": (
+        "{cap} a day buys {percent} % of them, the newest of each round.",
+        "{cap} por dia compram {percent} % delas, as mais novas de cada rodada.",
+    ),
+    "follows.days": (
+        "Posts of the last days",
+        "Postagens dos últimos dias",
+    ),
+    "follows.day": (
+        "24 hours from",
+        "24 horas desde",
+    ),
+    "follows.add": (
+        "Follow it",
+        "Seguir",
+    ),
+    "follows.leave": (
+        "Leave it",
+        "Deixar",
+    ),
+    "follows.pause": (
+        "Pause",
+        "Pausar",
+    ),
+    "follows.resume": (
+        "Resume",
+        "Retomar",
+    ),
+    "follows.remove": (
+        "Remove",
+        "Remover",
+    ),
+    "follows.done.add": (
+        "It is followed: the first tweets come within minutes.",
+        "Está sendo seguido: os primeiros tuítes chegam em minutos.",
+    ),
+    "follows.done.pause": (
+        "It is paused.",
+        "Está em pausa.",
+    ),
+    "follows.done.resume": (
+        "It is collected again.",
+        "Volta a ser coletado.",
+    ),
+    "follows.done.remove": (
+        "It is followed no more; what was collected stays.",
+        "Não é mais seguido; o que foi coletado fica.",
+    ),
+    "follows.state.active": (
+        "active",
+        "ativo",
+    ),
+    "follows.state.paused": (
+        "paused",
+        "em pausa",
+    ),
+    "follows.state.over": (
+        "over",
+        "encerrado",
+    ),
+    "follows.today": (
+        "Cost today (UTC)",
+        "Custo hoje (UTC)",
+    ),
+    "follows.all": (
+        "Cost in all",
+        "Custo total",
+    ),
+    "follows.of": (
+        "{spent} of {cap} at most",
+        "{spent} de no máximo {cap}",
+    ),
+    "follows.how": (
+        "Collected",
+        "Coleta",
+    ),
+    "follows.mode.search": (
+        "by search",
+        "por busca",
+    ),
+    "follows.mode.stream": (
+        "from the stream",
+        "pelo fluxo",
+    ),
+    "follows.until": (
+        "Until",
+        "Até",
+    ),
+    "follows.by": (
+        "Last changed by",
+        "Última alteração por",
+    ),
+    "follows.inventory": (
+        "From the inventory: it is changed there.",
+        "Do inventário: é alterado lá.",
+    ),
+    "follows.none": (
+        "Nothing is followed yet",
+        "Nada é seguido ainda",
+    ),
+    "follows.none.help": (
+        "What trends is collected by itself. What you want to know besides is followed here.",
+        "O que está em alta é coletado por si. O que mais se quer saber é seguido aqui.",
+    ),
+    "follows.away": (
+        "What is followed cannot be shown now",
+        "O que é seguido não pode ser mostrado agora",
+    ),
+    "follows.nobody": (
+        "This page has nobody who follows things for it: `opslib follow` on NiFi's host does.",
+        "Esta página não tem quem siga coisas por ela: `opslib follow` no host do NiFi faz isso.",
+    ),
+    "follows.not": (
+        "Not done.",
+        "Não foi feito.",
+    ),
+    "follows.hint": (
+        'Words, "phrases", OR, -not and parentheses that close; an account as @name; money as 0.50.',
+        'Palavras, "frases", OR, -não e parênteses que fecham; uma conta como @nome; dinheiro como 0,50.',
+    ),
+    "follows.refused": (
+        "Your role is viewer: you may look, and change nothing. Ask whoever runs the lake.",
+        "Seu papel é viewer: você pode ver, e não mudar nada. Fale com quem cuida do lago.",
+    ),
+    "follows.look": (
+        "Your role is viewer. Analysts and operators add, pause and remove what is followed.",
+        "Seu papel é viewer. Analistas e operadores adicionam, pausam e removem o que é seguido.",
+    ),
+    "follows.is_hidden": (
+        "It holds a word that is hidden here.",
+        "Contém uma palavra que está oculta aqui.",
+    ),
+    "follows.no_money": (
+        "{typed} is no sum of USD, such as 0.50.",
+        "{typed} não é uma quantia de USD, como 0,50.",
+    ),
+    "account.role": (
+        "Your role: {role}",
+        "Seu papel: {role}",
     ),
 }
