@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import timezone
 from typing import Annotated, Any, Optional
 
 from fastapi import APIRouter, Form, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
 from opslib.web.access import sent_by_own_form
-from opslib.web.asked import lake_of
+from opslib.web.asked import lake_of, now_of
 from opslib.web.own import Token
 from opslib.web.render import address, page, with_shares
 from opslib.wishes.ask import Refused, ask
@@ -187,6 +188,10 @@ def _shown(
 
 
 def _spent(request: Request) -> dict[str, tuple[float, float]]:
-    """Return the USD that each follow has cost today and in all, as far as it was told within a day."""
-    newest = lake_of(request).newest_stats("follows", request.state.now) or {}
-    return {one["name"]: (one["today"], one["all"]) for one in newest.get("follows", [])}
+    """Return the USD that each follow has cost on this UTC day and in all, as far as a day ago told it."""
+    now = now_of(request)
+    newest = lake_of(request).newest_stats("follows", now)
+    if newest is None:
+        return {}
+    same_day = newest["at"].astimezone(timezone.utc).date() == now.astimezone(timezone.utc).date()
+    return {one["name"]: (one["today"] if same_day else 0.0, one["all"]) for one in newest["follows"]}
