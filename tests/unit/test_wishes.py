@@ -289,10 +289,11 @@ class Lake:
 
     hidden = Hidden({}, {})
 
+    told: datetime | None = None  # when it was told what follows have cost; at once without one
+
     def newest_stats(self, kind: str, at: datetime) -> dict[str, Any] | None:
-        del at
         assert kind == "follows"
-        return {"follows": [{"name": "Pix", "today": 0.25, "all": 12.5}]}
+        return {"at": self.told or at, "follows": [{"name": "Pix", "today": 0.25, "all": 12.5}]}
 
 
 class Site:
@@ -428,6 +429,14 @@ def test_what_cannot_be_followed_says_why_and_keeps_what_was_typed(
     typed = {**FORM, **form}["query"]
     assert f'name="query" value="{typed}"' in refused.text
     assert site.table.asked == []
+
+
+def test_what_was_told_yesterday_is_no_cost_of_today(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.log_in("ana", "analyst")
+    assert "US$ 0.25 of US$ 1.00 at most" in site.client.get("/follows").text
+    monkeypatch.setattr(Lake, "told", NOW)
+    assert "US$ 0.00 of US$ 1.00 at most" in site.client.get("/follows").text
+    assert "US$ 12.50" in site.client.get("/follows").text
 
 
 def test_an_account_is_followed_by_its_name(site: Site) -> None:
