@@ -9,6 +9,7 @@ from typing import Annotated, Any, Optional
 from fastapi import APIRouter, Form, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
+from opslib.message import moment_of
 from opslib.web.access import sent_by_own_form
 from opslib.web.asked import lake_of, now_of
 from opslib.web.own import Token
@@ -21,14 +22,24 @@ Text = Annotated[str, Form(max_length=4000)]
 # What a refusal is in HTTP.
 _STATUS = {"role": 403, "limit": 403, "stale": 409, "input": 400, "away": 503}
 _ACCOUNT = re.compile(r"@(\w{1,15})", re.ASCII)
-_DONE = ("add", "pause", "resume", "remove")
 _WANTED = ("name", "query", "lang", "usd_day", "usd_total")
+
+
+class _Own(Refused):
+    """What the page itself refuses, in its reader's language."""
 
 
 @router.get("/follows")
 def follows(request: Request, done: str = "") -> Response:
     """Show what is followed, and to those who may change it the forms."""
-    return _shown(request, done=done if done in _DONE else None)
+    viewer = request.state.viewer
+    told = {
+        "add": viewer.gettext("It is followed: the first tweets come within minutes."),
+        "pause": viewer.gettext("It is paused."),
+        "resume": viewer.gettext("It is collected again."),
+        "remove": viewer.gettext("It is followed no more; what was collected stays."),
+    }
+    return _shown(request, done=told.get(done))
 
 
 @router.post("/follows/estimate")
@@ -105,7 +116,12 @@ def _check(request: Request, form_token: str) -> None:
     if not sent_by_own_form(request, form_token):
         raise HTTPException(403)
     if not _may(request):
-        raise Refused("role", request.state.viewer.text("follows.refused"))
+        raise _Own(
+            "role",
+            request.state.viewer.gettext(
+                "Your role is viewer: you may look, and change nothing. Ask whoever runs the lake."
+            ),
+        )
 
 
 def _may(request: Request) -> bool:
@@ -116,20 +132,25 @@ def _ask(request: Request, what: str, **wish: Any) -> dict[str, Any]:
     """Ask the service that may do what the page may not, in the name and role of who is logged in."""
     user, socket = request.state.user, request.app.state.wishes
     if socket is None:
-        raise Refused("away", request.state.viewer.text("follows.nobody"))
+        raise _Own(
+            "away",
+            request.state.viewer.gettext(
+                "This page has nobody who follows things for it: `opslib follow` on NiFi's host does."
+            ),
+        )
     return ask(socket, {"what": what, "user": user, "role": request.app.state.users.role_of(user), **wish})
 
 
 def _wanted(request: Request, typed: dict[str, str]) -> dict[str, Any]:
     """Return what a form says of a follow, as a wish has it."""
-    text, hidden = request.state.viewer.text, lake_of(request).hidden
+    hidden = lake_of(request).hidden
     query = " ".join(typed["query"].split())
     account = _ACCOUNT.fullmatch(query)
     if account:
         query = f"from:{account[1]}"
     name = " ".join(typed["name"].split()) or query[:60]
     if hidden.holds(name) or hidden.holds(query):
-        raise Refused("input", text("follows.is_hidden"))
+        raise _Own("input", request.state.viewer.gettext("It holds a word that is hidden here."))
     return {
         "name": name,
         "query": query,
@@ -144,7 +165,8 @@ def _usd(request: Request, typed: str) -> float:
         # As people write it whose language has a comma there.
         return float(typed.strip().replace(",", "."))
     except ValueError:
-        raise Refused("input", request.state.viewer.text("follows.no_money", typed=typed[:20])) from None
+        told = request.state.viewer.gettext("{typed} is no sum of USD, such as 0.50.", typed=typed[:20])
+        raise _Own("input", told) from None
 
 
 def _days(days: list[dict[str, Any]]) -> list[tuple[str, int, float]]:
@@ -168,15 +190,17 @@ def _shown(
         away = nobody
     spent = _spent(request)
     known = listed["follows"] if listed else []
-    shown = [one for one in known if not hidden.holds(one["name"]) and not hidden.holds(one["query"])]
+    shown = [one for one in known if not hidden.holds(one["name"]) and not hidden.holds(one["asked"])]
     answer = page(
         request,
         "follows.html",
         listed=listed,
         away=away,
-        refused=refused if refused is not away else None,
+        refused=refused,
+        own=isinstance(refused, _Own),
         follows=[(one, *spent.get(one["name"], (None, None))) for one in shown],
         left_out=len(known) - len(shown),
+        moment_of=moment_of,
         topic_of=lambda name: address("/follow", name=name),
         typed=typed or dict.fromkeys(_WANTED, ""),
         offer=offer,

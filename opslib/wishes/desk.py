@@ -101,7 +101,7 @@ class Desk:
         return {
             "follows": [
                 {
-                    **asdict(follow),
+                    **_told(follow),
                     "active": follow.active(self._clock()),
                     "changed_by": last[name].user if name in last else None,
                 }
@@ -116,7 +116,7 @@ class Desk:
         self._check_new(follow, self._read())
         found = self._estimate(follow.full_query, follow.usd_day)
         until = int((self._clock() + timedelta(hours=SEAL_HOURS)).timestamp())
-        return {"follow": asdict(follow), "estimate": found, "seal": self._seal(user, follow, until)}
+        return {"follow": _told(follow), "estimate": found, "seal": self._seal(user, follow, until)}
 
     def _add(self, user: str, wish: Mapping[str, Any]) -> dict[str, Any]:
         follow, seal = _wished(wish), str(wish.get("seal", ""))
@@ -224,6 +224,10 @@ def _wished(wish: Mapping[str, Any]) -> Follow:
         raise (
             wrong if isinstance(wrong, BadFollow) else BadFollow(f"a cost is a number: {wrong}")
         ) from wrong
+
+
+def _told(follow: Follow) -> dict[str, Any]:
+    return {**asdict(follow), "asked": follow.full_query}
 
 
 def _said(follow: Follow) -> str:

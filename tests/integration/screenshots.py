@@ -36,6 +36,8 @@ def page(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         ("page-dark", "topic", {**DESKTOP, "color_scheme": "dark"}),
         ("page-operations", "operations", DESKTOP),
         ("page-compare", "compare", DESKTOP),
+        ("page-tweets", "tweets", DESKTOP),
+        ("page-search", "search", DESKTOP),
     ],
 )
 def test_desktop(
