@@ -324,6 +324,11 @@ def test_an_authority_is_replaced_in_steps_none_of_which_cuts_anybody_off(host: 
     assert host.certificate() == first
     assert "changed=0" in host.play(REPLACE, tls_replace="begin"), "begun again, it makes a third one"
 
+    kept = (host.tls / "ca.pem").read_text()
+    (host.tls / "ca.pem").write_text((ca / "ca.pem").read_text())
+    with pytest.raises(AssertionError, match="has no trust in the new authority"):
+        host.play(REPLACE, tls_replace="exchange")
+    (host.tls / "ca.pem").write_text(kept)
     assert "restarted" in host.play(REPLACE, tls_replace="exchange")
     (new,) = keys_of((ca / "ca.pem").read_text())
     assert new != old
@@ -331,6 +336,10 @@ def test_an_authority_is_replaced_in_steps_none_of_which_cuts_anybody_off(host: 
     host.certificate().verify_directly_issued_by(x509.load_pem_x509_certificate((ca / "ca.pem").read_bytes()))
     assert "changed=0" in host.play(REPLACE, tls_replace="begin"), "begun again after the exchange"
 
+    (host.tls / "cert.pem").write_bytes(first.public_bytes(serialization.Encoding.PEM))
+    with pytest.raises(AssertionError, match="is not signed by the new authority"):
+        host.play(REPLACE, tls_replace="drop")
+    host.play(REPLACE)
     assert "restarted" in host.play(REPLACE, tls_replace="drop")
     assert keys_of((host.tls / "ca.pem").read_text()) == [new]
     host.play(REPLACE, tls_replace="end")
