@@ -1,13 +1,15 @@
-"""Changes without loss: one host becomes three, a bad setting stops at one, a dead host is replaced."""
+"""Changes without loss: more hosts, another one, fewer, a bad setting, and runs that are interrupted."""
 
 from __future__ import annotations
 
 import functools
 import json
 import os
+import random
 import re
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +37,12 @@ def secrets() -> dict[str, Any]:
     return yaml.safe_load(vault.decrypt((FOLDER / "vault.yml").read_bytes()))
 
 
+def keep(**figures: Any) -> None:
+    """Keep figures of the run, for the docs."""
+    with (FOLDER / "figures.jsonl").open("a") as file:
+        file.write(json.dumps({"test": os.environ["PYTEST_CURRENT_TEST"].split("::")[-1], **figures}) + "\n")
+
+
 class Lake:
     """The machines, by number from 1, and an inventory that changes."""
 
@@ -47,13 +55,18 @@ class Lake:
         where = f"ssh://{self.names[number - 1]}"
         return testinfra.get_host(where, ssh_config=str(FOLDER / "ssh_config"))
 
-    def call(self, playbook: str, hosts: list[int], **variables: Any) -> subprocess.Popen[str]:
-        """Start a playbook for a lake whose layers are all on *hosts*."""
+    def call(
+        self, playbook: str, hosts: list[int], *arguments: str, beside: tuple[int, ...] = (), **variables: Any
+    ) -> subprocess.Popen[str]:
+        """Start a playbook for a lake whose layers are all on *hosts*; those *beside* have none of them."""
         subnet = os.environ.get("TRENDLAKE_SUBNET", "10.77.0")
-        names = {self.names[one - 1]: {"ansible_host": self.addresses[one - 1]} for one in hosts}
+        names = [self.names[one - 1] for one in hosts]
+        machines = {
+            self.names[one - 1]: {"ansible_host": self.addresses[one - 1]} for one in (*hosts, *beside)
+        }
         inventory = {
             "trendlake": {
-                "hosts": names,
+                "hosts": machines,
                 "vars": {
                     "ansible_user": "root",
                     "ansible_ssh_common_args": f"-F {FOLDER}/ssh_config",
@@ -76,7 +89,13 @@ class Lake:
             "-e",
             f"@{FOLDER}/vault.yml",
         ]
-        command += ["--vault-password-file", FOLDER / "vault-password", "-e", json.dumps(variables)]
+        command += [
+            "--vault-password-file",
+            FOLDER / "vault-password",
+            "-e",
+            json.dumps(variables),
+            *arguments,
+        ]
         return subprocess.Popen(
             command,
             cwd=ROOT,
@@ -87,16 +106,33 @@ class Lake:
             start_new_session=True,
         )
 
-    def play(self, playbook: str, hosts: list[int], **variables: Any) -> str:
+    def play(self, playbook: str, hosts: list[int], *arguments: str, **variables: Any) -> str:
         """Return what a playbook said that ended well."""
-        code, said = self.played(playbook, hosts, **variables)
+        code, said = self.played(playbook, hosts, *arguments, **variables)
         assert code == 0, said[-6000:]
         return said
 
-    def played(self, playbook: str, hosts: list[int], **variables: Any) -> tuple[int, str]:
+    def interrupted(self, moment: int, how: signal.Signals, *called: Any, **variables: Any) -> bool:
+        """Start a playbook, and end it when it has said *moment* lines; return whether it got so far."""
+        run = self.call(*called, **variables)
+        assert run.stdout
+        said = [line for _, line in zip(range(moment), run.stdout)]
+        ended = len(said) == moment
+        if ended:
+            # As Ctrl-C does, or a machine that dies: to all of the processes.
+            os.killpg(run.pid, how)
+        run.communicate(timeout=600)
+        keep(interrupted=called[0], line=moment, how=how.name, at="".join(said)[-300:])
+        return ended
+
+    def played(self, playbook: str, hosts: list[int], *arguments: str, **variables: Any) -> tuple[int, str]:
         """Return how a playbook ended and what it said."""
-        run = self.call(playbook, hosts, **variables)
+        began = time.monotonic()
+        run = self.call(playbook, hosts, *arguments, **variables)
         said, _ = run.communicate(timeout=1800)
+        keep(playbook=playbook, hosts=hosts, code=run.returncode, seconds=round(time.monotonic() - began))
+        with (FOLDER / "playbooks.log").open("a") as log:
+            log.write(f"== {playbook} {hosts} {arguments} {variables}\n{said}\n")
         return run.returncode, said
 
     def kafka(self, hosts: list[int]) -> dict[str, Any]:
@@ -127,6 +163,13 @@ class Lake:
         said = self.host(number).check_output(f"systemctl show -p InvocationID {' '.join(MEMBERS)}")
         return dict(zip(MEMBERS, said.split()))
 
+    def hand_over(self, number: int) -> None:
+        """Have another member than *number* be MongoDB's primary."""
+        alone = {**self.mongodb([number]), "replicaSet": None, "directConnection": True}
+        with MongoClient(**alone) as client:
+            if client.admin.command("hello")["isWritablePrimary"]:
+                client.admin.command("replSetStepDown", 30, secondaryCatchUpPeriodSecs=20)
+
     def whole(self, hosts: list[int]) -> None:
         """Hold that the clusters have these hosts and are whole, each partition three times if it can."""
         for number in hosts:
@@ -138,13 +181,20 @@ class Lake:
         partitions = [one for topic in admin.describe_topics() for one in topic["partitions"]]
         admin.close()
         assert partitions
-        assert {len(one["replicas"]) for one in partitions} == {min(3, len(hosts))}
+        assert {len(one["replica_nodes"]) for one in partitions} == {min(3, len(hosts))}
         with MongoClient(**self.mongodb(hosts)) as client:
             members = client.admin.command("replSetGetConfig")["config"]["members"]
         assert sorted(one["host"].split(":")[0] for one in members) == sorted(
             self.addresses[one - 1] for one in hosts
         )
         assert all(one["votes"] == 1 for one in members)
+
+
+def nothing_lost(writers: Writers) -> None:
+    """Hold that all that was acknowledged is there."""
+    lost = writers.lost()
+    keep(**writers.figures(), lost={service: len(names) for service, names in lost.items()})
+    assert lost == {"kafka": set(), "mongodb": set()}
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +221,7 @@ def test_1_one_host_becomes_three_while_it_is_written_to_and_a_run_is_interrupte
         run.communicate(timeout=600)
         lake.play("ansible/member.yml", [1, 2, 3])
     lake.whole([1, 2, 3])
-    assert writers.lost() == {"kafka": set(), "mongodb": set()}
+    nothing_lost(writers)
 
 
 def test_2_a_list_in_another_order_changes_nothing(lake: Lake) -> None:
@@ -196,7 +246,7 @@ def test_3_a_bad_setting_takes_one_broker_down_and_the_next_run_goes_on(lake: La
         lake.play("site.yml", [1, 2, 3], kafka_properties={"num.io.threads": "9"})
     assert running.count(True) >= 2
     lake.whole([1, 2, 3])
-    assert writers.lost() == {"kafka": set(), "mongodb": set()}
+    nothing_lost(writers)
     now = [lake.started(number)["kafka"] for number in (1, 2, 3)]
     assert all(was != one for was, one in zip(before, now))
 
@@ -220,8 +270,62 @@ def test_5_a_new_host_takes_the_place_of_a_dead_one(lake: Lake) -> None:
         assert f"member_retire={dead}" in said
         lake.play("ansible/member.yml", [1, 3, 4], member_retire=dead)
     lake.whole([1, 3, 4])
-    assert writers.lost() == {"kafka": set(), "mongodb": set()}
+    nothing_lost(writers)
     ids = [
         lake.host(number).check_output("grep broker.id= /etc/kafka/server.properties") for number in (1, 3, 4)
     ]
     assert sorted(ids) == ["broker.id=1", "broker.id=2", "broker.id=3"]
+
+
+# Each run is ended at one of these, as long as there is something left for it to do.
+MOMENTS = random.Random(16)  # noqa: S311 - no secret
+
+
+def test_6_a_roll_that_is_interrupted_again_and_again_is_completed_by_the_next_run(lake: Lake) -> None:
+    hosts = [1, 3, 4]
+    before = [lake.started(number)["kafka"] for number in hosts]
+    for number in hosts:
+        lake.host(number).check_output("echo '# touched' >> /etc/kafka/log4j.properties")
+    writers = lake.writers(hosts)
+    with writers.going_on():
+        for _ in range(5):
+            moment, how = MOMENTS.randrange(5, 60), MOMENTS.choice([signal.SIGINT, signal.SIGKILL])
+            lake.interrupted(moment, how, "ansible/roll.yml", hosts, "--tags", "kafka")
+        lake.play("ansible/roll.yml", hosts, "--tags", "kafka")
+    lake.whole(hosts)
+    nothing_lost(writers)
+    assert all(was != lake.started(number)["kafka"] for was, number in zip(before, hosts))
+    assert "kafka: nothing is pending" in lake.play("ansible/roll.yml", hosts, "--tags", "kafka")
+
+
+def test_7_three_hosts_become_one(lake: Lake) -> None:
+    gone = ",".join(lake.addresses[number - 1] for number in (3, 4))
+    lake.hand_over(1)
+    writers = lake.writers([1, 3, 4])
+    with writers.going_on():
+        code, said = lake.played("ansible/member.yml", [1], member_retire=gone)
+        assert code != 0
+        assert "runs Kafka" in said
+        lake.play("ansible/member.yml", [1], beside=(3, 4), member_retire=gone)
+    lake.whole([1])
+    nothing_lost(writers)
+    for number in (3, 4):
+        for service in MEMBERS:
+            assert not lake.host(number).service(service).is_running
+            assert not lake.host(number).service(service).is_enabled
+
+
+def test_8_growth_that_is_interrupted_again_and_again_is_completed_by_the_next_run(lake: Lake) -> None:
+    code, said = lake.played("ansible/member.yml", [1, 3, 4])
+    assert code != 0
+    assert "was a member before" in said
+    away = ",".join(lake.names[number - 1] for number in (3, 4))
+    lake.play("ansible/remove.yml", [1], "--limit", away, beside=(3, 4), remove="yes")
+    writers = lake.writers([1])
+    with writers.going_on():
+        for _ in range(5):
+            moment, how = MOMENTS.randrange(100, 700), MOMENTS.choice([signal.SIGINT, signal.SIGKILL])
+            lake.interrupted(moment, how, "ansible/member.yml", [1, 3, 4])
+        lake.play("ansible/member.yml", [1, 3, 4])
+    lake.whole([1, 3, 4])
+    nothing_lost(writers)

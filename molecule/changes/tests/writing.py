@@ -25,6 +25,8 @@ class Writers:
         self._run = uuid.uuid4().hex
         self.acknowledged: dict[str, set[str]] = {"kafka": set(), "mongodb": set()}
         self.refused: list[str] = []
+        # How long, in seconds, the slowest of them waited for its acknowledgement, retries included.
+        self.longest = {"kafka": 0.0, "mongodb": 0.0}
 
     def names(self) -> Iterator[str]:
         """Return names of what is to be written, a few a second, until the end."""
@@ -33,12 +35,20 @@ class Writers:
                 return
             yield f"{self._run}-{number}"
 
+    @contextlib.contextmanager
+    def acknowledging(self, service: str, name: str) -> Iterator[None]:
+        """Count *name* as acknowledged once the block has ended well, and how long that took."""
+        began = time.monotonic()
+        yield
+        self.longest[service] = max(self.longest[service], time.monotonic() - began)
+        self.acknowledged[service].add(name)
+
     def _produce(self) -> None:
         producer = KafkaProducer(acks="all", retries=1_000_000, delivery_timeout_ms=600_000, **self._kafka)
         for name in self.names():
             try:
-                producer.send("tweets.raw", key=name.encode(), value=b"x" * 500).get(timeout=600)
-                self.acknowledged["kafka"].add(name)
+                with self.acknowledging("kafka", name):
+                    producer.send("tweets.raw", key=name.encode(), value=b"x" * 500).get(timeout=600)
             except Exception as error:  # noqa: PERF203 - each is on its own
                 self.refused.append(f"kafka: {error!r}")
         producer.close()
@@ -47,8 +57,8 @@ class Writers:
         with MongoClient(w="majority", retryWrites=True, **self._mongodb) as client:
             for name in self.names():
                 try:
-                    client.verify.things.insert_one({"_id": name})
-                    self.acknowledged["mongodb"].add(name)
+                    with self.acknowledging("mongodb", name):
+                        client.verify.things.insert_one({"_id": name})
                 except Exception as error:  # noqa: PERF203 - each is on its own
                     self.refused.append(f"mongodb: {error!r}")
 
@@ -74,6 +84,14 @@ class Writers:
         while any(len(self.acknowledged[name]) < before[name] + 20 for name in before):
             assert time.monotonic() < end, f"nothing more was written: {self.refused[-3:]}"
             time.sleep(0.5)
+
+    def figures(self) -> dict[str, Any]:
+        """Return what docs/members.md and docs/rolling.md tell of a run."""
+        return {
+            "acknowledged": {service: len(names) for service, names in self.acknowledged.items()},
+            "longest_seconds": {service: round(seconds, 2) for service, seconds in self.longest.items()},
+            "refused": len(self.refused),
+        }
 
     def lost(self) -> dict[str, set[str]]:
         """Return what was acknowledged and is not there."""
