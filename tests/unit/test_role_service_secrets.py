@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import roles
 
-service_vault = roles.module("service/filter_plugins/secrets.py").service_vault
+service_vault = roles.module("service/filter_plugins/vault.py").service_vault
 
 NAMES = st.text(string.ascii_lowercase + "_", min_size=1).filter(lambda name: name not in ("null", "true"))
 NAMES = NAMES.filter(lambda name: isinstance(yaml.safe_load(name), str))
