@@ -386,7 +386,7 @@ def test_a_viewer_sees_the_list_and_is_refused_on_every_route_that_writes(site: 
     assert 'action="/follows/' not in shown.text
     refused = site.send(what, **{**FORM, "name": "Pix"}, seal="x")
     assert refused.status_code == 403
-    assert "Your role is viewer" in refused.text
+    assert "Your role is viewer: you may look, and change nothing." in refused.text
     assert (site.table.saved, site.table.asked) == ([], [])
     site.users.set_role("vera", "analyst")
     assert site.send("pause", name="Pix").status_code == 303, "a role holds with the next request"
