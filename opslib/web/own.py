@@ -22,7 +22,13 @@ Password = Annotated[str, Form(max_length=5000)]
 @router.get("/account")
 def account(request: Request, changed: bool = False) -> Response:
     """Show the form for another password."""
-    return page(request, "account.html", problem=None, changed=changed, shortest=SHORTEST_PASSWORD)
+    return _asked(request, changed=changed)
+
+
+def _asked(request: Request, problem: Optional[str] = None, *, changed: bool = False) -> Response:
+    role = request.app.state.users.role_of(request.state.user)
+    told = {"problem": problem, "changed": changed, "shortest": SHORTEST_PASSWORD, "role": role}
+    return page(request, "account.html", **told)
 
 
 @router.post("/account")
@@ -56,14 +62,12 @@ def change_password(
         except TooBusy:
             status, problem = 503, too_busy(viewer)
     if token is None:
-        answer: Response = page(
-            request, "account.html", problem=problem, changed=False, shortest=SHORTEST_PASSWORD
-        )
+        answer = _asked(request, problem)
         answer.status_code = status
         return answer
-    answer = RedirectResponse("/account?changed=true", 303)
-    answer.headers.append("set-cookie", cookie(SESSION, token))
-    return answer
+    leading = RedirectResponse("/account?changed=true", 303)
+    leading.headers.append("set-cookie", cookie(SESSION, token))
+    return leading
 
 
 @router.post("/search/saved")

@@ -58,6 +58,7 @@ def paths(page: Page) -> dict[str, str]:
         "about": "/about",
         "hidden": "/hidden",
         "account": "/account",
+        "follows": "/follows",
         "missing": "/nothing",
     }
 

@@ -278,6 +278,27 @@ def test_an_installation_that_was_interrupted_goes_on() -> None:
     assert not seen["new"]
 
 
+def test_a_host_that_was_a_member_before_is_new_and_said_to_keep_its_data() -> None:
+    broker = {"brokers": {"1": "10.0.0.1"}, "holders": [1]}
+    asked = {
+        "lake-1": {"zookeeper": zookeeper(1, {1: ADDRESSES["lake-1"]}, 7), "kafka": {"id": 1, **broker}},
+        "lake-2": {
+            "zookeeper": zookeeper(2, {1: ADDRESSES["lake-1"], 2: ADDRESSES["lake-2"]}, 5),
+            "kafka": {"id": 2, "brokers": None},
+            "retired": ["zookeeper", "kafka"],
+        },
+    }
+    seen = members.service_members(asked, {name: list(asked) for name in ("zookeeper", "kafka")}, ADDRESSES)
+    for name in ("zookeeper", "kafka"):
+        assert seen[name]["members"] == {1: ADDRESSES["lake-1"]}
+        assert seen[name]["new"] == seen[name]["retired"] == ["lake-2"]
+    # A lake that stands still, as somebody has stopped it, is no lake of retired ones.
+    asked["lake-1"]["retired"] = ["zookeeper", "kafka"]
+    seen = members.service_members(asked, {name: list(asked) for name in ("zookeeper", "kafka")}, ADDRESSES)
+    assert seen["zookeeper"]["ids"] == seen["kafka"]["ids"] == {"lake-1": 1, "lake-2": 2}
+    assert not seen["zookeeper"]["retired"]
+
+
 def test_members_that_differ_are_told_by_name() -> None:
     asked = {
         "lake-1": {"mongodb": {"members": ["10.0.0.1:27017", "10.0.0.9:27017"]}},
@@ -320,6 +341,7 @@ def test_each_partition_lies_on_as_many_of_the_brokers_as_it_is_to(
         stayed = set(was["replicas"]) & set(brokers)
         assert len(stayed & set(now["replicas"])) == min(len(stayed), wanted)
     assert spread.spread(result, brokers, 3) == []
+    assert spread.in_the_end(before, spread.spread(before, brokers, 3)) == result
 
 
 @given(st.integers(2, 6), st.integers(1, 40))

@@ -459,10 +459,16 @@ def test_what_a_command_changes_is_told_to_syslog_with_who_did_it(
     monkeypatch.setenv("OPSLIB_WEB__STATE", str(tmp_path))
     monkeypatch.setenv("SUDO_USER", "maria")
     runner = CliRunner()
-    for call in ("add ana --random", "password ana --random", "disable ana", "remove ana"):
+    for call in (
+        "add ana --random",
+        "role ana analyst",
+        "password ana --random",
+        "disable ana",
+        "remove ana",
+    ):
         called = runner.invoke(main, ["web", "user", *call.split()])
         assert called.exit_code == 0, called.output
-    done = ["added", "given a password", "disabled", "removed"]
+    done = ["added as viewer", "made analyst", "given a password", "disabled", "removed"]
     assert [line.split(" maria@")[0] for line in lines] == [f"{what}: user ana, by" for what in done]
     listed = runner.invoke(main, ["web", "user", "log", "--format", "json"]).stdout
     entries = [json.loads(line) for line in listed.splitlines()]
@@ -475,6 +481,7 @@ def test_logins_and_changes_leave_a_line_and_an_entry(
 ) -> None:
     caplog.set_level("INFO", "opslib.web.users")
     users.add("ana", PASSWORD)
+    users.set_role("ana", "analyst")
     token = users.log_in("ana", PASSWORD, "203.0.113.9") or ""
     assert users.log_in("ana", "wrong password", "203.0.113.9") is None
     assert users.log_in(PASSWORD, PASSWORD, "2001:db8::1") is None
@@ -484,7 +491,8 @@ def test_logins_and_changes_leave_a_line_and_an_entry(
     users.remove("ana")
     noted = [(event.what, event.name, event.place) for event in users.events()]
     assert noted == [
-        ("added", "ana", ""),
+        ("added as viewer", "ana", ""),
+        ("made analyst", "ana", ""),
         ("logged in", "ana", "203.0.113.9"),
         ("refused", "ana", "203.0.113.9"),
         ("refused", "", "2001:db8::1"),
@@ -497,7 +505,7 @@ def test_logins_and_changes_leave_a_line_and_an_entry(
     assert "refused: an unknown user, from 2001:db8::1" in caplog.messages
     assert len(caplog.messages) == len(noted)
     assert PASSWORD not in caplog.text
-    assert [event.name for event in users.events("ana")] == ["ana"] * 7
+    assert [event.name for event in users.events("ana")] == ["ana"] * 8
     clock.now += EVENT_SECONDS
     assert users.events() == []
 
@@ -633,6 +641,11 @@ def test_a_file_of_before_keeps_its_users(tmp_path: Path, clock: Clock) -> None:
     # Her name would not be given today.
     assert users.log_in("ana maria", PASSWORD, "10.0.0.1")
     assert users.log_in("ana maria", PASSWORD, "10.0.0.1")
+    assert [(user.name, user.role) for user in users.all()] == [("ana maria", "viewer")]
+    users.set_role("ana maria", "analyst")
+    users.close()
+    users = Users(path, 3600, clock)
+    assert users.role_of("ana maria") == "analyst", "what it was given is kept"
     users.close()
     with sqlite3.connect(path) as after:
         assert "p=1" in after.execute("SELECT hash FROM users").fetchone()[0]

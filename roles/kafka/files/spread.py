@@ -1,6 +1,7 @@
-"""Say which partitions are to lie where, as kafka-reassign-partitions takes it: JSON of what has to move.
+"""Say which partitions are to lie where, as kafka-reassign-partitions takes it: {"moves": .., "all": ..}.
 
-It is asked with {"address": .., "port": .., "brokers": [ids], "replicas": n}.
+It is asked with {"address": .., "port": .., "brokers": [ids], "replicas": n}. ``moves`` are those that
+lie wrong, ``all`` is where each partition is to lie in the end.
 """
 
 import json
@@ -40,6 +41,16 @@ def spread(partitions, brokers, replicas):
     return moves
 
 
+def in_the_end(partitions, moves):
+    """Return where each partition is to lie, whether it moves or not."""
+    moved = {_name(one): one for one in moves}
+    kept = [
+        {"topic": one["topic"], "partition": one["partition"], "replicas": one["replicas"]}
+        for one in partitions
+    ]
+    return [moved.get(_name(one), one) for one in kept]
+
+
 def _name(partition):
     return partition["topic"], partition["partition"]
 
@@ -52,4 +63,6 @@ if __name__ == "__main__":
     asked = json.loads(sys.argv[1])
     seen = metadata(asked["address"], asked["port"], "/etc/kafka/tls")  # noqa: F821 - put before this text
     moved = spread(seen["partitions"], asked["brokers"], asked["replicas"])
-    sys.stdout.write(json.dumps({"version": 1, "partitions": moved}) + "\n")
+    lists = {"moves": moved, "all": in_the_end(seen["partitions"], moved)}
+    said = {name: {"version": 1, "partitions": listed} for name, listed in lists.items()}
+    sys.stdout.write(json.dumps(said) + "\n")

@@ -27,7 +27,8 @@ description:
   - Whether a password is the right one is found by logging in with it, so nothing is changed without need.
   - A forgotten or replaced administrator's password is no obstacle, because the key of the set
     opens the set as well.
-  - Users that are not named are left alone.
+  - A user that is not named goes, with its role, if it has a role of its own name, as all have that this
+    module made. Others are left alone.
 options:
   port: {description: Port of the server on this host., type: int, required: true}
   ca_file: {description: Certificate of the servers' authority., type: path, required: true}
@@ -108,6 +109,7 @@ class State:
             for user in self.wanted["users"]:
                 self.settle_role(admin, user)
                 self.settle_user(admin, seeds, user)
+            self.drop_former(admin)
         return self.changes
 
     # -- the set ------------------------------------------------------------------------------------------
@@ -192,10 +194,10 @@ class State:
             self.change(f"added {host} to the replica set", lambda host=host: self.add_member(admin, host))
         for host in gone:
             self.change(f"removed {host} from the replica set", lambda host=host: self.remove(admin, host))
-        if self.wanted["change_members"] and not self.check_mode:
+        if self.wanted["change_members"]:
             # Those too that a run before left without.
-            for host in self.wanted["members"]:
-                self.give_vote(admin, host)
+            for host in self.without_vote(admin):
+                self.change(f"gave {host} its vote", lambda host=host: self.give_vote(admin, host))
 
     def config(self, admin: MongoClient) -> dict[str, Any]:
         """Return the set's configuration."""
@@ -216,19 +218,38 @@ class State:
                 if refusal.code not in RECONFIGURATION_BUSY:
                     raise
                 return False
+            except AutoReconnect:
+                # Another member has become the primary; what of this came through is seen at the next look.
+                return False
             return True
 
         self.wait_for(reconfigured, what)
 
     def add_member(self, admin: MongoClient, host: str) -> None:
-        """Add one member without a vote, and wait until it has copied the data, as long as that goes on."""
+        """Add one member without a vote, and wait until it has copied the data."""
 
         def edit(config: dict[str, Any]) -> bool:
+            if any(each["host"] == host for each in config["members"]):
+                return False
             number = max(each["_id"] for each in config["members"]) + 1
             config["members"].append({"_id": number, "host": host, "votes": 0, "priority": 0})
             return True
 
         self.reconfigure(admin, f"adding {host}", edit)
+        self.wait_for_copy(host)
+
+    def without_vote(self, admin: MongoClient) -> list[str]:
+        """Return the members that are yet to get a vote, as far as there are votes to give."""
+        members = self.config(admin)["members"]
+        voters = [each["host"] for each in members if each["votes"]]
+        waiting = [host for host in self.wanted["members"] if host not in voters]
+        if self.check_mode:
+            # Those that are to be added are no members yet.
+            waiting = [host for host in waiting if host in {each["host"] for each in members}]
+        return waiting[: max(0, VOTERS - len(voters))]
+
+    def wait_for_copy(self, host: str) -> None:
+        """Wait until a member has copied the data, as long as that goes on."""
         copied, deadline = -1, time.monotonic() + self.wanted["timeout"]
         while not (self.hello(host) or {}).get("secondary"):
             now = self.copied(host)
@@ -249,11 +270,12 @@ class State:
         return int(status.get("initialSyncStatus", {}).get("approxTotalBytesCopied", -1))
 
     def give_vote(self, admin: MongoClient, host: str) -> None:
-        """Give a member its vote, unless there are enough."""
+        """Give a member its vote, once it has the data."""
+        self.wait_for_copy(host)
 
         def edit(config: dict[str, Any]) -> bool:
             (member,) = (each for each in config["members"] if each["host"] == host)
-            if member["votes"] or sum(each["votes"] for each in config["members"]) >= VOTERS:
+            if member["votes"]:
                 return False
             member.update(votes=1, priority=1)
             return True
@@ -359,6 +381,27 @@ class State:
             client.close()
             return
         self.change(f"set the password of {name}", lambda: update(pwd=password))
+
+    def drop_former(self, admin: MongoClient) -> None:
+        """Take away the users that are no longer named, each with its own role."""
+        named = {self.wanted["admin_name"], *(user["name"] for user in self.wanted["users"])}
+        users = admin.admin.command("usersInfo", 1)["users"]
+        # Those that are built in are not among them.
+        roles = {role["role"] for role in admin.admin.command("rolesInfo", 1)["roles"]}
+        for name in former(users, roles - named):
+            self.change(
+                f"took away the user {name} and its role",
+                lambda name=name: [admin.admin.command(verb, name) for verb in ("dropUser", "dropRole")],
+            )
+
+
+def former(users: list[dict[str, Any]], roles: set[str]) -> list[str]:
+    """Return which of *users* have a role of their own name that is one of *roles*."""
+    return sorted(
+        user["user"]
+        for user in users
+        if user["user"] in roles and {"role": user["user"], "db": "admin"} in user["roles"]
+    )
 
 
 def resources(privilege: dict[str, Any], database: str) -> list[dict[str, Any]]:

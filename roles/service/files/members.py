@@ -3,6 +3,7 @@
 Read back and kept: an id that was computed anew would give one member's data another member's name.
 """
 
+import contextlib
 import json
 import re
 import subprocess
@@ -48,8 +49,7 @@ def zookeeper():
 def kafka():
     """Return the broker's id, and what it knows of the others if it answers."""
     settings = properties("/etc/kafka/server.properties")
-    folder = settings.get("log.dirs", "/nonexistent").split(",")[0]
-    kept = properties(folder + "/meta.properties")
+    kept = properties(settings.get("log.dirs", "/nonexistent").split(",")[0] + "/meta.properties")
     if not kept:
         return None
     address, port = settings["listeners"].rpartition("//")[2].rsplit(":", 1)
@@ -81,6 +81,29 @@ def mongodb():
     return found if found["set"] else None
 
 
+def stopped(service):
+    """Return whether a service neither runs nor is to at the next boot, as where it was taken from a host."""
+    said = subprocess.run(
+        ["systemctl", "show", "-p", "ActiveState,UnitFileState", service], capture_output=True, check=False
+    )
+    return not {"ActiveState=inactive", "UnitFileState=disabled"} - set(said.stdout.decode().split())
+
+
+def retired():
+    """Return the services that keep data here of when this host was a member."""
+    text = ""
+    with contextlib.suppress(OSError):
+        text = Path("/etc/mongodb/mongod.conf").read_text()
+    path = re.search(r"^ *dbPath: *(\S+)", text, re.MULTILINE)
+    kept = {
+        "zookeeper": properties("/etc/zookeeper/zoo.cfg").get("dataDir", "/nonexistent") + "/version-2",
+        "kafka": properties("/etc/kafka/server.properties").get("log.dirs", "/nonexistent").split(",")[0]
+        + "/meta.properties",
+        "mongodb": (path.group(1) if path else "/nonexistent") + "/WiredTiger",
+    }
+    return [name for name, path in kept.items() if Path(path).exists() and stopped(name)]
+
+
 if __name__ == "__main__":
-    said = {"zookeeper": zookeeper(), "kafka": kafka(), "mongodb": mongodb()}
+    said = {"zookeeper": zookeeper(), "kafka": kafka(), "mongodb": mongodb(), "retired": retired()}
     sys.stdout.write(json.dumps(said) + "\n")

@@ -19,19 +19,26 @@ def service_member_looks(hostvars: Any, hosts: list[str], others: list[dict[str,
 def service_members(
     looks: dict[str, Any], groups: dict[str, list[str]], addresses: dict[str, str]
 ) -> dict[str, dict[str, Any]]:
-    """Return for each cluster ``members`` ``{id: address}``, ``ids`` ``{host: id}``, ``new`` and ``gone``.
+    """Return for each cluster ``members``, ``ids``, ``new``, ``gone`` and ``retired``.
 
+    ``members`` are ``{id: address}`` and ``ids`` ``{host: id}``.
     *looks* has what ``members.py`` said on each host that could be asked. ``new`` are hosts of the inventory
     that the running cluster does not have, ``gone`` members ``{id: address}`` that the inventory does not
-    have. A cluster that is yet to be made has no members, and its ids are counted in the order of the group.
+    have; ``retired`` are those of ``new`` that keep data of when they were members. A cluster that is yet to
+    be made has no members, and its ids are counted in the order of the group.
     """
-    return {
-        name: _OF[name](
-            {host: looks[host][name] for host in groups.get(name, []) if host in looks},
+    found = {}
+    for name in CLUSTERS:
+        hosts = [host for host in groups.get(name, []) if host in looks]
+        kept = {host for host in hosts if name in looks[host].get("retired", [])}
+        # Where all are stopped it is a lake that stands still, and each is what it was.
+        retired = kept if any(looks[host][name] for host in hosts if host not in kept) else set()
+        cluster = _OF[name](
+            {host: None if host in retired else looks[host][name] for host in hosts},
             {host: addresses[host] for host in groups.get(name, [])},
         )
-        for name in CLUSTERS
-    }
+        found[name] = {**cluster, "retired": [host for host in cluster["new"] if host in retired]}
+    return found
 
 
 def _zookeeper(looks: dict[str, Any], addresses: dict[str, str]) -> dict[str, Any]:
