@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from opslib.settings import Settings
-    from opslib.web.users import Users
+    from opslib.web.accounts.users import Users
 
-# Those of opslib.web.users, whose packages are only there where the page is.
+# Those of opslib.web.accounts.users, whose packages are only there where the page is.
 _ROLE = click.Choice(["viewer", "analyst", "operator"])
 
 
@@ -213,8 +213,8 @@ def _password(from_stdin: bool, chosen: bool) -> str:
 
 @contextmanager
 def _users(settings: Settings) -> Iterator[Users]:
+    from opslib.web.accounts.users import BadUser
     from opslib.web.serve import users_of
-    from opslib.web.users import BadUser
 
     by = who()
     with _state(settings):
@@ -243,7 +243,7 @@ def _state(settings: Settings) -> Iterator[None]:
 
 def _log_to_syslog() -> None:
     """Let what is changed leave a line beside those of the service."""
-    log = logging.getLogger("opslib.web.users")
+    log = logging.getLogger("opslib.web.accounts.users")
     log.setLevel(logging.INFO)
     if not any(isinstance(handler, Syslog) for handler in log.handlers):
         log.addHandler(Syslog("opslib-web"))

@@ -33,7 +33,7 @@ _MOST_QUOTED, _MOST_SPACES = 60, 1
 _WORD = re.compile(r"\w+")
 _RUN = 5  # words in a row that are no accident
 # Who logged in from where, and who changed whom.
-_ABOUT_USERS = "opslib.web.users"
+_ABOUT_USERS = "opslib.web.accounts.users"
 _MOST_LETTERS, _MOMENT = 2000, 25  # of a line, and of the moment that it begins with
 _KEY = re.compile(r"[\"']\s*:")
 # Of a line of MongoDB's log, which is JSON: its head, texts of these, and figures. A slow command tells more.

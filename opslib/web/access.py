@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from opslib.web.devices import DEVICE
+from opslib.web.accounts.devices import DEVICE
 from opslib.web.viewer import Viewer
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from opslib.metrics import Web
-    from opslib.web.users import Users
+    from opslib.web.accounts.users import Users
 
 # The prefix keeps other hosts of the same domain from setting them, and browsers from sending them in clear.
 SESSION = "__Host-session"

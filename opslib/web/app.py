@@ -16,23 +16,15 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from opslib import __version__
 from opslib.metrics import Web
 from opslib.run.failures import said
-from opslib.web import (
-    api,
-    asking,
-    behind,
-    compare,
-    follows,
-    login,
-    own,
-    pages,
-    pictures,
-    search,
-    searching,
-    subjects,
-)
+from opslib.web import pictures
 from opslib.web.access import AccessControl
+from opslib.web.accounts import login, own
+from opslib.web.accounts.devices import Devices
+from opslib.web.api import behind as behind_api
+from opslib.web.api import lake as lake_api
+from opslib.web.api import search as search_api
 from opslib.web.asked import HIDDEN, nothing_hidden
-from opslib.web.devices import Devices
+from opslib.web.pages import behind, compare, follows, now, search, subjects
 from opslib.web.render import page
 
 if TYPE_CHECKING:
@@ -41,7 +33,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from opslib.store.reads import Lake
-    from opslib.web.users import Users
+    from opslib.web.accounts.users import Users
 
 _LOG = logging.getLogger(__name__)
 _STATIC = Path(__file__).parent / "static"
@@ -92,15 +84,15 @@ def create(
     app.state.wishes = wishes
     app.state.metrics = metrics = metrics or Web()
     app.include_router(login.router)
-    app.include_router(pages.router)
+    app.include_router(now.router)
     app.include_router(subjects.router)
     app.include_router(pictures.router)
     app.include_router(behind.router)
     app.include_router(compare.router)
-    app.include_router(api.router)
-    app.include_router(asking.router)
+    app.include_router(lake_api.router)
+    app.include_router(behind_api.router)
     app.include_router(search.router)
-    app.include_router(searching.router)
+    app.include_router(search_api.router)
     app.include_router(own.router)
     app.include_router(follows.router)
     app.add_api_route("/static/{name}", _static, include_in_schema=False)

@@ -14,9 +14,9 @@ import jinja2
 from starlette.responses import HTMLResponse, Response
 
 from opslib.store.reads import zone_of
+from opslib.web.answers.tweets import profile
 from opslib.web.catalogues import LANGUAGES
 from opslib.web.plots import share_bar
-from opslib.web.tweets import profile
 from opslib.words import fold
 
 if TYPE_CHECKING:

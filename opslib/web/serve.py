@@ -18,8 +18,8 @@ from opslib.run.notify import notify
 from opslib.settings import Settings, SettingsError, has_credential, secret
 from opslib.store.hidden import Hidden
 from opslib.store.reads import Lake
+from opslib.web.accounts.users import Users
 from opslib.web.app import create
-from opslib.web.users import Users
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -20,9 +20,9 @@ from starlette.testclient import TestClient
 
 from opslib.store.hidden import Hidden
 from opslib.store.reads import Lake
+from opslib.web.accounts.users import Users
+from opslib.web.answers.said import Subject, people
 from opslib.web.app import create
-from opslib.web.said import Subject, people
-from opslib.web.users import Users
 from opslib.words import fold
 
 if TYPE_CHECKING:

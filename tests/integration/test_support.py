@@ -75,7 +75,7 @@ def test_it_holds_what_helps_and_no_secret_and_no_tweet(planted: Lake, tmp_path:
         f"ERROR restic: wrong password {PASSWORD}",
         f"ERROR opslib.sink: {{'_id': 7, 'text': '{TWEET}', 'words': {TWEET.split()}}}",
         f"ERROR {TWEET}",
-        "INFO opslib.web.users: login: iracema, from 192.0.2.7",
+        "INFO opslib.web.accounts.users: login: iracema, from 192.0.2.7",
     ]
     extra = {
         "PATH": systemd(tmp_path / "bin", lines),

@@ -24,10 +24,10 @@ from opslib.store import rollups
 from opslib.store.collections import initialise
 from opslib.store.documents import complete
 from opslib.store.reads import Lake
+from opslib.web.accounts.users import Users
+from opslib.web.answers.risings import Stretch, risings
+from opslib.web.answers.said import Subject
 from opslib.web.app import create
-from opslib.web.risings import Stretch, risings
-from opslib.web.said import Subject
-from opslib.web.users import Users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from nginx import in_front
 from page import PASSWORD, USER, Page
 
 from opslib.web.access import FORM
-from opslib.web.devices import DEVICE
+from opslib.web.accounts.devices import DEVICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from slow_texts import LETTERS, ONLY_WHOLE, REPEATED, patterns, text
 
 from opslib.message import whole_text
 from opslib.simulate.query import tokens_of
-from opslib.web.tweets import parts
+from opslib.web.answers.tweets import parts
 from opslib.words import words_of
 from opslib.words.extract import cashtags, hashtags, links, mentions
 

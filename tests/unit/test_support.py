@@ -46,7 +46,7 @@ def slow_command(text: str) -> str:
         "ValueError: praia Iracema amanhã",  # all of a short one
         "ValueError: 'praia Iracema não'",
         "INFO refused mail to festa@iracema.example and @iracema",
-        "INFO opslib.web.users: login: iracema, from 192.0.2.7",
+        "INFO opslib.web.accounts.users: login: iracema, from 192.0.2.7",
     ],
 )
 def test_a_line_of_a_log_keeps_nobodys_words(line: str) -> None:

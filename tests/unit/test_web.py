@@ -25,13 +25,9 @@ from starlette.testclient import TestClient
 from opslib.cli import main
 from opslib.metrics import Web
 from opslib.web.access import FORM, SESSION
-from opslib.web.app import create
-from opslib.web.devices import DEVICE, KEPT_SECONDS, Devices
-from opslib.web.hashing import PLACES_OF_KNOWN, PLACES_OF_STRANGERS, TooBusy
-from opslib.web.plots import Plot, Series, binned, nice_ceiling, nice_duration, time_ticks
-from opslib.web.render import plain
-from opslib.web.tweets import parts, shown
-from opslib.web.users import (
+from opslib.web.accounts.devices import DEVICE, KEPT_SECONDS, Devices
+from opslib.web.accounts.hashing import PLACES_OF_KNOWN, PLACES_OF_STRANGERS, TooBusy
+from opslib.web.accounts.users import (
     ATTEMPT_SECONDS,
     ATTEMPTS_OF_NETWORK,
     ATTEMPTS_OF_STRANGERS,
@@ -44,6 +40,10 @@ from opslib.web.users import (
     Users,
     network_of,
 )
+from opslib.web.answers.tweets import parts, shown
+from opslib.web.app import create
+from opslib.web.plots import Plot, Series, binned, nice_ceiling, nice_duration, time_ticks
+from opslib.web.render import plain
 from opslib.web.viewer import Viewer
 
 if TYPE_CHECKING:
@@ -479,7 +479,7 @@ def test_what_a_command_changes_is_told_to_syslog_with_who_did_it(
 def test_logins_and_changes_leave_a_line_and_an_entry(
     users: Users, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "opslib.web.users")
+    caplog.set_level("INFO", "opslib.web.accounts.users")
     users.add("ana", PASSWORD)
     users.set_role("ana", "analyst")
     token = users.log_in("ana", PASSWORD, "203.0.113.9") or ""
@@ -530,7 +530,7 @@ def test_entries_are_gone_after_90_days(users: Users, clock: Clock, tmp_path: Pa
 
 
 def test_entries_are_no_more_than_fit(users: Users, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("opslib.web.users.MOST_EVENTS", 5)
+    monkeypatch.setattr("opslib.web.accounts.users.MOST_EVENTS", 5)
     for number in range(9):
         users.log_in(f"user{number}", "wrong password", f"10.0.0.{number}")
     assert [event.place for event in users.events()] == [f"10.0.0.{number}" for number in range(4, 9)]
@@ -601,7 +601,7 @@ def test_searches_have_titles_and_are_not_without_number(
     users: Users, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users.add("ana", PASSWORD)
-    monkeypatch.setattr("opslib.web.users.MOST_SEARCHES", 2)
+    monkeypatch.setattr("opslib.web.accounts.users.MOST_SEARCHES", 2)
     for title in (" ", "x" * 81):
         with pytest.raises(NotSaved):
             users.save_search("ana", Search(title, "rio"))

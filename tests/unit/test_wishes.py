@@ -25,8 +25,8 @@ from opslib.cli import main
 from opslib.run.listening import bound
 from opslib.settings import Settings, Wishes, X
 from opslib.store.hidden import Hidden
+from opslib.web.accounts.users import Users
 from opslib.web.app import create
-from opslib.web.users import Users
 from opslib.wishes.ask import Refused, ask
 from opslib.wishes.desk import SEAL_HOURS, Desk
 from opslib.wishes.journal import Journal

@@ -11,8 +11,8 @@ from starlette.responses import RedirectResponse, Response
 
 from opslib.message import moment_of
 from opslib.web.access import sent_by_own_form
+from opslib.web.accounts.own import Token
 from opslib.web.asked import lake_of, now_of
-from opslib.web.own import Token
 from opslib.web.render import address, page, with_shares
 from opslib.wishes.ask import Refused, ask
 from opslib.wishes.desk import MAY

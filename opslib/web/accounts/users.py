@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable
 
-from opslib.web.hashing import LONGEST_PASSWORD, Hashing, TooBusy
+from opslib.web.accounts.hashing import LONGEST_PASSWORD, Hashing, TooBusy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

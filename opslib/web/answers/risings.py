@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from opslib.web.said import within
+from opslib.web.answers.said import within
 from opslib.words import parts
 
 if TYPE_CHECKING:
     from opslib.store.reads import Lake
-    from opslib.web.said import Subject
+    from opslib.web.answers.said import Subject
 
 MINUTES = 5
 _LENGTH = timedelta(minutes=MINUTES)

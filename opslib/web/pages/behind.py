@@ -13,12 +13,12 @@ from starlette.responses import Response
 from opslib.store.behind import Behind, Moment, Span, counted_by, of_word
 from opslib.store.observations import Key
 from opslib.store.reads import Place
-from opslib.web import said
-from opslib.web.api import LONGEST_SPAN
+from opslib.web.answers import said
+from opslib.web.answers.said import unless_too_many
+from opslib.web.answers.tweets import shown
+from opslib.web.api.lake import LONGEST_SPAN
 from opslib.web.asked import bounds, chosen, date_of, kind_asked, lake_of, now_of
 from opslib.web.render import address, cloud_address, page
-from opslib.web.said import unless_too_many
-from opslib.web.tweets import shown
 from opslib.words import Counting
 
 if TYPE_CHECKING:

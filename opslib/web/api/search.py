@@ -10,11 +10,11 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 
 from opslib.search.query import QueryError
-from opslib.web.api import MISSING, Problem
+from opslib.web.answers.found import Away, Order, found
+from opslib.web.answers.tweets import shown
+from opslib.web.api.lake import MISSING, Problem
 from opslib.web.asked import lake_of
-from opslib.web.found import Away, Order, found
-from opslib.web.search import A_PAGE, LONGEST, After, Line
-from opslib.web.tweets import shown
+from opslib.web.pages.search import A_PAGE, LONGEST, After, Line
 
 _MOST = 200
 _MOST_WORDS = 200

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from starlette.responses import Response
 
 from opslib.store.reads import Document, Kind
-from opslib.web import said
+from opslib.web.answers import said
 from opslib.web.asked import kind_asked, lake_of, now_of
 from opslib.web.render import cloud_address, tag_of, unless_known
 

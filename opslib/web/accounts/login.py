@@ -8,11 +8,11 @@ from fastapi import APIRouter, Form, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
 from opslib.web.access import SESSION, address_of, cookie, sent_by_own_form
+from opslib.web.accounts.devices import DEVICE, KEPT_SECONDS
+from opslib.web.accounts.hashing import TooBusy
+from opslib.web.accounts.users import TooManyAttempts
 from opslib.web.catalogues import LANGUAGES
-from opslib.web.devices import DEVICE, KEPT_SECONDS
-from opslib.web.hashing import TooBusy
 from opslib.web.render import page
-from opslib.web.users import TooManyAttempts
 from opslib.web.viewer import THEMES
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from opslib.search import find
 from opslib.search.told import Told
 from opslib.store.collections import TWEETS
 from opslib.store.texts import text_of
-from opslib.web import said
+from opslib.web.answers import said
 from opslib.web.asked import lake_of
 from opslib.words import merged
 

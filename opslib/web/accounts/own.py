@@ -8,11 +8,18 @@ from fastapi import APIRouter, Form, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
 from opslib.web.access import SESSION, address_of, cookie, sent_by_own_form
-from opslib.web.found import Order
-from opslib.web.hashing import TooBusy
-from opslib.web.login import too_busy, too_many
+from opslib.web.accounts.hashing import TooBusy
+from opslib.web.accounts.login import too_busy, too_many
+from opslib.web.accounts.users import (
+    LONGEST_TITLE,
+    SHORTEST_PASSWORD,
+    BadUser,
+    NotSaved,
+    Search,
+    TooManyAttempts,
+)
+from opslib.web.answers.found import Order
 from opslib.web.render import address, page
-from opslib.web.users import LONGEST_TITLE, SHORTEST_PASSWORD, BadUser, NotSaved, Search, TooManyAttempts
 
 router = APIRouter(include_in_schema=False)
 Token = Annotated[str, Form(max_length=200)]

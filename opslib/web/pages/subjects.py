@@ -11,15 +11,15 @@ from starlette.responses import RedirectResponse, Response
 
 from opslib.message import FOLLOW
 from opslib.store.reads import Place
-from opslib.web import said
+from opslib.web.answers import said
+from opslib.web.answers.risings import risings
+from opslib.web.answers.said import QUARTER, Subject, unless_too_many
+from opslib.web.answers.tweets import shown
 from opslib.web.asked import bounds, chosen, date_of, lake_of, now_of
-from opslib.web.behind import Order
+from opslib.web.pages.behind import Order
+from opslib.web.pages.search import quoted
 from opslib.web.plots import Plot, Series, binned
 from opslib.web.render import address, page
-from opslib.web.risings import risings
-from opslib.web.said import QUARTER, Subject, unless_too_many
-from opslib.web.search import quoted
-from opslib.web.tweets import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

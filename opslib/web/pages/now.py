@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from opslib.message import FOLLOW
 from opslib.store.reads import MINUTES, Kind, Lake, Place, zone_of
-from opslib.web import operations
 from opslib.web.asked import bounds, chosen, date_of, lake_of, moment, now_of
+from opslib.web.pages import operations
 from opslib.web.render import page, tag_of, unless_known
 
 if TYPE_CHECKING:

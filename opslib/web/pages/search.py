@@ -15,12 +15,12 @@ from opslib.search.query import Query as Asked
 from opslib.search.tokens import words
 from opslib.store.hidden import Hidden
 from opslib.store.reads import Place, zone_of
+from opslib.web.accounts.own import leading_to
+from opslib.web.answers.found import Away, Found, Order, found
+from opslib.web.answers.tweets import shown
 from opslib.web.asked import chosen, lake_of
-from opslib.web.found import Away, Found, Order, found
-from opslib.web.own import leading_to
 from opslib.web.plots import Plot, Series
 from opslib.web.render import address, by_letter, page, size_of, with_shares
-from opslib.web.tweets import shown
 from opslib.web.viewer import Viewer
 from opslib.words import parts
 

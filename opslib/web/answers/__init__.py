@@ -1,0 +1,1 @@
+"""What is answered to whoever asks, for the pages and for JSON alike."""

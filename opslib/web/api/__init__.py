@@ -1,0 +1,1 @@
+"""JSON under ``/api``: what the pages show, for programs."""
