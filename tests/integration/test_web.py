@@ -398,24 +398,25 @@ def test_a_new_cloud_is_seen_at_once(page: Page, session: requests.Session) -> N
 def test_what_is_followed_has_a_page_of_its_own_beside_a_trend_of_the_same_name(
     page: Page, session: requests.Session
 ) -> None:
-    begin = page.until.replace(hour=3, minute=0, second=0, microsecond=0)  # of the day in Brazil
-    begin -= timedelta(days=1) if page.until.hour < 3 else timedelta()
-    follow = {"kind": "follow", "name": FOLLOWED, "woeid": None, "first_at": {"$gte": begin}}
+    begin, day = page.day_begins(), page.day()
+    end = begin + timedelta(days=1)
+    on_this_day = {"$gte": begin, "$lt": end}
+    follow = {"kind": "follow", "name": FOLLOWED, "woeid": None, "first_at": on_this_day}
     tweets = page.database.tweets.count_documents({"topics": {"$elemMatch": follow}})
-    trend = {"woeid": BRAZIL, "name": FOLLOWED, "first_at": {"$gte": begin}}
+    trend = {"woeid": BRAZIL, "name": FOLLOWED, "first_at": on_this_day}
     of_trend = page.database.tweets.count_documents({"topics": {"$elemMatch": trend}})
     assert 0 < tweets != of_trend
     name = FOLLOWED.replace("#", "%23")
-    html = get(page, session, f"/follow?name={name}&place={BRAZIL}").text
+    html = get(page, session, f"/follow?name={name}&place={BRAZIL}&day={day}").text
     assert f"{tweets:,} tweet" in html
     assert "<article" in html, "some tweets"
-    assert f"{of_trend:,} tweet" in get(page, session, f"/topic?name={name}&place={BRAZIL}").text
+    assert f"{of_trend:,} tweet" in get(page, session, f"/topic?name={name}&place={BRAZIL}&day={day}").text
     for path in (f"/?place={BRAZIL}", f"/topics?place={BRAZIL}"):
         html = get(page, session, path).text
         assert "What is followed" in html
         assert f"/follow?name={name}&amp;place={BRAZIL}" in html
-    since = begin.isoformat().replace("+00:00", "Z")
-    query = f"/api/words?topic={name}&since={since}"
+    since, until = (one.isoformat().replace("+00:00", "Z") for one in (begin, end))
+    query = f"/api/words?topic={name}&since={since}&until={until}"
     assert get(page, session, f"{query}&kind=follow").json()["tweets"] == tweets
     assert get(page, session, f"{query}&kind=trend&woeid={BRAZIL}").json()["tweets"] == of_trend
 
@@ -441,6 +442,15 @@ def test_the_number_of_a_word_leads_to_its_tweets(page: Page, session: requests.
     for link, number in links[:5]:
         html = get(page, session, link.replace("&amp;", "&")).text
         assert f"Counted in {number} text" in html
+
+
+def test_a_list_leads_to_the_day_of_its_newest_tweet(page: Page, session: requests.Session) -> None:
+    begin, end = page.day_begins(), page.day_begins() + timedelta(days=1, seconds=1)
+    span = {"since": begin.isoformat(), "until": end.isoformat(), "woeid": BRAZIL}
+    words = get(page, session, "/api/words", params={**span, "limit": 1}).json()["words"]
+    asked = {"since": span["since"], "until": span["until"], "place": BRAZIL, "name": words[0]["word"]}
+    html = get(page, session, "/tweets", params=asked).text
+    assert re.search(rf'href="/word\?[^"]*day={page.day()}"', html)
 
 
 def test_a_cloud_and_the_lists_of_its_words_agree(page: Page, session: requests.Session) -> None:

@@ -83,7 +83,7 @@ def test_every_text_of_the_page_is_translated_in_every_catalogue() -> None:
 
 def test_a_text_that_no_catalogue_has_is_named_and_comes_in_to_be_translated(page: Path) -> None:
     change(page / WEB / "templates/now.html", "{{ _('Refresh') }}", "{{ _('Once more') }}")
-    change(page / WEB / "login.py", '"The form had expired. Try again."', '"It had expired."')
+    change(page / WEB / "accounts/login.py", '"The form had expired. Try again."', '"It had expired."')
     said = texts(page, "--check")
     for language in set(LANGUAGES) - {"en"}:
         mine = [line for line in said if f"/{language}/" in line]

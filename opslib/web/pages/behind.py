@@ -185,7 +185,8 @@ def listed(
         hidden=shown_of.hidden,
         kept=None if of.cloud is None else _kept(of.cloud, name),
         place=of.place,
-        day=of.until.astimezone(of.place.zone).date(),
+        # A cloud of a moment after midnight counts what was collected before.
+        day=(texts[0].at if texts else of.until).astimezone(of.place.zone).date(),
         order=order,
         address_of=path,
         query=query,
