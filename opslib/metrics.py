@@ -300,7 +300,22 @@ class Doctor(Group):
         prometheus_client.write_to_textfile(str(path), self._registry)
 
 
-ALL: tuple[type[Group], ...] = (Sink, Speed, Stats, Search, Web, Backup, Doctor)
+class Wishes(Group):
+    """What the page asked for about what is followed, and what became of it."""
+
+    service = "wishes"
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        super().__init__(registry)
+        self.answered = self._counter(
+            "answered_total",
+            "Wishes by what they are about (list, estimate, add, pause, resume, remove) and what became of "
+            "them: done, or why they were refused (role, limit, stale, input, away).",
+            ["what", "outcome"],
+        )
+
+
+ALL: tuple[type[Group], ...] = (Sink, Speed, Stats, Search, Web, Wishes, Backup, Doctor)
 
 
 def reference() -> Iterator[tuple[str, Described]]:

@@ -317,6 +317,19 @@ class Web(_Section):
     metrics_port: MetricsPort = None
 
 
+class Wishes(_Section):
+    """What of the page's wishes about what is followed is carried out, by `opslib wishes` on its host."""
+
+    enabled: bool = False  # whether somebody carries them out
+    socket: Path = Path("/run/opslib-wishes.socket")
+    state: Path = Path("/var/lib/opslib/wishes")
+    follow_usd_day: float = Field(default=5, gt=0, le=1e6)  # that one of the page may cost at most
+    usd_day: float = Field(default=20, gt=0, le=1e6)  # that all but the inventory's may cost, for one more
+    follows: int = Field(default=50, ge=1, le=500)  # how many there may be, for one more
+    estimates_usd_day: float = Field(default=0.25, gt=0, le=1e4)  # that X's counts for estimates may cost
+    metrics_port: MetricsPort = None
+
+
 class X(_Section):
     """How to reach the X API, or the local one that stands in for it, and where its cost is counted."""
 
@@ -380,6 +393,7 @@ class Settings(BaseSettings):
     report: Report = Report()
     schedule: Schedule = Schedule()
     web: Web = Web()
+    wishes: Wishes = Wishes()
     x: X = X()
     recheck: Recheck = Recheck()
     backup: Backup = Backup()

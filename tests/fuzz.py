@@ -36,7 +36,7 @@ BASE = {
     "dlq replay": ["--all"],
 }
 # These go on until they are told to end. The others are to end by themselves.
-SERVICES = ("sink", "speed", "stats record", "search", "web", "x simulate", "store rollup")
+SERVICES = ("sink", "speed", "stats record", "search", "web", "x simulate", "store rollup", "wishes")
 _SERVE_SECONDS = 1.5
 _END_SECONDS = 200.0  # on a machine that is busy
 _AT_ONCE = 24

@@ -17,6 +17,7 @@ KAFKA: dict[str, tuple[str, ...]] = {
     "opslib-dlq": ("read tweets.raw", "delete tweets.dlq", "join trendlake-sink", "change access lists"),
     "opslib-doctor": ("read tweets.raw", "write tweets.raw", "join trendlake-sink", "change access lists"),
     "opslib-follow": ("read tweets.raw", "write tweets.raw", "write tweets.dlq", "join trendlake-sink"),
+    "opslib-wishes": ("read tweets.raw", "write tweets.raw", "write tweets.dlq", "join trendlake-sink"),
     "opslib-search": ("write tweets.raw", "read trends.raw", "join trendlake-sink", "join trendlake-speed"),
     "opslib-backup": (
         "write tweets.raw",
@@ -35,7 +36,7 @@ KAFKA: dict[str, tuple[str, ...]] = {
 # By the CN of a certificate: what the lists of ZooKeeper's nodes refuse. Kafka alone may do these.
 ZOOKEEPER_CLIENTS = (
     "nifi", "mongodb", "zookeeper", "operator", "opslib-doctor", "opslib-sink", "opslib-speed",
-    "opslib-stats", "opslib-dlq", "opslib-flow", "opslib-follow", "opslib-search",
+    "opslib-stats", "opslib-dlq", "opslib-flow", "opslib-follow", "opslib-search", "opslib-wishes",
 )  # fmt: skip
 ZOOKEEPER = (
     "list the root",

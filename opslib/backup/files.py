@@ -166,13 +166,15 @@ def _times(path: Path) -> tuple[int, int]:
 def present(archive: Reader, root: Path) -> list[str]:
     """Return the files of *archive* that are there below *root*: what a restore would overwrite.
 
-    The archive is read to its end, and with that known to be whole.
+    The archive is read to its end, and with that known to be whole, and to belong to accounts that there are.
     """
-    return [
-        f"/{one.info.name}"
-        for one in archive
-        if isinstance(one, File) and one.info.isreg() and os.path.lexists(_target(one.info, root))
-    ]
+    there = []
+    for one in archive:
+        if isinstance(one, File):
+            target = _target(one.info, root)
+            _owners(target, one.info)
+            there += [f"/{one.info.name}"] if one.info.isreg() and os.path.lexists(target) else []
+    return there
 
 
 def restore(archive: Reader, root: Path, allowed: Sequence[Path]) -> int:
@@ -222,12 +224,17 @@ def _write(target: Path, one: File) -> None:
 
 
 def _own(target: Path, info: tarfile.TarInfo) -> None:
-    """Give it to whoever had it, by name: numbers differ between hosts."""
+    if os.geteuid() == 0:
+        os.chown(target, *_owners(target, info), follow_symlinks=False)
+
+
+def _owners(target: Path, info: tarfile.TarInfo) -> tuple[int, int]:
+    """Return whose it is on this host, by name: numbers differ between hosts."""
     import grp
     import pwd
 
     if os.geteuid() != 0:
-        return
+        return info.uid, info.gid
     try:
         owner = pwd.getpwnam(info.uname).pw_uid if info.uname else info.uid
         group = grp.getgrnam(info.gname).gr_gid if info.gname else info.gid
@@ -235,4 +242,4 @@ def _own(target: Path, info: tarfile.TarInfo) -> None:
         raise BackupError(
             f"there is no account {missing} on this host, which {target} belongs to: run site.yml first"
         ) from missing
-    os.chown(target, owner, group, follow_symlinks=False)
+    return owner, group

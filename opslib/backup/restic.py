@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _TAG = "trendlake"
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 _STOP_SECONDS = 60
+_STRANGER = "the SFTP store is not the one that backup_ssh_known_hosts has"
+_SSH = "subprocess ssh: "
 # What restic 0.11 to 0.18 say, and what a person is to be told.
 _SAID = (
     ("wrong password or no key found", "the password of the repository is wrong", True),
@@ -40,6 +42,8 @@ _SAID = (
     ("ciphertext verification failed", "the repository is damaged: it is not what was saved", False),
     ("does not match id", "the repository is damaged: it is not what was saved", False),
     ("unexpected EOF", "the repository is damaged: a file of it is cut short", False),
+    ("Permission denied (", "the SFTP store refuses the key: see backup_ssh_key", True),
+    ("Host key verification failed", _STRANGER, True),
     ("repository is already locked", "another backup is at work on the repository", False),
 )  # fmt: skip
 
@@ -270,4 +274,8 @@ def _failure(told: str) -> click.ClickException:
         if said in told:
             return SettingsError(f"restic: {meaning}") if setting else BackupError(f"restic: {meaning}")
     lines = [line.strip() for line in told.splitlines() if line.strip()]
-    return BackupError(f"restic: {lines[-1] if lines else 'it failed without a word'}")
+    # ssh knows why; of a strange host key its line gets lost now and then.
+    reasons = [line[len(_SSH) :] for line in lines if line.startswith(_SSH)]
+    if not reasons and "unable to start the sftp session" in told:
+        reasons = [f"there is no SFTP session: perhaps {_STRANGER}"]
+    return BackupError(f"restic: {(reasons or lines or ['it failed without a word'])[-1]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Callable
@@ -18,7 +19,7 @@ from opslib.store.collections import FORGOTTEN, FORGOTTEN_AUTHORS
 from opslib.store.write import safely
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from pymongo.database import Database
@@ -33,7 +34,7 @@ Told = Callable[[str, int], None]
 
 @dataclass
 class Plan:
-    """What is restored from where, all of it known to be whole."""
+    """What is restored from where; once it was read, all of it is known to be whole."""
 
     run: Run
     until: datetime | None = None
@@ -55,7 +56,7 @@ class Restore:
         self._runs = runs.found(repository.snapshots())
 
     def plan(self, parts: Sequence[str], wanted: str | None, until: datetime | None) -> Plan:
-        """Read what *parts* are made of, and return what is to be done."""
+        """Return from which backup *parts* are to come."""
         if until is not None:
             plan = self._plan_until(until, wanted)
         else:
@@ -64,6 +65,11 @@ class Restore:
         for part in parts:
             if part not in plan.run.parts:
                 raise SettingsError(f"the backup {plan.run.name} has no part {part}")
+        return plan
+
+    def read(self, plan: Plan, parts: Sequence[str]) -> None:
+        """Read to its end what *parts* are made of, and note in *plan* what is to be known of it."""
+        for part in parts:
             plan.contents[part] = self._whole(part, plan.run.parts[part])
         if "mongodb" in parts:
             for run in plan.logs:
@@ -72,7 +78,6 @@ class Restore:
         if "positions" in plan.run.parts and {"mongodb", "kafka", "positions"} & set(parts):
             with self._repository.read(plan.run.parts["positions"]) as pipe:
                 plan.settings = list(Reader(pipe).documents(kafka.SETTINGS))
-        return plan
 
     def _plan_until(self, until: datetime, wanted: str | None) -> Plan:
         """Return the newest backup that ended before *until*, and the logs from there on."""
@@ -106,10 +111,8 @@ class Restore:
         )
 
     def _whole(self, part: str, snapshot: Snapshot) -> dict[str, Any]:
-        try:
+        with _damage_of(part, snapshot):
             return runs.contents(self._repository, snapshot)
-        except DamagedError as error:
-            raise BackupError(f"the part {part} of the backup {snapshot.run} is damaged: {error}") from error
 
     def _notes(self) -> dict[str, list[Document]]:
         """Return what was forgotten, and by whom, as of the newest backup, whichever is restored."""
@@ -133,9 +136,12 @@ class Restore:
                 there += [f"messages in {name}" for name in kafka.held(admin, self._topics(admin))]
         for part in parts:
             if part in runs.TREES:
-                with self._repository.read(plan.run.parts[part]) as pipe:
-                    there += files.present(Reader(pipe), root)[:3]
+                there += self._files(part, plan.run.parts[part], root)[:3]
         return there
+
+    def _files(self, part: str, snapshot: Snapshot, root: Path) -> list[str]:
+        with _damage_of(part, snapshot), self._repository.read(snapshot) as pipe:
+            return files.present(Reader(pipe), root)
 
     def check_stopped(self, plan: Plan) -> None:
         """Raise if somebody reads in a group that is to be set back."""
@@ -231,6 +237,14 @@ class Restore:
             new = [one for one in documents if one["_id"] not in there]
             for first in range(0, len(new), 1000):
                 target.insert_many(new[first : first + 1000], bypass_document_validation=True)
+
+
+@contextmanager
+def _damage_of(part: str, snapshot: Snapshot) -> Iterator[None]:
+    try:
+        yield
+    except DamagedError as error:
+        raise BackupError(f"the part {part} of the backup {snapshot.run} is damaged: {error}") from error
 
 
 def _moved(document: Document, positions: Positions | Kept | None, until: datetime | None) -> Document | None:

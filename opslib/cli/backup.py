@@ -137,8 +137,8 @@ def restore(
 ) -> None:
     """Bring back one part, or all that this host saves.
 
-    All of it is read and compared with what was saved before anything is changed. What is there is not
-    overwritten without --force. What was forgotten since is taken out again. With mongodb the groups of Kafka
+    What is there is not overwritten without --force. All of it is read and compared with what was saved
+    before anything is changed. What was forgotten since is taken out again. With mongodb the groups of Kafka
     go back to where they stood, so that what they read since is read again; stop the services first.
     """
     parts = _parts(settings, part, root)
@@ -156,6 +156,7 @@ def restore(
                 raise SettingsError(
                     f"nothing was changed: there is {', '.join(there)} already; --force takes it away"
                 )
+            work.read(plan, parts)
             if not dry_run:
                 work.check_stopped(plan)
             came = {} if dry_run else work.restore(plan, parts, target, force=force)

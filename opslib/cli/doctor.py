@@ -28,6 +28,7 @@ from opslib.doctor import (
     speed,
     versions,
     web,
+    wishes,
     zookeeper,
 )
 from opslib.doctor.causes import explained
@@ -66,6 +67,7 @@ CHECKS: dict[str, Check] = {
     "sink": _if_configured("kafka", kafka.check_sink),
     "speed": _if_configured("speed", speed.check),
     "search": _if_configured("kafka", search.check),
+    "wishes": _if_configured("kafka", wishes.check),
     "stats": _if_configured("mongodb", mongodb.check_stats),
     "trends": _if_configured("mongodb", arrivals.check_trends),
     "tweets": _if_configured("mongodb", arrivals.check_tweets),

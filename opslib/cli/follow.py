@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import click
-from kafka import KafkaProducer  # type: ignore[import-untyped]
 from kafka.errors import AuthorizationError, KafkaConfigurationError, KafkaError  # type: ignore[import-untyped]
 
 from opslib import message
@@ -23,6 +21,7 @@ from opslib.x import board
 from opslib.x.backfill import BadBackfill, backfill_of, new_backfill
 from opslib.x.board import BACKFILL
 from opslib.x.budget import Budget, utc_now
+from opslib.x.followed import follows_on, known, own, pausing, removing
 from opslib.x.follows import MODES, BadFollow, Follow, changed, follow_of, until_text
 
 if TYPE_CHECKING:
@@ -83,8 +82,9 @@ def add(
     ends = until_text(until.within(timezone.utc)) if until else None
     with _wrong_input():
         follow = Follow(name, query, usd_day, usd_total, lang, country, mode, ends)
-    with _board(settings) as records:
-        _own(records, name, missing_is_well=True)
+    with _board(settings) as records, _wrong_input():
+        if name in records:
+            own(records, name)
     found = _estimate.last_days(settings, follow.full_query, usd_day=usd_day)
     _save(settings, {name: follow.to_record()})
     _estimate.tell({"follow": follow.to_record(), **found}, form)
@@ -97,7 +97,9 @@ def add(
 def list_(settings: Settings, form: str) -> None:
     """List what is followed, with what it has cost."""
     with _board(settings) as records:
-        found = [_described(settings, records, name) for name in sorted(_follows(records))]
+        with _wrong_input():
+            names = sorted(follows_on(records))
+        found = [_described(settings, records, name) for name in names]
     if form == "json":
         tell_json(found)
         return
@@ -114,7 +116,6 @@ def list_(settings: Settings, form: str) -> None:
 def show(settings: Settings, name: str, form: str) -> None:
     """Show what is followed under NAME, what it has cost, and what is looked up for it."""
     with _board(settings) as records:
-        _known(records, name)
         found = _described(settings, records, name)
     if form == "json":
         tell_json(found)
@@ -143,9 +144,9 @@ def resume(settings: Settings, name: str) -> None:
 @with_settings
 def remove(settings: Settings, name: str) -> None:
     """Follow it no more, and end what is looked up for it; what was collected stays."""
-    with _board(settings) as records:
-        _own(records, name)
-    _save(settings, {name: None, **({BACKFILL + name: None} if BACKFILL + name in records else {})})
+    with _board(settings) as records, _wrong_input():
+        changes = removing(records, name)
+    _save(settings, changes)
 
 
 @command.command(
@@ -169,8 +170,8 @@ def backfill(
     NiFi collects it beside everything else, a page a second, within the budget; what a day does not reach is
     the next day's. One span at a time: another one takes the place of what is under way.
     """
-    with _board(settings) as records:
-        follow = _known(records, name)
+    with _board(settings) as records, _wrong_input():
+        follow = known(records, name)
     begin = since.within(timezone.utc)
     end = until.within(timezone.utc) if until else utc_now() - _BEHIND
     with _wrong_input():
@@ -199,7 +200,7 @@ def apply(settings: Settings, path: Path, dry_run: bool, form: str) -> None:
                 wrong if isinstance(wrong, BadFollow) else BadFollow(f"{path} is no list of follows")
             ) from wrong
     with _board(settings) as records, _wrong_input():
-        changes = changed(_follows(records), wanted)
+        changes = changed(follows_on(records), wanted)
     gone = {
         BACKFILL + name: None for name, to in changes.items() if to is None and BACKFILL + name in records
     }
@@ -233,16 +234,7 @@ def _board(settings: Settings) -> Iterator[Records]:
 
 def _save(settings: Settings, changes: Mapping[str, Record]) -> None:
     with _kafka_works():
-        producer = KafkaProducer(
-            **settings.kafka.client_options(),
-            acks="all",
-            enable_idempotence=False,
-            bootstrap_timeout_ms=10_000,
-        )
-        try:
-            board.publish(producer, changes)
-        finally:
-            producer.close(timeout=5)
+        board.save(settings.kafka.client_options(), changes)
 
 
 @contextmanager
@@ -263,39 +255,18 @@ def _wrong_input() -> Iterator[None]:
         raise WrongInput(str(wrong)) from wrong
 
 
-def _follows(records: Records) -> dict[str, Follow]:
-    with _wrong_input():
-        return {name: follow_of(of) for name, of in records.items() if not name.startswith(BACKFILL)}
-
-
-def _known(records: Records, name: str) -> Follow:
-    found = _follows(records)
-    if name not in found:
-        names = ", ".join(sorted(found)) or "nothing"
-        raise WrongInput(f"{name[:80]!r} is not followed; what is: {names}")
-    return found[name]
-
-
-def _own(records: Records, name: str, *, missing_is_well: bool = False) -> None:
-    """Refuse to change what is not this command's."""
-    if missing_is_well and name not in records:
-        return
-    if _known(records, name).origin == "inventory":
-        raise WrongInput(f"{name} is of the inventory: change nifi_flow_follows there, and run site.yml")
-
-
 def _change(settings: Settings, name: str, *, paused: bool) -> None:
-    with _board(settings) as records:
-        _own(records, name)
-        follow = replace(_known(records, name), paused=paused)
-    _save(settings, {name: follow.to_record()})
+    with _board(settings) as records, _wrong_input():
+        changes = pausing(records, name, paused=paused)
+    _save(settings, changes)
 
 
 # ---- what is told
 
 
 def _described(settings: Settings, records: Records, name: str) -> dict[str, Any]:
-    follow = _follows(records)[name]
+    with _wrong_input():
+        follow = known(records, name)
     told: dict[str, Any] = {**follow.to_record(), "active": follow.active(utc_now())}
     looked_up = records.get(BACKFILL + name)
     file = settings.x.budget_file

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from opslib.settings import Settings
     from opslib.web.users import Users
 
+# Those of opslib.web.users, whose packages are only there where the page is.
+_ROLE = click.Choice(["viewer", "analyst", "operator"])
+
 
 @click.group(
     invoke_without_command=True, epilog=examples("opslib web --port 8080", "opslib web user add ana")
@@ -67,19 +70,41 @@ def user() -> None:
     """
 
 
-@user.command(epilog=examples("opslib web user add ana", "opslib web user add ana --random"))
+@user.command(epilog=examples("opslib web user add ana --role analyst", "opslib web user add hall --random"))
 @click.argument("name")
+@click.option(
+    "--role",
+    type=_ROLE,
+    default="viewer",
+    show_default=True,
+    help="What they may: look; follow things as well; all that the page can do.",
+)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.option("--random", "chosen", is_flag=True, help="Make a random password, and print it.")
 @with_settings
-def add(settings: Settings, name: str, password_stdin: bool, chosen: bool) -> None:
+def add(settings: Settings, name: str, role: str, password_stdin: bool, chosen: bool) -> None:
     """Make a user. Their password is asked for."""
     password = _password(password_stdin, chosen)
     with _users(settings) as users:
-        users.add(name, password)
+        users.add(name, password, role)
     if chosen:
         tell(password)
-    tell(f"{name} can log in", err=True)
+    tell(f"{name} can log in, as {role}", err=True)
+
+
+@user.command(epilog=examples("opslib web user role ana analyst"))
+@click.argument("name")
+@click.argument("role", type=_ROLE)
+@with_settings
+def role(settings: Settings, name: str, role: str) -> None:
+    """Give a user another role, which holds with their next request.
+
+    A viewer looks. An analyst adds, pauses, resumes and removes what is followed as well. An operator does
+    all that the page can do.
+    """
+    with _users(settings) as users:
+        users.set_role(name, role)
+    tell(f"{name} is {role}", err=True)
 
 
 @user.command(epilog=examples("opslib web user password ana"))
@@ -152,6 +177,7 @@ def list_users(settings: Settings, form: str) -> None:
         rows = [
             {
                 "name": known.name,
+                "role": known.role,
                 "enabled": known.enabled,
                 "created": _moment(known.created),
                 "last_login": _moment(known.last_login),
@@ -164,7 +190,7 @@ def list_users(settings: Settings, form: str) -> None:
     for known in found:
         state = "enabled" if known.enabled else "disabled"
         last = _moment(known.last_login) or "never"
-        tell(f"{known.name:20} {state:8} {known.sessions:3} sessions  last login {last}")
+        tell(f"{known.name:20} {known.role:8} {state:8} {known.sessions:3} sessions  last login {last}")
     if not found:
         tell("there are no users yet: opslib web user add NAME", err=True)
 

@@ -27,6 +27,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "tweets": ("mongodb", "budget", "nifi", "trends", "kafka", "sink"),
     "rollups": ("mongodb",),
     "search": ("mongodb",),
+    "wishes": ("kafka",),
     "clouds": ("mongodb", "rollups"),
     "budget": ("mongodb",),
     # Of those that do not answer, only the port could not be looked at.
@@ -42,6 +43,7 @@ _UNITS: dict[str, str] = {
     "speed": r"opslib-speed\.",
     "stats": r"opslib-stats\.",
     "search": r"opslib-search\.",
+    "wishes": r"opslib-wishes\.",
     "rollups": r"opslib-rollup\.",
     "clouds": r"opslib-report\.",
 }

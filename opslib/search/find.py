@@ -17,6 +17,7 @@ from opslib.message import id_at, moment_of_id
 from opslib.search.folder import Folder
 from opslib.search.match import EXACTLY, asked, has_exactly
 from opslib.search.tokens import MOST_REACH, hashtags, reach_class, said
+from opslib.search.told import Told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ _SHIFT = 22  # bits of an id below its moment
 _NEVER = 2**63 - 1
 
 
-class NoIndexError(LookupError):
+class NoIndexError(Told, LookupError):
     """There is no index that answers yet; the text says how far it is."""
 
 
@@ -62,7 +63,7 @@ def opened(directory: Path) -> Iterator[Answers]:
     """Give what answers for the index in *directory*; raise :class:`NoIndexError` if there is none."""
     current = Folder(directory).current()
     if current is None:
-        raise NoIndexError(_how_far(directory))
+        raise _how_far(directory)
     database = _connected(current)
     try:
         yield Answers(database)
@@ -90,15 +91,15 @@ def _connected(path: Path) -> sqlite3.Connection:
         database.execute(f"PRAGMA mmap_size = {_MAPPED}")
         database.create_function(EXACTLY, 2, has_exactly, deterministic=True)
         return database
-    raise NoIndexError(f"the index {path} cannot be read")
+    raise NoIndexError("the index {path} cannot be read", path=path)
 
 
-def _how_far(directory: Path) -> str:
+def _how_far(directory: Path) -> NoIndexError:
     found = progress(directory)
     if found is None:
-        return f"there is no index in {directory} yet"
+        return NoIndexError("there is no index in {directory} yet", directory=directory)
     made, total = found
-    return f"the index is being made: {made} of {total} tweets"
+    return NoIndexError("the index is being made: {made} of {total} tweets", made=made, total=total)
 
 
 def progress(directory: Path) -> tuple[int, int] | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Union
 import regex
 
 from opslib.search.tokens import EVERY, HAS, IS, said, words, written
+from opslib.search.told import Told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -40,11 +41,18 @@ _BARE = regex.compile(r'[^\s()"\u201c\u201d]++')
 _MOMENT = regex.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d)?(?:[zZ]|[+-]\d\d:\d\d)?)?", regex.ASCII)
 
 
-class QueryError(ValueError):
-    """What is asked for cannot be understood; the text says why and how it is written."""
+class QueryError(Told, ValueError):
+    """What is asked for cannot be understood; the text says why and how it is written.
 
-    def __init__(self, text: str, at: int) -> None:
-        super().__init__(f"{text} (at character {at + 1})")
+    *at* is the character, from 1 on, that is wrong.
+    """
+
+    def __init__(self, message: str, at: int, **values: object) -> None:
+        super().__init__(message, **values)
+        self.at = at + 1
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} (at character {self.at})"
 
 
 @dataclass(frozen=True)
@@ -129,8 +137,8 @@ class _Line:
     def ended(self) -> bool:
         return self.at >= len(self.text)
 
-    def error(self, text: str, at: int | None = None) -> QueryError:
-        return QueryError(text, self.at if at is None else at)
+    def wrong(self, message: str, at: int | None = None, **values: object) -> QueryError:
+        return QueryError(message, self.at if at is None else at, **values)
 
 
 def parse(text: str, places: Mapping[str, int] | None = None, zone: tzinfo = timezone.utc) -> Query:
@@ -140,18 +148,21 @@ def parse(text: str, places: Mapping[str, int] | None = None, zone: tzinfo = tim
     """
     if len(text) > MOST_CHARACTERS:
         raise QueryError(
-            f"this has {len(text)} characters, and {MOST_CHARACTERS} are the most", MOST_CHARACTERS
+            "this has {n} characters, and {most} are the most",
+            MOST_CHARACTERS,
+            n=len(text),
+            most=MOST_CHARACTERS,
         )
     line = _Line(text, places or {}, zone)
     line.space()
     if line.ended:
-        raise line.error("nothing is asked for: write a word, such as carnaval")
+        raise line.wrong("nothing is asked for: write a word, such as carnaval")
     node = _some(line)
     if not line.ended:
-        raise line.error("this ) closes nothing: leave it out, or open it with a (")
+        raise line.wrong("this ) closes nothing: leave it out, or open it with a (")
     since, until = line.moments.get("since"), line.moments.get("until")
     if since and until and since >= until:
-        raise line.error("since: is not before until:, so no tweet can be between them", 0)
+        raise line.wrong("since: is not before until:, so no tweet can be between them", 0)
     return Query(node, since, until, line.stands)
 
 
@@ -192,7 +203,7 @@ def _some(line: _Line) -> Node:
     while line.take("OR"):
         nodes.append(_every(line))
     if len(nodes) > 1 and line.moments != before:
-        raise line.error(
+        raise line.wrong(
             "since: and until: hold for everything: write them once, beside the rest in parentheses, "
             "such as (rio OR bahia) since:2026-03-01",
             start,
@@ -235,8 +246,8 @@ class _Deeper:
     def __enter__(self) -> None:
         self._line.depth += 1
         if self._line.depth > MOST_DEPTH:
-            raise self._line.error(
-                f"more than {MOST_DEPTH} things stand inside one another: write it flatter"
+            raise self._line.wrong(
+                "more than {most} things stand inside one another: write it flatter", most=MOST_DEPTH
             )
 
     def __exit__(self, *_: object) -> None:
@@ -247,24 +258,26 @@ def _one(line: _Line) -> Node:
     """Read what is in parentheses, or one thing."""
     for word in ("AND", "OR"):
         if line.peek(word):
-            raise line.error(
-                f"{word} stands between two things, such as rio {word} bahia; "
-                f'the word itself is written "{word.lower()}"'
+            raise line.wrong(
+                "{word} stands between two things, such as rio {word} bahia; "
+                'the word itself is written "{itself}"',
+                word=word,
+                itself=word.lower(),
             )
     if line.ended:
-        raise line.error("something is to follow here, such as a word")
+        raise line.wrong("something is to follow here, such as a word")
     if line.peek(")"):
-        raise line.error("nothing stands before this ): write a word there, or leave it out")
+        raise line.wrong("nothing stands before this ): write a word there, or leave it out")
     start = line.at
     if line.take("("):
         with _Deeper(line):
             node = _some(line)
         if not line.take(")"):
-            raise line.error("this ( is never closed: write a ) where it ends", start)
+            raise line.wrong("this ( is never closed: write a ) where it ends", start)
         return node
     line.terms += 1
     if line.terms > MOST_TERMS:
-        raise line.error(f"more than {MOST_TERMS} things are asked for at once")
+        raise line.wrong("more than {most} things are asked for at once", most=MOST_TERMS)
     node = _operator(line) or _term(line)
     line.space()
     return node
@@ -278,14 +291,22 @@ def _operator(line: _Line) -> Node | None:
     if name not in OPERATORS:
         if not line.text[found.end() : found.end() + 1].strip():
             return None  # a colon, as sentences have it
-        raise line.error(
-            f"there is no {name}: here. There are {', '.join(f'{known}:' for known in OPERATORS)}; "
-            f'to look for the text itself, write it in quotes: "{found[1]} …"'
+        raise line.wrong(
+            "there is no {name}: here. There are {known}; to look for the text itself, write it in quotes: "
+            '"{written} …"',
+            name=name,
+            known=", ".join(f"{known}:" for known in OPERATORS),
+            written=found[1],
         )
     line.at = found.end()
     value = _value(line)
     if not value:
-        raise line.error(f"{name}: says nothing: write it without a space, such as {EXAMPLES[name]}", start)
+        raise line.wrong(
+            "{name}: says nothing: write it without a space, such as {example}",
+            start,
+            name=name,
+            example=EXAMPLES[name],
+        )
     return _READ[name](line, name, value, start)
 
 
@@ -310,8 +331,8 @@ def _term(line: _Line) -> Term:
     bare = None if quoted else _BARE.match(line.text, line.at)
     if quoted is None and bare is None:
         if line.text[line.at : line.at + 1] in ('"', "\u201c", "\u201d"):
-            raise line.error("this quote is never closed: write another one where the phrase ends", start)
-        raise line.error("something is to follow this =, without a space, such as =São", start)
+            raise line.wrong("this quote is never closed: write another one where the phrase ends", start)
+        raise line.wrong("something is to follow this =, without a space, such as =São", start)
     found = quoted or bare
     assert found is not None  # noqa: S101 - for the type checker
     line.at = found.end()
@@ -324,13 +345,14 @@ def _term(line: _Line) -> Term:
 def _words(line: _Line, text: str, star: bool, exactly: bool, start: int) -> Term:
     found = tuple(words(text))
     if not found:
-        raise line.error(f"{text or '*'!r} has no letter, no digit and no emoji to look for", start)
+        said_so = repr(text or "*")
+        raise line.wrong("{text} has no letter, no digit and no emoji to look for", start, text=said_so)
     if exactly:
         if star:
-            raise line.error("what is to be written exactly has no beginning alone: leave out = or *", start)
+            raise line.wrong("what is to be written exactly has no beginning alone: leave out = or *", start)
         return Term(found, exact=tuple(written(text)))
     if star and len(found[-1]) < LEAST_BEGINNING:
-        raise line.error(f"before a * stand at least {LEAST_BEGINNING} letters", start)
+        raise line.wrong("before a * stand at least {least} letters", start, least=LEAST_BEGINNING)
     return Term(found, beginning=star)
 
 
@@ -342,25 +364,40 @@ def _fact(line: _Line, name: str, value: str, start: int) -> Term:
 def _named(line: _Line, name: str, value: str, start: int) -> Term:
     known = HAS if name == "has" else IS
     if value.lower() not in known:
-        raise line.error(f"{name}: knows {', '.join(known)}, and not {value!r}", start)
+        raise line.wrong(
+            "{name}: knows {known}, and not {value}",
+            start,
+            name=name,
+            known=", ".join(known),
+            value=repr(value),
+        )
     return Term((said(name, value.lower()),))
 
 
 def _place(line: _Line, name: str, value: str, start: int) -> Term:
     woeid = line.places.get(value.casefold())
     if woeid is None and not (value.isascii() and value.isdigit()):
-        some = ", ".join(sorted(line.places)[:10]) or "none yet"
-        raise line.error(f"no trends were collected for {value!r}; places known: {some}", start)
+        shown = repr(value)
+        if not line.places:
+            raise line.wrong(
+                "no trends were collected for {value}, nor for any place yet", start, value=shown
+            )
+        some = ", ".join(sorted(line.places)[:10])
+        raise line.wrong(
+            "no trends were collected for {value}; places known: {some}", start, value=shown, some=some
+        )
     return Term((said(name, value.lstrip("0") if woeid is None else woeid),))
 
 
 def _moment(line: _Line, name: str, value: str, start: int) -> Term:
     if line.depth:
-        raise line.error(
-            f"{name}: holds for everything: write it beside the rest, outside of parentheses and NOT", start
+        raise line.wrong(
+            "{name}: holds for everything: write it beside the rest, outside of parentheses and NOT",
+            start,
+            name=name,
         )
     if name in line.moments:
-        raise line.error(f"{name}: stands twice: leave one out", start)
+        raise line.wrong("{name}: stands twice: leave one out", start, name=name)
     line.moments[name] = _time(line, name, value, start)
     line.stands[name] = start, line.at
     return Term((EVERY,))
@@ -376,11 +413,13 @@ def _time(line: _Line, name: str, value: str, start: int) -> datetime:
             found = found.replace(tzinfo=line.zone)
         found = found.astimezone(timezone.utc)
     except (ValueError, OverflowError):
-        raise line.error(
-            f"{value!r} is no date such as 2026-03-01, and no time such as 2026-03-01T12:00", start
+        raise line.wrong(
+            "{value} is no date such as 2026-03-01, and no time such as 2026-03-01T12:00",
+            start,
+            value=repr(value),
         ) from None
     if not datetime(2006, 1, 1, tzinfo=timezone.utc) <= found < datetime(2100, 1, 1, tzinfo=timezone.utc):
-        raise line.error(f"{name}: is to be between 2006 and 2100", start)
+        raise line.wrong("{name}: is to be between 2006 and 2100", start, name=name)
     return found
 
 

@@ -7,7 +7,6 @@ them, and has nothing to decide.
 
 from __future__ import annotations
 
-import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +31,8 @@ _TOKEN = regex.compile(
     rf"|(?!\p{{M}})[{_SINGLE}]\p{{M}}*+"
     rf"|[\p{{L}}\p{{N}}_--{_SINGLE}][{_IN_WORD}--[\p{{L}}&&[{_SINGLE}]]]*+"
 )
+# As the first of these; no other holds a mark of a hashtag, so that it can be looked for alone.
+_HASHTAG = regex.compile(rf"[#\uff03](?=[\p{{L}}\p{{N}}_])[{_IN_WORD}]++")
 _WIDE = str.maketrans({"\uff03": "#", "\uff20": "@", "\u200c": None, "\u200d": None})
 _EMOJI = regex.compile(r"\p{Extended_Pictographic}|[\U0001f1e6-\U0001f1ff]{2}")
 _LINK = regex.compile("https?://", regex.IGNORECASE)
@@ -133,9 +134,6 @@ def _kinds(tweet: Mapping[str, Any]) -> set[str]:
 
 
 def hashtags(text: str) -> list[str]:
-    """Return the hashtags of *text*, each once."""
-    return list(dict.fromkeys(word for word in words(text) if word[0] == "#")) if "#" in _plain(text) else []
-
-
-def _plain(text: str) -> str:
-    return text if text.isascii() else unicodedata.normalize("NFC", text).replace("\uff03", "#")
+    """Return the hashtags of *text* as they are found, each once."""
+    found = (_folded(one[:LONGEST]) for one in _HASHTAG.findall(composed(text)))
+    return list(dict.fromkeys(word for word in found if word))

@@ -10,6 +10,7 @@ document, and whoever goes on from there counts nothing twice and leaves nothing
 from __future__ import annotations
 
 import contextlib
+import json
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Partition = tuple[str, int]  # topic and number
 Offsets = dict[Partition, int]
 MINUTE = 60
+_SPENT_BY_FOLLOWS = "x.budget.follows"  # as opslib.x.turns tells it, once a FlowFile
 BUDGET_HEADERS = "x.budget."  # as PublishToKafka puts them on its messages
 # Names that strangers make up are not to fill the documents.
 _MOST_NAMES = 40
@@ -45,10 +47,12 @@ class Minute:
     sources: Counter[str] = field(default_factory=Counter)
     collected: array[float] = field(default_factory=lambda: array("d"))
     budget: dict[str, Any] | None = None  # the newest that was told
+    follows: dict[str, Any] | None = None  # the same of what each follow has cost
 
     def add(self, topic: str, record: Any) -> datetime | None:
         """Count one message; return when it was collected if it is a tweet."""
         self.budget = budget_in(record) or self.budget
+        self.follows = follows_in(record) or self.follows
         if topic == message.DEAD_LETTERS:
             self.dead_letters += not any(name == REPLAYED for name, _ in record.headers)
         elif topic == message.TWEETS:
@@ -93,6 +97,21 @@ def budget_in(record: Any) -> dict[str, Any] | None:
     if not told["today"]:
         return None
     return {"at": datetime.fromtimestamp(max(0, record.timestamp) / 1000, timezone.utc), **told}
+
+
+def follows_in(record: Any) -> dict[str, Any] | None:
+    """Return what each follow has cost by then, today and in all, if a message brought it in its headers."""
+    told = dict(record.headers).get(_SPENT_BY_FOLLOWS)
+    if told is None:
+        return None
+    try:
+        follows = [
+            {"name": str(name), "today": float(today), "all": float(whole)}
+            for name, (today, whole) in json.loads(told).items()
+        ]
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+    return {"at": datetime.fromtimestamp(max(0, record.timestamp) / 1000, timezone.utc), "follows": follows}
 
 
 def _sources(topics: Iterable[Mapping[str, Any]]) -> set[str]:

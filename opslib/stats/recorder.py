@@ -25,7 +25,7 @@ from opslib.run.retry import Stopped, persist, refused_by_kafka
 from opslib.settings import SettingsError
 from opslib.stats import delays
 from opslib.stats.minutes import MINUTE, Minutes, begin_of
-from opslib.stats.series import BUDGET, LAG
+from opslib.stats.series import BUDGET, FOLLOWS, LAG
 
 if TYPE_CHECKING:
     import threading
@@ -201,6 +201,8 @@ class Recorder:
         documents: list[Document] = []
         if counted.budget is not None:
             documents.append({"meta": BUDGET, **counted.budget})
+        if counted.follows is not None:
+            documents.append({"meta": FOLLOWS, **counted.follows})
         lag = self._observer.lag
         if lag is not None and lag[0] > self._lag_at:
             self._lag_at = lag[0]

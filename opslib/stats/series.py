@@ -29,6 +29,7 @@ Document = dict[str, Any]
 TWEETS = {"kind": "tweets"}
 LAG = {"kind": "lag"}
 BUDGET = {"kind": "budget"}
+FOLLOWS = {"kind": "follows"}
 
 
 class Series:

@@ -160,9 +160,32 @@ class Lake:
         chosen = {"woeid": woeid, "minutes": minutes, "ends_at": {"$lte": at}}
         window = self._newest(TRENDING.name, chosen, "ends_at")
         if window is not None:
-            items = self._shown(window["items"], "name")
-            window["items"] = [item for item in items if item["authors"] > item["expected"]]
+            self._show(window)
         return window
+
+    def windows_with(
+        self, woeid: int | None, minutes: int, ends: list[datetime], kinds: list[str], names: list[str]
+    ) -> list[Document]:
+        """Return of a place's windows of that length those with one of *ends*, oldest first.
+
+        Each with when it ended, and what it shows of those *names* and *kinds*, as :meth:`window` shows it.
+        """
+        chosen = {"woeid": woeid, "minutes": minutes, "ends_at": {"$in": ends}}
+        wanted = {"$and": [{"$in": ["$$item.kind", kinds]}, {"$in": ["$$item.name", names]}]}
+        items = {"$filter": {"input": "$items", "as": "item", "cond": wanted}}
+        found = self.database[TRENDING.name].aggregate(
+            [{"$match": chosen}, {"$project": {"ends_at": 1, "items": items}}, {"$sort": {"ends_at": 1}}],
+            **self._limit("maxTimeMS"),
+        )
+        windows = list(found)
+        for window in windows:
+            self._show(window)
+        return windows
+
+    def _show(self, window: Document) -> None:
+        """Leave in a window what is above the usual and not hidden."""
+        items = self._shown(window["items"], "name")
+        window["items"] = [item for item in items if item["authors"] > item["expected"]]
 
     def follows(self, at: datetime) -> dict[str, int]:
         """Return what was followed in the 24 hours before *at*: tweets by name, the most first."""

@@ -16,7 +16,20 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from opslib import __version__
 from opslib.metrics import Web
 from opslib.run.failures import said
-from opslib.web import api, asking, behind, compare, login, own, pages, pictures, search, searching, subjects
+from opslib.web import (
+    api,
+    asking,
+    behind,
+    compare,
+    follows,
+    login,
+    own,
+    pages,
+    pictures,
+    search,
+    searching,
+    subjects,
+)
 from opslib.web.access import AccessControl
 from opslib.web.asked import HIDDEN, nothing_hidden
 from opslib.web.devices import Devices
@@ -50,12 +63,13 @@ def create(
     recorder: str = "",
     hosts: Collection[str] = (),
     index: Path | None = None,
+    wishes: Path | None = None,
 ) -> FastAPI:
     """Return the application; *key* signs forms, and so has to outlive a restart.
 
     *clock* says when a request came; *made_up*, whether the lake's tweets are; *recorder* is the Kafka group
     of `opslib stats record`; *hosts*, the names and addresses that are asked for, or empty for any; *index*,
-    the folder of the search index, if one is kept.
+    the folder of the search index, if one is kept; *wishes*, the socket of who changes what is followed.
     """
     app = FastAPI(
         title="Trendlake",
@@ -75,6 +89,7 @@ def create(
     app.state.made_up = made_up
     app.state.recorder = recorder
     app.state.search = index
+    app.state.wishes = wishes
     app.state.metrics = metrics = metrics or Web()
     app.include_router(login.router)
     app.include_router(pages.router)
@@ -87,6 +102,7 @@ def create(
     app.include_router(search.router)
     app.include_router(searching.router)
     app.include_router(own.router)
+    app.include_router(follows.router)
     app.add_api_route("/static/{name}", _static, include_in_schema=False)
     app.add_exception_handler(HTTPException, _failed)
     app.add_exception_handler(RequestValidationError, _invalid)

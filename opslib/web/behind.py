@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 router = APIRouter(include_in_schema=False)
 Order = Literal["new", "reach"]
-ORDERS: tuple[Order, ...] = ("new", "reach")
 ON_A_PAGE = 50
 _LATENESS = timedelta(minutes=15)  # the speed layer's own, unless it is set otherwise
 _EARLIEST, _LATEST = 2006, 2100  # the years between which spans are
@@ -187,7 +186,6 @@ def listed(
         kept=None if of.cloud is None else _kept(of.cloud, name),
         place=of.place,
         day=of.until.astimezone(of.place.zone).date(),
-        orders=ORDERS,
         order=order,
         address_of=path,
         query=query,

@@ -1,40 +1,50 @@
-"""Strings in languages beside those of :mod:`opslib.web.strings`: gettext catalogues, for translators.
+"""What the page says, in each language: gettext's messages, in catalogues that translators write.
 
-``locale/CODE.po`` has a message for each string, its name as the context. They are read as they are, so that
-nothing has to be compiled; what one lacks, or has of an English text that has changed since, is shown in
-English.
+A message is the English text itself. ``locale/LANGUAGE/LC_MESSAGES/messages.po`` has it in another language,
+and says in its head which language of which country that is and which form of a message a number takes. The
+catalogues are read as translators leave them, so that nothing has to be compiled; what one lacks, or is not
+sure of (``fuzzy``), is shown in English.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+import io
+from dataclasses import dataclass
+from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 
+from babel import Locale
+from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-from opslib.web.strings import STRINGS
-
 _FOLDER = Path(__file__).parent / "locale"
-_COLUMNS = {"en": 0, "pt": 1}
 
 
-def string(language: str, key: str) -> str:
-    """Return the string *key* in a language."""
-    if language in _COLUMNS:
-        return STRINGS[key][_COLUMNS[language]]
-    return catalogue(language).get(key) or STRINGS[key][0]
+@dataclass(frozen=True)
+class Language:
+    """A language of the page: how numbers and moments are written in it, and its messages."""
+
+    locale: Locale
+    messages: NullTranslations
+
+    @classmethod
+    def read(cls, catalogue: Path) -> Language:
+        """Return that of a catalogue."""
+        compiled = io.BytesIO()
+        with catalogue.open("rb") as file:
+            found = read_po(file)
+        write_mo(compiled, found)
+        compiled.seek(0)
+        return cls(found.locale or Locale(catalogue.parts[-3]), GNUTranslations(compiled))
+
+    @property
+    def name(self) -> str:
+        """Return what it calls itself."""
+        name = str(self.locale.get_language_name(self.locale))
+        return name[:1].upper() + name[1:]
 
 
-@lru_cache(maxsize=8)
-def catalogue(language: str) -> dict[str, str]:
-    """Return the strings of a catalogue by their names, as :mod:`opslib.web.strings` has them."""
-    with (_FOLDER / f"{language}.po").open("rb") as file:
-        messages = read_po(file, locale=language)
-    found: dict[str, str] = {}
-    for message in messages:
-        of, told = ("|".join(text) if isinstance(text, (tuple, list)) else text
-                    for text in (message.id, message.string))  # fmt: skip
-        key = message.context
-        if key in STRINGS and of == STRINGS[key][0] and not message.fuzzy:
-            found[key] = str(told)
-    return found
+LANGUAGES = {
+    "en": Language(Locale("en"), NullTranslations()),
+    **{path.parts[-3]: Language.read(path) for path in sorted(_FOLDER.glob("*/LC_MESSAGES/messages.po"))},
+}

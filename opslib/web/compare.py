@@ -135,7 +135,7 @@ def _course(lake: Lake, viewer: Viewer, two: tuple[Side, Side], now: datetime) -
         series.append(Series(side.name, known))
     write = viewer.clock if length <= _STEPS[0][0] else viewer.month_day
     return Plot(
-        viewer.text("compare.course"),
+        viewer.gettext("When people wrote: both sides, the second laid over the first"),
         series,
         begin,
         begin + max(length, step),

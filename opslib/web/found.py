@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from fastapi import HTTPException
 
 from opslib.search import find
+from opslib.search.told import Told
 from opslib.store.collections import TWEETS
 from opslib.store.texts import text_of
 from opslib.web import said
@@ -40,7 +41,7 @@ _BESIDE = 12
 _SAID = 500
 
 
-class Away(Exception):  # noqa: N818 - it names a thing
+class Away(Told):
     """The index does not answer; the text says why."""
 
 
@@ -72,7 +73,7 @@ def found(request: Request, asked: Query, order: Order, after: str | None, limit
             most = _BESIDE + len(lake.hidden.authors) + len(lake.hidden.words)
             beside = answers.beside(asked, most=most)
     except find.NoIndexError as error:
-        raise Away(str(error)) from error
+        raise Away(error.message, **error.values) from error
     except sqlite3.Error as error:
         _LOG.warning("the search index did not answer %s: %s", request.url.path, error)
         raise Away("the search index does not answer; it is being made anew if it is damaged") from error

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
 from opslib.web.access import SESSION, address_of, cookie, sent_by_own_form
+from opslib.web.catalogues import LANGUAGES
 from opslib.web.devices import DEVICE, KEPT_SECONDS
 from opslib.web.hashing import TooBusy
 from opslib.web.render import page
 from opslib.web.users import TooManyAttempts
-from opslib.web.viewer import LANGUAGES, THEMES
+from opslib.web.viewer import THEMES
+
+if TYPE_CHECKING:
+    from opslib.web.viewer import Viewer
 
 router = APIRouter(include_in_schema=False)
 _YEAR = 365 * 24 * 3600
@@ -39,10 +43,10 @@ def log_in(
     metrics, viewer, devices = request.app.state.metrics, request.state.viewer, request.app.state.devices
     token, status, headers = None, 401, {}
     name, now = name.strip(), request.state.now.timestamp()
-    problem = viewer.text("login.wrong")
+    problem = viewer.gettext("The name or the password is wrong.")
     if not sent_by_own_form(request, form_token):
         # Most often a form that was open for long; it is shown again with a token that is good.
-        status, problem = 403, viewer.text("login.stale")
+        status, problem = 403, viewer.gettext("The form had expired. Try again.")
     else:
         try:
             device = devices.known(request.state.device, name, now)
@@ -51,11 +55,11 @@ def log_in(
         except TooManyAttempts as many:
             metrics.logins.labels("limited").inc()
             status, headers = 429, {"Retry-After": str(many.seconds)}
-            problem = viewer.text("login.limited", wait=viewer.duration(max(60, many.seconds)))
+            problem = too_many(viewer, many.seconds)
         except TooBusy:
             metrics.logins.labels("busy").inc()
             status, headers = 503, {"Retry-After": str(_BUSY_SECONDS)}
-            problem = viewer.text("login.busy")
+            problem = too_busy(viewer)
     if token is None:
         answer: Response = page(request, "login.html", next=_inside(next), name=name, problem=problem)
         answer.status_code = status
@@ -95,6 +99,17 @@ def prefer(
     if theme in THEMES:
         answer.headers.append("set-cookie", cookie("theme", theme, _YEAR))
     return answer
+
+
+def too_many(viewer: Viewer, seconds: int) -> str:
+    """Return what is told to somebody who is to wait before they try again."""
+    wait = viewer.duration(max(60, seconds))
+    return viewer.gettext("Too many attempts. Try again in {wait}.", wait=wait)
+
+
+def too_busy(viewer: Viewer) -> str:
+    """Return what is told to somebody whose password cannot be looked at now."""
+    return viewer.gettext("Too many people are logging in at this moment. Try again.")
 
 
 def _inside(path: str) -> str:

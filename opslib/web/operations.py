@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 # A plot has about a hundred points, however long the time is.
 _STEPS = {1: 1, 6: 5, 24: 15, 168: 120}
-HOURS = tuple(_STEPS)
 _MOST_LANGUAGES = 5
 _INSTANT = timedelta(microseconds=1)
 
@@ -55,12 +54,11 @@ def look(lake: Lake, viewer: Viewer, hours: int, zone: ZoneInfo, recorder: str =
     return {
         "newest": tweets[-1]["at"] if tweets else None,
         "figures": _figures([minute for minute in tweets if minute["at"] >= since], lag),
-        "plots": [
-            *([draw.rates(tweets)] if tweets else []),
-            *([draw.delay(tweets, "delay_collected"), draw.delay(tweets, "delay_stored")] if tweets else []),
-            *([draw.lag(lag)] if lag else []),
-            *([draw.dead_letters(tweets)] if tweets else []),
-        ],
+        "plots": {
+            **({"rates": draw.rates(tweets), **draw.delays(tweets)} if tweets else {}),
+            **({"lag": draw.lag(lag)} if lag else {}),
+            **({"dead_letters": draw.dead_letters(tweets)} if tweets else {}),
+        },
         "languages_of": _languages(tweets, viewer),
         "budget": _budget(lake.newest_stats("budget", viewer.now)),
     }
@@ -106,7 +104,7 @@ def _languages(tweets: list[Document], viewer: Viewer) -> list[tuple[str, int, f
     shown = [(viewer.language_name(code), number) for code, number in common]
     others = sum(counts.values()) - sum(number for _, number in common)
     if others:
-        shown.append((viewer.text("language.others"), others))
+        shown.append((viewer.gettext("others"), others))
     return [(name, number, number / total) for name, number in shown]
 
 
@@ -132,30 +130,38 @@ class _Drawer:
         self.since = since
         self.until = until
 
-    def rates(self, tweets: list[Document]) -> tuple[str, Plot]:
+    def rates(self, tweets: list[Document]) -> Plot:
         points = self._binned(((m["at"], m["tweets"]) for m in tweets), lambda found: sum(found) / len(found))
-        return "operations.rates", self._plot("operations.rates", [("tweets", points)], style="area")
+        title, told = self._viewer.gettext("Tweets collected a minute"), self._viewer.gettext("tweets")
+        return self._plot(title, [(told, points)], style="area")
 
-    def delay(self, tweets: list[Document], name: str) -> tuple[str, Plot]:
+    def delays(self, tweets: list[Document]) -> dict[str, Plot]:
+        titles = {
+            "delay_collected": self._viewer.gettext("From written to collected"),
+            "delay_stored": self._viewer.gettext("From collected to stored"),
+        }
+        return {name: self._delay(tweets, name, title) for name, title in titles.items()}
+
+    def _delay(self, tweets: list[Document], name: str, title: str) -> Plot:
+        half, most = self._viewer.gettext("half of the tweets"), self._viewer.gettext("95 % of the tweets")
         series = []
-        for quantile, title in (("p50", "operations.half"), ("p95", "operations.most")):
+        for quantile, told in (("p50", half), ("p95", most)):
             known = ((m["at"], (m.get(name) or {}).get(quantile)) for m in tweets)
-            series.append((title, self._binned(((at, v) for at, v in known if v is not None), max)))
-        title = f"operations.{name}"
-        return title, self._plot(title, series, self._viewer.duration, nice=nice_duration)
+            series.append((told, self._binned(((at, v) for at, v in known if v is not None), max)))
+        return self._plot(title, series, self._viewer.duration, nice=nice_duration)
 
-    def lag(self, lag: list[Document]) -> tuple[str, Plot]:
+    def lag(self, lag: list[Document]) -> Plot:
         groups = sorted({group for minute in lag for group in minute.get("groups") or {}})
         series = []
         for group in groups:
             known = ((m["at"], (m.get("groups") or {}).get(group)) for m in lag)
             series.append((group, self._binned(((at, v) for at, v in known if v is not None), max)))
-        return "operations.lag", self._plot("operations.lag", series, named=True)
+        return self._plot(self._viewer.gettext("Messages waiting in Kafka"), series)
 
-    def dead_letters(self, tweets: list[Document]) -> tuple[str, Plot]:
+    def dead_letters(self, tweets: list[Document]) -> Plot:
         points = self._binned(((m["at"], m.get("dead_letters") or 0) for m in tweets), sum)
-        plot = self._plot("operations.dead_letters", [("operations.dead_letters", points)], style="bars")
-        return "operations.dead_letters", plot
+        title = self._viewer.gettext("Messages that could not be stored")
+        return self._plot(title, [(title, points)], style="bars")
 
     def _binned(self, points: Iterable[tuple[datetime, float]], join: Callable[[list[float]], float]) -> Any:
         return binned(points, self.since, self.until, self._step, join)
@@ -167,13 +173,12 @@ class _Drawer:
         number: Callable[[float], str] | None = None,
         *,
         style: str = "lines",
-        named: bool = False,
         nice: Callable[[float], float] = nice_ceiling,
     ) -> Plot:
         skeleton = "EHm" if self._hours > 24 else "Hm"
         return Plot(
-            self._viewer.text(title),
-            [Series(name if named else self._viewer.text(name), points) for name, points in series],
+            title,
+            [Series(name, points) for name, points in series],
             self.since,
             self.until,
             self._zone,

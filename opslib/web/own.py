@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from opslib.web.access import SESSION, address_of, cookie, sent_by_own_form
 from opslib.web.found import Order
 from opslib.web.hashing import TooBusy
+from opslib.web.login import too_busy, too_many
 from opslib.web.render import address, page
 from opslib.web.users import LONGEST_TITLE, SHORTEST_PASSWORD, BadUser, NotSaved, Search, TooManyAttempts
 
@@ -21,7 +22,13 @@ Password = Annotated[str, Form(max_length=5000)]
 @router.get("/account")
 def account(request: Request, changed: bool = False) -> Response:
     """Show the form for another password."""
-    return page(request, "account.html", problem=None, changed=changed, shortest=SHORTEST_PASSWORD)
+    return _asked(request, changed=changed)
+
+
+def _asked(request: Request, problem: Optional[str] = None, *, changed: bool = False) -> Response:
+    role = request.app.state.users.role_of(request.state.user)
+    told = {"problem": problem, "changed": changed, "shortest": SHORTEST_PASSWORD, "role": role}
+    return page(request, "account.html", **told)
 
 
 @router.post("/account")
@@ -34,35 +41,33 @@ def change_password(
 ) -> Response:
     """Give the user who is logged in another password, and a new session; their others end."""
     viewer, users, name = request.state.viewer, request.app.state.users, request.state.user
-    token, status, problem = None, 400, "login.wrong"
-    wait = 0
+    token, status, problem = None, 400, ""
     if not sent_by_own_form(request, form_token):
-        status, problem = 403, "login.stale"
+        status, problem = 403, viewer.gettext("The form had expired. Try again.")
     elif wanted != again:
-        problem = "account.different"
+        problem = viewer.gettext("The new password was written in two ways.")
     else:
         try:
             device = request.app.state.devices.known(
                 request.state.device, name, request.state.now.timestamp()
             )
             token = users.change_password(name, password, wanted, address_of(request), device)
-            problem = "account.wrong"
+            problem = viewer.gettext("The password until now is wrong.")
         except BadUser:
-            problem = "account.short"
+            problem = viewer.gettext(
+                "A password has {n} characters at least, and 1,024 at most.", n=SHORTEST_PASSWORD
+            )
         except TooManyAttempts as many:
-            status, problem, wait = 429, "login.limited", many.seconds
+            status, problem = 429, too_many(viewer, many.seconds)
         except TooBusy:
-            status, problem = 503, "login.busy"
+            status, problem = 503, too_busy(viewer)
     if token is None:
-        told = viewer.text(problem, wait=viewer.duration(max(60, wait)), n=SHORTEST_PASSWORD)
-        answer: Response = page(
-            request, "account.html", problem=told, changed=False, shortest=SHORTEST_PASSWORD
-        )
+        answer = _asked(request, problem)
         answer.status_code = status
         return answer
-    answer = RedirectResponse("/account?changed=true", 303)
-    answer.headers.append("set-cookie", cookie(SESSION, token))
-    return answer
+    leading = RedirectResponse("/account?changed=true", 303)
+    leading.headers.append("set-cookie", cookie(SESSION, token))
+    return leading
 
 
 @router.post("/search/saved")

@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from opslib.message import FOLLOW
-from opslib.store.reads import KINDS, MINUTES, Kind, Lake, Place, zone_of
+from opslib.store.reads import MINUTES, Kind, Lake, Place, zone_of
 from opslib.web import operations
 from opslib.web.asked import bounds, chosen, date_of, lake_of, moment, now_of
 from opslib.web.render import page, tag_of, unless_known
@@ -22,11 +22,6 @@ router = APIRouter(include_in_schema=False)
 Minutes = Literal["1", "5", "60"]
 Hours = Literal["1", "6", "24", "168"]
 _MOST_RISING = 12
-# What the page explains, in the order in which one thing needs another.
-_TERMS = (
-    *("lake", "trend", "follow", "collected", "words", "expressions", "retweets", "cloud", "day"),
-    *("rising", "reach", "course", "compare", "forgotten", "hidden"),
-)
 _TICK = timedelta(microseconds=1)
 
 
@@ -46,7 +41,7 @@ def robots() -> Response:
 @router.get("/about")
 def about(request: Request) -> Response:
     """Explain what every number counts."""
-    return page(request, "about.html", terms=_TERMS)
+    return page(request, "about.html")
 
 
 @router.get("/hidden")
@@ -95,14 +90,13 @@ def _now(request: Request, woeid: Optional[int], kind: Kind, minutes: int) -> di
         "places": places,
         "place": place,
         "kind": kind,
-        "kinds": KINDS,
         "cloud": cloud,
         "words": _words_of(cloud),
         "window": window,
         "rising": rising,
         "follows": lake.follows(at),
         "minutes": minutes,
-        "all_minutes": MINUTES,
+        "all_minutes": [(n, request.state.viewer.gettext("{n} min", n=n)) for n in MINUTES],
     }
 
 
@@ -118,7 +112,7 @@ def history(
     places = lake.places()
     where = chosen(places, place)
     if where is None:
-        return page(request, "history.html", places=places, place=None, kind=kind, kinds=KINDS, cloud=None)
+        return page(request, "history.html", places=places, place=None, kind=kind, cloud=None)
     if not day and not at:
         cloud = lake.newest_cloud(where.woeid, kind, now)
         asked = (cloud["until"] if cloud else now).astimezone(where.zone).date()
@@ -186,7 +180,6 @@ def _history(
         "places": places,
         "place": place,
         "kind": kind,
-        "kinds": KINDS,
         "cloud": cloud,
         "words": _words_of(cloud),
         "day": day,
@@ -218,7 +211,7 @@ def _operations(request: Request, hours: int) -> dict[str, Any]:
     lake = lake_of(request)
     zone = next((place.zone for place in lake.places()), zone_of("UTC"))
     seen = operations.look(lake, request.state.viewer, hours, zone, request.app.state.recorder)
-    return {"hours": hours, "all_hours": operations.HOURS, "zone": zone, **seen}
+    return {"hours": hours, "zone": zone, **seen}
 
 
 def _words_of(cloud: Optional[Mapping[str, Any]]) -> list[tuple[str, int, float]]:

@@ -19,8 +19,9 @@ from starlette.responses import Response
 from opslib.cloud.hide import png_without, svg_without
 from opslib.cloud.theme import DARK, LIGHT
 from opslib.web.asked import lake_of, now_of
+from opslib.web.catalogues import LANGUAGES
 from opslib.web.render import address, tag_of, unless_known
-from opslib.web.viewer import LANGUAGES, Viewer
+from opslib.web.viewer import Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,7 +48,6 @@ _NAMES = {
     "tall-dark.svg": ("tall", DARK, _SVG),
     "picture.png": ("png", None, "image/png"),
 }
-_COUNTED = {"words": "picture.words", "topics": "picture.topics"}
 _VIEW = re.compile(r'viewBox="0 0 (\d+) (\d+)" width="\d+" height="\d+"')
 _HEAD = re.compile(r'<text (?:(?!<g )[\s\S])*(?=<g transform="translate\((\d+) (\d+)\)">)')
 _TITLE = re.compile(r"<title>[^<]*</title>\s*<desc>[^<]*</desc>")
@@ -76,7 +76,7 @@ def picture(request: Request, cloud_id: str, name: str, page: Optional[str] = No
             if viewer and not _FOREIGN.search(svg):
                 policy = _IN_PAGE
             if viewer:
-                svg = for_page(svg, viewer, _COUNTED[drawn["kind"]], lambda word: _leads(drawn, word))
+                svg = for_page(svg, viewer, drawn["kind"], lambda word: _leads(drawn, word))
             content = svg.encode()
         elif page:
             content = headless(content, (lake.picture(cloud_id, "light") or b"").decode())
@@ -115,17 +115,17 @@ def _leads(cloud: Mapping[str, Any], word: str) -> str:
     return address("/find", name=word, place=cloud["woeid"])
 
 
-def for_page(svg: str, viewer: Viewer, counted: str, leads: Callable[[str], str]) -> str:
+def for_page(svg: str, viewer: Viewer, kind: str, leads: Callable[[str], str]) -> str:
     """Return a drawing without its head, its words telling their numbers to *viewer* and leading on.
 
-    *counted* is the string that says of a number what it counts; *leads* returns the address of a word. The
-    keyboard passes these links by: the page has all of them in a table, one word a line.
+    *kind* is what the cloud is of; *leads* returns the address of a word. The keyboard passes these links by:
+    the page has all of them in a table, one word a line.
     """
-    unknown = viewer.text("picture.unknown")
+    unknown = viewer.gettext("number unknown to X")
 
     def told(match: re.Match[str]) -> str:
         drawn, word, number = match.groups()
-        said = viewer.text(counted, n=int(number.replace(",", ""))) if number else unknown
+        said = _counted(viewer, kind, int(number.replace(",", ""))) if number else unknown
         href = escape(leads(unescape(word)), {'"': "&quot;"})
         link = f'<a href="{href}" target="_top" tabindex="-1">{drawn}</a>'
         return f">{link}<title>{word}: {said}</title></text>"
@@ -144,6 +144,12 @@ def for_page(svg: str, viewer: Viewer, counted: str, leads: Callable[[str], str]
     svg = _TITLE.sub("", svg, count=1)
     svg = svg.replace("text{cursor:default}", "text{cursor:pointer}", 1)
     return _TOLD.sub(told, svg)
+
+
+def _counted(viewer: Viewer, kind: str, n: int) -> str:
+    if kind == "topics":
+        return viewer.ngettext("{n} tweet on X", "{n} tweets on X", n)
+    return viewer.ngettext("in {n} text, retweets not counted", "in {n} texts, retweets not counted", n)
 
 
 def headless(png: bytes, svg: str) -> bytes:

@@ -14,16 +14,17 @@ import jinja2
 from starlette.responses import HTMLResponse, Response
 
 from opslib.store.reads import zone_of
+from opslib.web.catalogues import LANGUAGES
 from opslib.web.plots import share_bar
-from opslib.web.strings import STRINGS
 from opslib.web.tweets import profile
-from opslib.web.viewer import LANGUAGES, THEMES
 from opslib.words import fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from starlette.requests import Request
+
+    from opslib.web.viewer import Viewer
 
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
 SIZES = 12  # that page.css has for the words of a cloud, .size-1 and so on
@@ -59,40 +60,22 @@ def plain(name: object) -> str:
 
 
 def tabs_of(
-    text: Callable[..., str],
-    key: str,
-    values: list[Any],
-    current: Any,
-    path: str,
-    parameter: str,
-    **query: Any,
+    named: list[tuple[Any, str]], current: Any, path: str, parameter: str, **query: Any
 ) -> list[tuple[str, str, bool]]:
-    """Return name, address and whether it is shown of each choice of a parameter.
-
-    The string *key* has a form for each value, or one with the value put in.
-    """
-    return [
-        (
-            text(f"{key}.{value}" if f"{key}.{value}" in STRINGS else key, n=value),
-            address(path, **query, **{parameter: value}),
-            value == current,
-        )
-        for value in values
-    ]
+    """Return name, address and whether it is shown of each choice of a parameter: values with their names."""
+    return [(name, address(path, **query, **{parameter: value}), value == current) for value, name in named]
 
 
-def rise(text: Callable[..., str], item: Mapping[str, Any]) -> str:
+def rise(viewer: Viewer, item: Mapping[str, Any]) -> str:
     """Return how far what is rising is above the usual; what was not there before is new."""
     usual = item.get("usual")
     if usual == 0:
-        return text("rising.new")
+        return viewer.gettext("new")
     # Without a window before it there is no usual, and the score was made with the least.
     times = item["authors"] / (usual or item["expected"])
-    return (
-        text("rising.times", times=round(times, 1))
-        if times < _MOST_TIMES
-        else text("rising.many", n=_MOST_TIMES)
-    )
+    if times < _MOST_TIMES:
+        return viewer.gettext("{times}\u00d7 the usual", times=round(times, 1))
+    return viewer.gettext("over {n}\u00d7 the usual", n=_MOST_TIMES)
 
 
 def size_of(share: float) -> int:
@@ -132,8 +115,7 @@ _TEMPLATES.globals.update(
     with_shares=with_shares,
     zone_of=zone_of,
     day_of=lambda at, zone: at.astimezone(zone).date(),
-    languages=LANGUAGES,
-    themes=THEMES,
+    languages={code: language.name for code, language in LANGUAGES.items()},
     static=lambda name: f"/static/{name}?{_version()}",
 )
 
@@ -144,7 +126,9 @@ def page(request: Request, template: str, **values: Any) -> HTMLResponse:
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     html = _TEMPLATES.get_template(template).render(
         viewer=viewer,
-        t=viewer.text,
+        _=viewer.gettext,
+        ngettext=viewer.ngettext,
+        pgettext=viewer.pgettext,
         user=request.state.user,
         made_up=request.app.state.made_up,
         form_token=request.state.form_token,

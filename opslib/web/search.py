@@ -24,7 +24,6 @@ from opslib.web.tweets import shown
 from opslib.web.viewer import Viewer
 from opslib.words import parts
 
-ORDERS: tuple[Order, ...] = ("newest", "reach")
 A_PAGE = 50
 _BY_DAYS = timedelta(days=2)
 LONGEST = 1000
@@ -83,7 +82,7 @@ def search(
     places = lake.places()
     where = chosen(places, place)
     told: dict[str, Any] = {"q": q, "places": places, "place": where or Place(0, ""), "order": order}
-    told.update(orders=ORDERS, after=after, operators=[EXAMPLES[name] for name in OPERATORS])
+    told.update(after=after, operators=[EXAMPLES[name] for name in OPERATORS])
     told.update(wrong=None, away=None, found=None)
     saved = request.app.state.users.searches(request.state.user)
     told["saved"] = [(one.title, leading_to(one)) for one in saved]
@@ -95,10 +94,14 @@ def search(
                 request.state.viewer, line, found(request, line.asked, order, after, A_PAGE), lake.hidden
             )
     except QueryError as error:
-        told["wrong"] = str(error)
+        told["wrong"] = _wrong(request.state.viewer, error)
     except Away as error:
-        told["away"] = str(error)
+        told["away"] = request.state.viewer.told(error)
     return page(request, "search.html", **told)
+
+
+def _wrong(viewer: Viewer, error: QueryError) -> str:
+    return viewer.gettext("{problem} (at character {n})", problem=viewer.told(error), n=error.at)
 
 
 def _shown(viewer: Viewer, line: Line, what: Found, hidden: Hidden) -> dict[str, Any]:
@@ -178,8 +181,8 @@ def _course(viewer: Viewer, line: Line, course: list[tuple[datetime, datetime, i
         if number
     }
     return Plot(
-        viewer.text("search.course", query=line.text),
-        [Series(viewer.text("tweets"), [(begin, float(number)) for begin, _, number in course])],
+        viewer.gettext("When the tweets that {query} finds were written", query=line.text),
+        [Series(viewer.gettext("tweets"), [(begin, float(number)) for begin, _, number in course])],
         since,
         until,
         zone,  # type: ignore[arg-type]

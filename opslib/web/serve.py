@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import signal
 import socket
@@ -14,6 +13,7 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from opslib import metrics
+from opslib.run.listening import bound, handed_over
 from opslib.run.notify import notify
 from opslib.settings import Settings, SettingsError, has_credential, secret
 from opslib.store.hidden import Hidden
@@ -30,7 +30,6 @@ _SERVER_SELECTION_MILLISECONDS = 3_000
 # A question that takes longer is given up, and the page says so, before its reader does.
 _ANSWER_MILLISECONDS = 4_000
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-_FIRST_DESCRIPTOR = 3  # sd_listen_fds(3)
 # What is being answered when the page is to end is answered first, for so long.
 _GOODBYE_SECONDS = 10
 
@@ -42,19 +41,15 @@ def users_of(settings: Settings, by: str = "") -> Users:
 
 def listen(path: Path | None, host: str, port: int) -> socket.socket:
     """Return the socket to serve on: that of systemd, or one at *path*, or else *host* and *port*."""
-    if os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS") == "1":
-        return socket.socket(fileno=_FIRST_DESCRIPTOR)
+    inherited = handed_over()
+    if inherited is not None:
+        return inherited
     if path is None:
         # Passwords and cookies are not to be seen on a network: TLS is the business of a server in front.
         if host not in ("127.0.0.1", "::1", "localhost"):
             raise SettingsError(f"--host {host}: without TLS the page is served on loopback alone")
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    if path.is_socket():  # of a page that was killed; anything else is somebody's file
-        path.unlink()
-    listening = socket.socket(socket.AF_UNIX)
-    listening.bind(str(path))
-    path.chmod(0o660)
-    return listening
+    return bound(path)
 
 
 def run(settings: Settings, listening: socket.socket) -> None:
@@ -87,6 +82,7 @@ def run(settings: Settings, listening: socket.socket) -> None:
         made_up=settings.x.made_up,
         recorder=settings.stats.group_id,
         index=settings.search.directory if settings.search.enabled else None,
+        wishes=settings.wishes.socket if settings.wishes.enabled else None,
         # A server in front knows its names itself.
         hosts=settings.web.hosts or (() if behind else _LOOPBACK),
     )

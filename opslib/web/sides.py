@@ -99,7 +99,7 @@ def _side(request: Request, asked: dict[str, Any]) -> Side:
         times = {"day": begins, "last": ends if ends != begins else None}
         when = viewer.date(begins)
         if begins != ends:
-            when = viewer.text("span.between", since=when, until=viewer.date(ends))
+            when = viewer.gettext("{since} to {until}", since=when, until=viewer.date(ends))
     topic, kind = asked["topic"].strip(), asked["kind"]
     topic = _named(lake, topic, kind, place, min(until, now)) if topic else ""
     followed = bool(topic) and kind == "follow"

@@ -13,9 +13,10 @@ from opslib.message import FOLLOW
 from opslib.store.reads import Place
 from opslib.web import said
 from opslib.web.asked import bounds, chosen, date_of, lake_of, now_of
-from opslib.web.behind import ORDERS, Order
+from opslib.web.behind import Order
 from opslib.web.plots import Plot, Series, binned
 from opslib.web.render import address, page
+from opslib.web.risings import risings
 from opslib.web.said import QUARTER, Subject, unless_too_many
 from opslib.web.search import quoted
 from opslib.web.tweets import shown
@@ -151,11 +152,11 @@ def _subject_page(
         name=subject.name,
         day=day,
         order=order,
-        orders=ORDERS,
         tweets=words.tweets if words else None,
         words=(others if kind == "word" else words.words if words else [])[:_MOST_WORDS],
         hashtags=tags[:_MOST_HASHTAGS],
         words_of=_words_of(subject, where, day),
+        risings=unless_too_many(risings, lake_of(request), subject, now_of(request)),
         **_rank_plots(viewer, subject, where, ranks),
         **_of_all(request, subject, where, ranks, order),
     )
@@ -206,8 +207,8 @@ def _course(
     # Of the quarter that is running, and of those to come, nobody knows yet.
     known = [(at, value if at + QUARTER <= now else None) for at, value in points]
     return Plot(
-        viewer.text("topic.course", name=subject.name),
-        [Series(viewer.text("tweets"), known)],
+        viewer.gettext("Tweets with {name} by when they were written, every 15 minutes", name=subject.name),
+        [Series(viewer.gettext("tweets"), known)],
         subject.since,
         subject.until,
         where.zone,
@@ -250,12 +251,12 @@ def _rank_plots(
     """Return the rank of a topic over the day, and over the days before if it was trending then."""
     if subject.kind or subject.entries is not None:
         return {"ranks": None, "days": None}
-    title = viewer.text("topic.ranks", name=subject.name, place=where.name)
+    title = viewer.gettext("Rank of {name} in {place}", name=subject.name, place=where.name)
     days = subject.until - timedelta(days=_RANK_DAYS)
 
     def plot(since: datetime, step: timedelta, moment: Callable[[datetime, tzinfo], str]) -> Plot:
         best = binned(((at, float(rank)) for at, rank in ranks), since, subject.until, step, min)
-        series = [Series(viewer.text("rank"), best)]
+        series = [Series(viewer.gettext("rank"), best)]
         return Plot(title, series, since, subject.until, where.zone, viewer.number,
                     lambda at: moment(at, where.zone), upside_down=True)  # fmt: skip
 
@@ -272,5 +273,5 @@ def _few(languages: list[tuple[str, int]], viewer: Any) -> list[tuple[str, int, 
     few = [(viewer.language_name(code), number) for code, number in languages[:_MOST_LANGUAGES]]
     others = sum(number for _, number in languages[_MOST_LANGUAGES:])
     if others:
-        few.append((viewer.text("language.others"), others))
+        few.append((viewer.gettext("others"), others))
     return [(name, number, number / total) for name, number in few]

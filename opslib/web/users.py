@@ -42,6 +42,8 @@ ATTEMPTS_OF_STRANGERS = 100  # under one name, from wherever
 EVENT_SECONDS = 90 * 24 * 3600
 MOST_EVENTS = 100_000
 MOST_SEARCHES = 100  # that a user saves
+# What a user may: each what the ones before may, too.
+VIEWER, ANALYST, OPERATOR = ROLES = ("viewer", "analyst", "operator")
 LONGEST_TITLE = 80
 _TELL_SECONDS = 60
 # However long it is used: whoever took a cookie away has it for no longer.
@@ -52,7 +54,7 @@ _BUSY_SECONDS = 5
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (
   name TEXT PRIMARY KEY, hash TEXT NOT NULL, enabled INTEGER NOT NULL DEFAULT 1, created REAL NOT NULL,
-  last_login REAL);
+  last_login REAL, role TEXT NOT NULL DEFAULT 'viewer');
 CREATE TABLE IF NOT EXISTS sessions (
   token TEXT PRIMARY KEY, name TEXT NOT NULL REFERENCES users(name) ON DELETE CASCADE, created REAL NOT NULL,
   used REAL NOT NULL);
@@ -95,6 +97,7 @@ class User:
     created: float
     last_login: float | None
     sessions: int
+    role: str
 
 
 @dataclass(frozen=True)
@@ -164,13 +167,20 @@ class Users:
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA foreign_keys=ON")
         self._database.executescript(_SCHEMA)
+        self._give_roles()
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
 
-    def add(self, name: str, password: str) -> None:
-        """Make a user."""
+    def _give_roles(self) -> None:
+        """Make those of a file of before viewers: they could look and save searches, and go on doing so."""
+        with self._transaction():
+            if "role" not in {column for _, column, *_ in self._run("PRAGMA table_info(users)")}:
+                self._run("ALTER TABLE users ADD COLUMN role TEXT NOT NULL DEFAULT 'viewer'")
+
+    def add(self, name: str, password: str, role: str = VIEWER) -> None:
+        """Make a user, one of :data:`ROLES`."""
         if not _NAME.fullmatch(name) or name != unicodedata.normalize("NFC", name):
             raise BadUser(
                 f"{name!r} is no name of a user: it has 1 to {_LONGEST_NAME} letters, digits and . _ - @ +, "
@@ -185,9 +195,9 @@ class Users:
                     unicodedata.normalize("NFKC", name).casefold()
                 ):
                     raise BadUser(f"there is a user {known} already")
-            values = (name, hashed, self._clock())
-            self._run("INSERT INTO users (name, hash, created) VALUES (?, ?, ?)", values)
-            self._note("added", name, self._by)
+            values = (name, hashed, self._clock(), role)
+            self._run("INSERT INTO users (name, hash, created, role) VALUES (?, ?, ?, ?)", values)
+            self._note(f"added as {role}", name, self._by)
 
     def set_password(self, name: str, password: str) -> None:
         """Give a user another password; their sessions end, and a disabled user can log in again."""
@@ -195,6 +205,18 @@ class Users:
         hashed = self._hashing.hash(password)
         query = "UPDATE users SET hash = ?, enabled = 1 WHERE name = ?"
         self._change("given a password", name, query, (hashed, name))
+
+    def set_role(self, name: str, role: str) -> None:
+        """Give a user another role, which holds with their next request; their sessions go on."""
+        with self._transaction():
+            self._run("UPDATE users SET role = ? WHERE name = ?", (role, name))
+            self._found(name)
+            self._note(f"made {role}", name, self._by)
+
+    def role_of(self, name: str) -> str:
+        """Return the role of a user; of one that is gone or disabled the least."""
+        row = self._execute("SELECT role FROM users WHERE name = ? AND enabled", (name,))
+        return str(row[0][0]) if row and row[0][0] in ROLES else VIEWER
 
     def disable(self, name: str) -> None:
         """Let a user in no more; their sessions end."""
@@ -208,8 +230,8 @@ class Users:
         """Return all users by name."""
         rows = self._execute(
             "SELECT name, enabled, created, last_login,"
-            " (SELECT count(*) FROM sessions WHERE sessions.name = users.name AND used > ? AND created > ?)"
-            " FROM users ORDER BY name",
+            " (SELECT count(*) FROM sessions WHERE sessions.name = users.name AND used > ? AND created > ?),"
+            " role FROM users ORDER BY name",
             self._oldest(),
         )
         return [User(name, bool(enabled), *rest) for name, enabled, *rest in rows]
@@ -390,11 +412,15 @@ class Users:
     def _change(self, what: str, name: str, query: str, values: tuple[object, ...]) -> None:
         with self._transaction():
             self._run(query, values)
-            if not self._run("SELECT changes()")[0][0]:
-                raise BadUser(f"there is no user {name}")
+            self._found(name)
             self._run("DELETE FROM sessions WHERE name = ?", (name,))
             self._run("DELETE FROM attempts WHERE name = ?", (_digest(name),))
             self._note(what, name, self._by)
+
+    def _found(self, name: str) -> None:
+        """Refuse a change, within its transaction, that met nobody."""
+        if not self._run("SELECT changes()")[0][0]:
+            raise BadUser(f"there is no user {name}")
 
     @staticmethod
     def _check_password(password: str) -> None:

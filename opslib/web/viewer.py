@@ -12,14 +12,15 @@ from babel.dates import format_date, format_skeleton, format_timedelta
 from babel.numbers import format_compact_decimal, format_decimal
 
 from opslib.cloud.report import offset
-from opslib.web.catalogues import string
+from opslib.web.catalogues import LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from gettext import NullTranslations
 
-LANGUAGES = {"en": "English", "pt": "Português", "es": "Español"}
+    from opslib.search.told import Told
+
 THEMES = ("auto", "light", "dark")
-_LOCALES = {"en": Locale("en"), "pt": Locale("pt", "BR"), "es": Locale("es")}
 
 
 @dataclass(frozen=True)
@@ -44,22 +45,36 @@ class Viewer:
     @property
     def locale(self) -> Locale:
         """Return Babel's locale."""
-        return _LOCALES[self.language]
+        return LANGUAGES[self.language].locale
 
     @property
     def html_lang(self) -> str:
         """Return the language as HTML names it."""
         return str(self.locale).replace("_", "-")
 
-    def text(self, key: str, **values: Any) -> str:
-        """Return the string *key* in the reader's language, with *values* put in.
+    @property
+    def _messages(self) -> NullTranslations:
+        return LANGUAGES[self.language].messages
 
-        A string with two forms, parted by ``|``, is chosen by the value ``n``.
-        """
-        text = string(self.language, key)
-        if "|" in text:
-            one, many = text.split("|")
-            text = one if values.get("n") == 1 else many
+    # Named as gettext names them, so that messages are found by whoever collects them for translators.
+
+    def gettext(self, message: str, **values: Any) -> str:
+        """Return a message in the reader's language, with *values* put in where it names them in braces."""
+        return self._with(self._messages.gettext(message), values)
+
+    def ngettext(self, one: str, many: str, n: int, **values: Any) -> str:
+        """Return the form of a message that its number *n* takes, with this put in as well."""
+        return self._with(self._messages.ngettext(one, many, n), {"n": n, **values})
+
+    def pgettext(self, context: str, message: str, **values: Any) -> str:
+        """Return a message that has several meanings, of which *context* names one."""
+        return self._with(self._messages.pgettext(context, message), values)
+
+    def told(self, error: Told) -> str:
+        """Return what an error says."""
+        return self.gettext(error.message, **error.values)
+
+    def _with(self, text: str, values: Mapping[str, Any]) -> str:
         shown = {
             name: self.number(value) if isinstance(value, (int, float)) else value
             for name, value in values.items()
@@ -131,7 +146,7 @@ class Viewer:
         end = self.exactly(until, zone)
         if first.date() == last.date():
             end = f"{self.clock(until, zone)} {offset(last)}"
-        return self.text("span.between", since=begin, until=end)
+        return self.gettext("{since} to {until}", since=begin, until=end)
 
     def ago(self, at: datetime) -> str:
         """Return how long ago a moment was."""
@@ -142,7 +157,7 @@ class Viewer:
     def language_name(self, code: str) -> str:
         """Return what a language is called, by the code that X gives it."""
         if code in ("und", "zxx") or code.startswith("q"):
-            return self.text("language.unknown")
+            return self.gettext("unknown")
         try:
             name = Locale.parse({"in": "id", "iw": "he"}.get(code, code)).get_display_name(self.locale)
         except (UnknownLocaleError, ValueError):

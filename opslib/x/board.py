@@ -124,3 +124,14 @@ def publish(producer: Any, changes: Mapping[str, Record]) -> None:
     producer.flush(_CONFIRMED_SECONDS)
     for future in sent:
         future.get(timeout=_CONFIRMED_SECONDS)
+
+
+def save(options: Mapping[str, Any], changes: Mapping[str, Record]) -> None:
+    """Write *changes* with a producer of their own. Raises what kafka-python raises."""
+    from kafka import KafkaProducer
+
+    producer = KafkaProducer(**options, acks="all", enable_idempotence=False, bootstrap_timeout_ms=10_000)
+    try:
+        publish(producer, changes)
+    finally:
+        producer.close(timeout=5)

@@ -161,6 +161,25 @@ class Budget:
             return 0.0, 0.0  # a file of before has no accounts
         return day / _MICRO, total / _MICRO
 
+    def spent_by_each(self, prefix: str) -> dict[str, tuple[float, float]]:
+        """Return the same of every account whose name begins with *prefix*, by the rest of its name."""
+        query = (
+            "SELECT account FROM account_spent WHERE substr(account, 1, ?) = ? UNION"
+            " SELECT account FROM account_reserved WHERE substr(account, 1, ?) = ?"
+        )
+
+        def ask(database: sqlite3.Connection) -> dict[str, tuple[float, float]]:
+            names = [name for (name,) in database.execute(query, (len(prefix), prefix) * 2)]
+            told = {name: self._account(database, name) for name in names}
+            return {
+                name[len(prefix) :]: (day / _MICRO, total / _MICRO) for name, (day, total) in told.items()
+            }
+
+        try:
+            return self._file.read(ask)
+        except sqlite3.OperationalError:
+            return {}  # a file of before has no accounts
+
     def left_today(self) -> dict[str, float | None]:
         """Return the resources and the USD that today has left; ``None`` where nothing limits them."""
         day, month = self._file.read(self._day_and_month)

@@ -28,6 +28,7 @@ _NAME = re.compile(r"[#@]?[^\W_][\w .#@&'+-]{0,59}")
 _LANG = re.compile(r"[a-z]{2,3}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _LARGEST_USD = 1e6
+ACCOUNT = "follow "  # what the names of their accounts begin with
 
 
 class BadFollow(ValueError):  # noqa: N818 - it names a thing
@@ -72,7 +73,7 @@ class Follow:
     @property
     def account(self) -> Account:
         """Return what of the budget it may use."""
-        return Account(f"follow {self.name}", self.usd_day, self.usd_total)
+        return Account(f"{ACCOUNT}{self.name}", self.usd_day, self.usd_total)
 
     @property
     def topic(self) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class Page:
     hostile: bool = True  # with tweets and topics that try to be more than text
 
     def __post_init__(self) -> None:
+        self.wishes = self.folder / "wishes.socket"  # nobody answers there unless a test sees to it
         self.mongo: MongoClient[Any] = MongoClient(
             "127.0.0.1", self.servers.mongodb.port, tls=True, tlsCAFile=str(self.servers.authority.ca),
             directConnection=True, username=services.ADMIN[0], password=services.ADMIN[1], tz_aware=True,
@@ -58,6 +59,7 @@ class Page:
         uri = f"mongodb://127.0.0.1:{self.servers.mongodb.port}/?replicaSet=trendlake&tls=true"
         self.config.write_text(
             f"[mongodb]\nuri = '{uri}'\ndatabase = '{self.name}'\n[web]\nstate = '{self.folder}'\n"
+            f"[wishes]\nenabled = true\nsocket = '{self.wishes}'\n"
             f"[search]\nenabled = true\ndirectory = '{self._indexed()}'\n"
             f"[report.timezones]\n{seeded.BRAZIL} = 'America/Sao_Paulo'\n{seeded.RIO} = 'America/Sao_Paulo'\n"
         )
@@ -140,6 +142,10 @@ class Page:
         if self.until - begin < timedelta(hours=3):
             begin -= timedelta(days=1)
         return begin.astimezone(timezone.utc)
+
+    def day(self) -> str:
+        """Return the day in São Paulo that :meth:`day_begins` is of."""
+        return f"{self.day_begins().astimezone(ZoneInfo('America/Sao_Paulo')):%Y-%m-%d}"
 
     def close(self) -> None:
         self.mongo.drop_database(self.name)

@@ -288,6 +288,9 @@ def test_a_damaged_repository_is_told_and_changes_nothing(saved: Lake) -> None:
         flipped = bytearray(content)
         flipped[len(content) // 2] ^= 1
         pack.write_bytes(flipped)
+    # What is in the way is told first, and without reading all that would come.
+    code, said = refused(saved, "restore", "mongodb")
+    assert (code, "nothing was changed: there is documents in" in said) == (2, True)
     with restoring(saved):
         code, said = refused(saved, "restore", "mongodb", "--force")
     assert (code, said) == (1, "Error: restic: the repository is damaged: it is not what was saved")

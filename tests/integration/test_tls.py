@@ -70,10 +70,11 @@ class Host:
             "tls_group": "root",
             "tls_formats": ["pem", "keystore"],
             "tls_notify": "Restart it",
+            "_tls_places": [f"{self.tls}/ca.pem"],
             **variables,
         }
         done = subprocess.run(
-            [PLAYBOOK, "-i", "localhost,", play, *arguments, "-e", json.dumps(values)],
+            [PLAYBOOK, "-i", self.inventory(), play, *arguments, "-e", json.dumps(values)],
             env={
                 **os.environ,
                 "ANSIBLE_CONFIG": f"{ROOT}/ansible.cfg",
@@ -85,6 +86,12 @@ class Host:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def inventory(self) -> Path:
+        """Return the inventory of a lake of this host."""
+        path = self.folder / "hosts.ini"
+        path.write_text("[trendlake]\nlocalhost\n")
+        return path
 
     def certificate(self) -> x509.Certificate:
         return x509.load_pem_x509_certificate((self.tls / "cert.pem").read_bytes())
@@ -100,6 +107,7 @@ class Host:
             "names": ["DNS:localhost", "DNS:lake", "DNS:lake.example.org", "IP:127.0.0.1", "IP:192.0.2.7"],
             "uses": ["serverAuth", "clientAuth"],
             "authority": (self.folder / "ca/ca.pem").read_text(),
+            "trusted": (self.folder / "ca/ca.pem").read_text(),
             "renew_days": 30,
             **different,
         }
@@ -195,7 +203,7 @@ def test_a_second_run_changes_nothing_and_takes_one_look(made: Host) -> None:
         ({"subject": {"O": "Others", "CN": "kafka"}}, "its subject"),
         ({"owner": "nobody"}, "belongs to root:root"),
         ({"formats": ["p12"]}, "keystore.p12 is not there"),
-        ({"authority": "another"}, "the authority is another one"),
+        ({"trusted": "another"}, "the authorities to trust are others"),
     ],
 )
 def test_a_certificate_is_current_only_if_all_is_as_asked_for(
@@ -255,3 +263,100 @@ def test_a_certificate_near_its_end_is_renewed_and_its_key_stays(host: Host) -> 
 def test_check_mode_on_a_bare_host_has_nothing_to_trip_over(host: Host) -> None:
     host.play(PLAY, "--check", tls_directory=str(host.folder / "none"))
     assert not (host.folder / "none").exists()
+
+
+def test_a_new_key_takes_the_old_one_s_place_with_its_certificate(host: Host) -> None:
+    before, key = host.certificate(), (host.tls / "key.pem").read_bytes()
+    (host.tls / ".next.key").write_text("left by a run that was interrupted")
+    assert "changed=0" not in host.play(PLAY, "--check", tls_rekey=["kafka"])
+    assert (host.certificate(), (host.tls / "key.pem").read_bytes()) == (before, key), "check mode changed it"
+    assert "restarted" in host.play(PLAY, tls_rekey=["kafka"])
+    assert (host.tls / "key.pem").read_bytes() != key
+    assert host.looked_at() == ""
+    assert sorted(file.name for file in host.tls.iterdir()) == [
+        "ca.pem",
+        "cert.pem",
+        "key.pem",
+        "keystore.pem",
+    ]
+
+
+def test_a_new_key_is_for_the_one_that_is_named(host: Host) -> None:
+    assert "changed=0" in host.play(PLAY, tls_rekey=["mongodb"])
+    folder = host.folder / "ca/operator"
+    before = (folder / "operator.key").read_bytes()
+    host.play(OPERATOR, tls_rekey=["operator"])
+    assert (folder / "operator.key").read_bytes() != before
+    opened = serialization.load_pem_private_key((folder / "operator.key").read_bytes(), b"of the tests")
+    certificate = x509.load_pem_x509_certificate((folder / "operator.pem").read_bytes())
+    assert opened.public_key() == certificate.public_key()
+
+
+REPLACE = """
+- hosts: trendlake
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role: {name: tls, tasks_from: replace}
+      when: tls_replace is defined
+    - ansible.builtin.include_role: {name: tls, tasks_from: trusted}
+    - ansible.builtin.include_role: {name: tls, tasks_from: certificate}
+  handlers:
+    - {name: Restart it, ansible.builtin.debug: {msg: restarted}}
+"""
+
+
+def keys_of(text: str) -> list[bytes]:
+    return [one.public_key().public_numbers() for one in x509.load_pem_x509_certificates(text.encode())]
+
+
+def test_an_authority_is_replaced_in_steps_none_of_which_cuts_anybody_off(host: Host) -> None:
+    ca = host.folder / "ca"
+    (old,) = keys_of((ca / "ca.pem").read_text())
+    first = host.certificate()
+
+    assert "restarted" in host.play(REPLACE, tls_replace="begin")
+    trusted = (host.tls / "ca.pem").read_text()
+    assert old in keys_of(trusted)
+    assert len(keys_of(trusted)) == 2
+    assert len({one.subject for one in x509.load_pem_x509_certificates(trusted.encode())}) == 2, (
+        "ZooKeeper keeps one a name"
+    )
+    assert host.certificate() == first
+    assert "changed=0" in host.play(REPLACE, tls_replace="begin"), "begun again, it makes a third one"
+
+    kept = (host.tls / "ca.pem").read_text()
+    (host.tls / "ca.pem").write_text((ca / "ca.pem").read_text())
+    with pytest.raises(AssertionError, match="has no trust in the new authority"):
+        host.play(REPLACE, tls_replace="exchange")
+    (host.tls / "ca.pem").write_text(kept)
+    assert "restarted" in host.play(REPLACE, tls_replace="exchange")
+    (new,) = keys_of((ca / "ca.pem").read_text())
+    assert new != old
+    assert (host.tls / "ca.pem").read_text() == trusted
+    host.certificate().verify_directly_issued_by(x509.load_pem_x509_certificate((ca / "ca.pem").read_bytes()))
+    assert "changed=0" in host.play(REPLACE, tls_replace="begin"), "begun again after the exchange"
+
+    (host.tls / "cert.pem").write_bytes(first.public_bytes(serialization.Encoding.PEM))
+    with pytest.raises(AssertionError, match="is not signed by the new authority"):
+        host.play(REPLACE, tls_replace="drop")
+    host.play(REPLACE)
+    assert "restarted" in host.play(REPLACE, tls_replace="drop")
+    assert keys_of((host.tls / "ca.pem").read_text()) == [new]
+    host.play(REPLACE, tls_replace="end")
+    assert sorted(file.name for file in ca.iterdir()) == ["ca.key", "ca.pem", "operator"]
+    assert "changed=0" in host.play(REPLACE)
+
+
+def test_an_exchange_of_the_authority_that_was_interrupted_signs_nothing_until_it_goes_on(host: Host) -> None:
+    ca = host.folder / "ca"
+    host.play(REPLACE, tls_replace="begin")
+    # As after the first of both moves.
+    (ca / "previous").mkdir()
+    for name in ("ca.key", "ca.pem"):
+        (ca / "previous" / name).write_bytes((ca / name).read_bytes())
+    (ca / "next/ca.key").rename(ca / "ca.key")
+    with pytest.raises(AssertionError, match="in the midst of the exchange"):
+        host.play(REPLACE)
+    host.play(REPLACE, tls_replace="begin")
+    assert not (ca / "next").exists()
+    host.certificate().verify_directly_issued_by(x509.load_pem_x509_certificate((ca / "ca.pem").read_bytes()))

@@ -424,7 +424,7 @@ def test_what_is_followed_has_a_page_of_its_own_beside_a_trend_of_the_same_name(
 
 
 def test_the_number_of_a_word_leads_to_its_tweets(page: Page, session: requests.Session) -> None:
-    day = f"{page.until - timedelta(hours=3):%Y-%m-%d}"
+    day = page.day()
     for asked in ({"woeid": BRAZIL}, {"topic": FOLLOWED, "kind": "follow"}, {}):
         since, until = (page.until - timedelta(hours=9)).isoformat(), page.until.isoformat()
         span = {"since": since, "until": until, **asked}
@@ -609,3 +609,56 @@ def test_every_number_is_explained(page: Page, session: requests.Session) -> Non
         linked |= set(re.findall(r"/about#(\w+)", template.read_text()))
     assert linked
     assert linked <= known
+
+
+EXPLAINED = {
+    "now": {"cloud", "words", "rising", "follow"},
+    "now of topics": {"cloud", "trend", "rising", "follow"},
+    "history": {"cloud", "words"},
+    "topics": {"trend", "follow"},
+    "topic": {"collected", "course", "rank", "rising", "words", "people", "languages"},
+    "follow": {"collected", "course", "rising", "words", "people", "languages"},
+    "word": {"collected", "course", "rising", "words", "people", "languages"},
+    "search": {"search", "course", "words"},
+    "operations": {"rates", "delays", "lag", "letters", "languages", "budget"},
+    "tweets": {"words"},
+    "rising": {"rising"},
+    "compare": {"compare", "course"},
+}
+
+
+@pytest.mark.parametrize("name", EXPLAINED)
+def test_numbers_say_in_a_sentence_how_they_are_counted_and_lead_to_the_rule(
+    page: Page, session: requests.Session, name: str
+) -> None:
+    topic = page.database.trends.find_one({"woeid": BRAZIL}, sort=[("collected_at", -1)])["trends"][0]["name"]
+    day = page.day()
+    named = f"name={quote(topic)}&place={BRAZIL}&day={day}"
+    path = {
+        "now": "/",
+        "now of topics": "/?kind=topics",
+        "topic": f"/topic?{named}",
+        "follow": f"/follow?name={quote(FOLLOWED)}&day={day}",
+        "word": f"/word?{named}",
+        "search": "/search?q=-naodita",
+        "tweets": f"/tweets?{named}",
+        "rising": f"/rising?{named}&kind=topic&minutes=60",
+        "compare": f"/compare?a_place={BRAZIL}&b_place={BRAZIL}&b_day={day}",
+    }.get(name, f"/{name}")
+    main = get(page, session, path).text.partition("<main")[2].partition("</main>")[0]
+    assert set(re.findall(r'href="/about#(\w+)"', main)) == EXPLAINED[name]
+    # What a plot shows, and a table, stands below a sentence of its own.
+    for figure in re.findall(r'<figure class="plot-figure.*?</figure>', main, flags=re.DOTALL):
+        assert re.search(r'<p class="small">[^<]{20,} <a href="/about#', figure)
+    for section in re.findall(r"<section(?:(?!<section).)*?<table.*?</section>", main, flags=re.DOTALL):
+        assert "/about#" in section or name in ("search", "compare")  # said once above all of them
+
+
+@pytest.mark.parametrize("language", ["en", "pt", "es"])
+def test_there_is_a_glossary_in_each_language(page: Page, session: requests.Session, language: str) -> None:
+    html = get(page, session, "/about", headers={"Accept-Language": language}).text
+    terms = re.findall(r'<dt id="(\w+)">([^<]+)</dt>\s*<dd>([^<]+)</dd>', html)
+    assert {term for of_page in EXPLAINED.values() for term in of_page} <= {term for term, _, _ in terms}
+    english = get(page, session, "/about", headers={"Accept-Language": "en"}).text
+    for _, _, meaning in terms:
+        assert (meaning in english) == (language == "en")

@@ -58,6 +58,7 @@ def paths(page: Page) -> dict[str, str]:
         "about": "/about",
         "hidden": "/hidden",
         "account": "/account",
+        "follows": "/follows",
         "missing": "/nothing",
     }
 
@@ -176,7 +177,7 @@ def test_the_slider_goes_through_the_day_by_keyboard(tab: Tab, page: Page) -> No
     newest = max(clouds, key=lambda cloud: cloud["until"])
     tab.goto(f"{page.url}/clouds/{newest['_id']}")
     before = tab.locator("a[rel=prev]").get_attribute("href")
-    if int(tab.get_by_role("slider").get_attribute("max") or 0) == 0:
+    if int(tab.locator("#slider").get_attribute("max") or 0) == 0:
         tab.goto(page.url + str(before))  # shortly after midnight there is one of today
     shown = tab.locator(".cloud").get_attribute("data-cloud")
     slider = tab.get_by_role("slider", name="Time of day")
@@ -332,7 +333,7 @@ def test_a_bar_of_a_search_narrows_it_by_pointer_and_by_keyboard(tab: Tab, page:
 
 def test_the_keyboard_gets_from_a_cloud_to_the_tweets_of_a_word(tab: Tab, page: Page) -> None:
     tab.goto(f"{page.url}/?place={BRAZIL}")
-    tab.locator(".counts a").first.focus()
+    tab.locator(".counts tbody a").first.focus()
     tab.keyboard.press("Enter")
     expect(tab.locator(".lead")).to_contain_text("Counted in")
     tab.get_by_text("How is this counted?").first.focus()
@@ -457,6 +458,6 @@ def test_guessing_a_password_is_limited(browser: Browser, page: Page) -> None:
         tab.get_by_label("Usuário").fill("eva")
         tab.get_by_label("Senha").fill("wrong password" if number < 10 else PASSWORD)
         tab.get_by_role("button", name="Entrar").click()
-        problem = "O usuário ou a senha está errada." if number < 10 else "Tentativas demais."
+        problem = "Usuário ou senha incorretos." if number < 10 else "Muitas tentativas."
         expect(tab.get_by_role("alert")).to_contain_text(problem)
     context.close()

@@ -14,6 +14,8 @@ import pytest
 import seeded
 import services
 from bson.codec_options import CodecOptions
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from seeded import BRAZIL, RIO
 from starlette.testclient import TestClient
 
@@ -23,6 +25,8 @@ from opslib.store.collections import initialise
 from opslib.store.documents import complete
 from opslib.store.reads import Lake
 from opslib.web.app import create
+from opslib.web.risings import Stretch, risings
+from opslib.web.said import Subject
 from opslib.web.users import Users
 
 if TYPE_CHECKING:
@@ -299,6 +303,93 @@ def test_rising_is_above_the_usual_and_of_its_place_and_new_is_what_was_not_ther
     assert 'href="/rising?name=%23EmSP&amp;kind=topic&amp;' in brazil
 
 
+RISING = [("topic", "#festa"), ("hashtag", "#festa"), ("word", "samba"), ("follow", "#festa")]
+# Windows from 12:05 in São Paulo back: whether each is kept, and authors and the usual of what is in it.
+WINDOWS = st.lists(
+    st.tuples(
+        st.booleans(),
+        st.dictionaries(st.sampled_from(RISING), st.tuples(st.integers(1, 9), st.integers(1, 9))),
+    ),
+    max_size=30,
+)
+
+
+@given(windows=WINDOWS)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_topic_or_a_word_is_said_to_have_risen_when_rising_showed_it(
+    site: Site, windows: list[tuple[bool, dict[tuple[str, str], tuple[int, int]]]]
+) -> None:
+    site.database.trending.delete_many({})
+    lake, day = Lake(site.database), datetime(2026, 3, 4, tzinfo=SAO_PAULO)
+    five = timedelta(minutes=5)
+    newest = NOON.replace(minute=5, second=0)
+    for number, (kept, found) in enumerate(windows):
+        for woeid in (BRAZIL, None) if kept else ():
+            items = [
+                {"kind": kind, "name": name, "authors": authors, "tweets": authors, "usual": float(usual),
+                 "expected": float(usual), "score": (authors - usual) ** 2 / usual}
+                for (kind, name), (authors, usual) in found.items()
+                if (kind == "follow") == (woeid is None)
+            ]  # fmt: skip
+            put_window(site.database, woeid, newest - number * five, items)
+            put_window(site.database, woeid, newest - number * five - timedelta(seconds=10), [])
+    for kind, name in RISING:
+        entries = None if kind in ("topic", "follow") else (name,)
+        subject = Subject(
+            name, BRAZIL, day, day + timedelta(days=1), entries, "follow" if kind == "follow" else None
+        )
+        found_then = risings(lake, subject, NOON)
+        shown = []
+        for number in range(-1, 40):
+            at = newest - number * five
+            window = lake.window(None if kind == "follow" else BRAZIL, 5, at)
+            if window and window["ends_at"] == at <= NOON:
+                shown += [
+                    (at, item) for item in window["items"] if (item["kind"], item["name"]) == (kind, name)
+                ]
+        stretches = found_then.stretches if found_then else []
+        assert (found_then is None) == (not any(kept for kept, _ in windows))
+        told = {at for at, _ in shown}
+        if found_then and not found_then.more:
+            assert {at for one in stretches for at in moments(one, five)} == told
+        for one in stretches:
+            within = [(at, item) for at, item in shown if at in moments(one, five)]
+            assert len(within) == len(moments(one, five))
+            assert (one.ends_at, one.item) in within
+            assert one.item["score"] == max(item["score"] for _, item in within)
+            assert one.until + five not in told
+            assert one.since not in told
+
+
+def moments(stretch: Stretch, step: timedelta) -> list[datetime]:
+    number = (stretch.until - stretch.since) // step
+    return [stretch.since + (one + 1) * step for one in range(number)]
+
+
+def put_window(database: Any, woeid: int | None, ends_at: datetime, items: list[dict[str, Any]]) -> None:
+    database.trending.insert_one(
+        {"_id": f"{woeid}:5:{message.stamp(ends_at)}", "woeid": woeid, "minutes": 5, "ends_at": ends_at,
+         "computed_at": ends_at, "tweets": 9, "authors": 9, "items": items}
+    )  # fmt: skip
+
+
+def test_the_page_of_a_topic_leads_to_each_time_at_which_rising_showed_it(site: Site) -> None:
+    site.snapshot(NOON, "#festa")
+    site.tweet("#festa", NOON - timedelta(minutes=20))
+    said = "No window of this day is kept"
+    assert said in site.read(f"/topic?name=%23festa&place={BRAZIL}")
+    for minutes in (7.5, 12.5, 62.5):
+        seeded.trending(site.database, NOON - timedelta(minutes=minutes), "#festa", hostile=False)
+    html = site.get(f"/topic?name=%23festa&place={BRAZIL}").text
+    assert said not in html
+    found = re.findall(r'href="(/rising\?name=%23festa&amp;[^"]*minutes=5[^"]*)">([^<]*)<', html)
+    assert [time for _, time in found] == ["11:00 to 11:05", "11:50 to 12:00"]
+    for address, _ in found:
+        assert "63 people" in site.read(unescape(address))
+    site.tweet("#outro", NOON - timedelta(minutes=20), topic="#outro")
+    assert "It was not among what rose on this day." in site.read(f"/topic?name=%23outro&place={BRAZIL}")
+
+
 # ---- operations
 
 
@@ -389,6 +480,16 @@ def test_portuguese_pages_carry_portuguese_pictures(site: Site) -> None:
         assert "Brasil" not in svg
     assert "4 de mar. de 2026 12:03 UTC-3" in html.replace("\xa0", " ") or "12:03 UTC-3" in html
     assert cloud in html
+
+
+def test_a_search_that_is_not_understood_is_told_in_the_readers_language(site: Site) -> None:
+    spanish = {"Accept-Language": "es"}
+    wrong = site.read("/search?q=%28rio", headers=spanish)
+    assert "Esto no se entiende: este ( no se cierra: escribe un ) donde termina (en el carácter 1)" in wrong
+    away = site.read("/search?q=rio", headers=spanish)
+    assert "Aún no hay respuesta esta página no tiene índice de búsqueda" in away
+    api = site.get("/api/search?q=%28rio", 422, headers=spanish).json()
+    assert "this ( is never closed" in str(api)
 
 
 def test_a_picture_for_dark_surroundings_is_made_of_the_tall_one(site: Site) -> None:

@@ -69,7 +69,7 @@ def test_the_peak_of_a_topic_leads_to_all_that_was_written_then(
     page: Page, session: requests.Session
 ) -> None:
     snapshot = page.database.trends.find_one({"woeid": BRAZIL}, sort=[("collected_at", -1)])
-    text = get(page, session, "/topic", place=BRAZIL, name=snapshot["trends"][0]["name"]).text
+    text = get(page, session, "/topic", place=BRAZIL, name=snapshot["trends"][0]["name"], day=page.day()).text
     ((number, link),) = re.findall(r'\(([\d,]+)[^)]*\)\. <a href="(/search\?[^"]*)">What was said then', text)
     found = get(page, session, html.unescape(link)).text
     assert re.findall(r'<p class="lead">([\d,]+) tweet', found) == [number]

@@ -99,3 +99,11 @@ def test_a_lake_that_is_yet_to_be_made_gets_one_and_a_renewed_one_is_the_same(tm
     assert refusal(tmp_path, "") == ""
     (tmp_path / "renewed").mkdir()
     assert refusal(tmp_path / "renewed", certificate("own", 7300), certificate("own")) == ""
+
+
+@pytest.mark.slow
+def test_one_whose_successor_hosts_trust_already_signs_nothing_without_it(tmp_path: Path) -> None:
+    both = certificate("own") + certificate("foreign")
+    assert "lake-1 of this lake trusts an authority" in refusal(tmp_path, certificate("own"), both)
+    (tmp_path / "chain").mkdir()
+    assert refusal(tmp_path / "chain", both, both) == ""

@@ -200,6 +200,20 @@ def test_files_that_go_together_are_read_again_when_one_is_replaced_meanwhile(
     assert set(found.values()) == {b"2"}
 
 
+def test_a_file_of_an_account_that_is_not_here_is_told_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files.os, "geteuid", lambda: 0)
+    out = io.BytesIO()
+    writer = archive.Writer(out)
+    info = tarfile.TarInfo("var/lib/opslib/clouds/cloud.png")
+    info.uname = info.gname = "nobody-has-this-name"
+    writer.put(info, b"x")
+    writer.close()
+    with pytest.raises(click.ClickException, match=r"no account .*nobody-has-this-name.*clouds/cloud\.png"):
+        files.present(archive.Reader(io.BytesIO(out.getvalue())), tmp_path)
+
+
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "var/../../x", "etc/passwd"])
 def test_an_archive_leads_nowhere_else(tmp_path: Path, name: str) -> None:
     out = io.BytesIO()
@@ -268,6 +282,9 @@ def test_parts_are_saved_in_an_order_by_which_a_restore_never_loses() -> None:
         ("Fatal: wrong password or no key found\n", "the password of the repository is wrong", 2),
         ("write /x: no space left on device\n", "there is no room left where the repository is", 1),
         ("Load(<data/1>): ciphertext verification failed", "the repository is damaged: it is not what was saved", 1),  # noqa: E501
+        ("subprocess ssh: ana@a: Permission denied (publickey).\nFatal: unable to open repository", "the SFTP store refuses the key: see backup_ssh_key", 2),  # noqa: E501
+        ("subprocess ssh: ssh: connect to host a port 22: timed out\nFatal: error: EOF", "ssh: connect to host a port 22: timed out", 1),  # noqa: E501
+        ("Fatal: unable to start the sftp session, error: EOF", "there is no SFTP session: perhaps the SFTP store is not the one that backup_ssh_known_hosts has", 1),  # noqa: E501
         ("something\nFatal: else\n", "Fatal: else", 1),
         ("", "it failed without a word", 1),
     ],

@@ -83,3 +83,15 @@ def test_every_topic_has_bounds_of_time_and_bytes_that_hold_within_a_segment() -
     told = yaml.safe_load((roles.ROLES / "kafka/meta/argument_specs.yml").read_text())
     text = " ".join(told["argument_specs"]["main"]["options"]["kafka_tweets_gb"]["description"])
     assert f"other topics have {others / 2**30:.1f} GiB at most" in text
+
+
+def test_who_is_taken_off_the_list_loses_the_rights_and_strangers_keep_theirs() -> None:
+    named = {"principal": "opslib-sink", "topics": ["tweets.raw"], "operations": ["READ"]}
+    theirs = {
+        name: (name, "TOPIC", "tweets.raw", "READ") for name in ("opslib-sink", "opslib-former", "grafana")
+    }
+    found = set(theirs.values())
+    assert kafka_state.superfluous_acls([named], found) == {theirs["opslib-former"]}
+    emptied = [named, {"principal": "grafana"}]
+    assert kafka_state.superfluous_acls(emptied, found) == {theirs["opslib-former"], theirs["grafana"]}
+    assert kafka_state.wanted_acls(emptied) == {theirs["opslib-sink"]}

@@ -156,3 +156,14 @@ def test_settings_show_names_of_credentials_and_nothing_in_them(
         shown = CliRunner().invoke(command, ["--format", form]).output
         assert "mongodb_password" in shown
         assert "not to be seen" not in shown
+
+
+def test_an_account_that_is_no_longer_named_goes_if_the_role_made_it() -> None:
+    former = roles.module("mongodb/library/mongodb_state.py").former
+    users = [
+        {"user": name, "roles": [{"role": role, "db": "admin"}]}
+        for name, role in (("opslib-former", "opslib-former"), ("root", "root"), ("grafana", "opslib-web"))
+    ]
+    # Roles that are there and not of an account that is named; those that are built in are never among them.
+    assert former(users, {"opslib-former"}) == ["opslib-former"]
+    assert former(users, set()) == []

@@ -15,8 +15,9 @@ from opslib.message import decode_tweet, encode, tweet_document
 from opslib.search import find
 from opslib.search.folder import Folder
 from opslib.search.index import FORM, Index
+from opslib.search.match import has_exactly
 from opslib.search.query import EVERYTHING, QueryError, narrowed_to, parse
-from opslib.search.tokens import words, written
+from opslib.search.tokens import hashtags, words, written
 from opslib.store.documents import changes, complete
 from opslib.store.unwanted import Policy
 
@@ -68,6 +69,23 @@ def test_words_are_those_that_the_docs_say(lake: list[by_hand.Tweet]) -> None:
 def test_words_of_any_text_are_those_that_the_docs_say(text: str) -> None:
     assert written(text) == by_hand.words_written(text)
     assert words(text) == by_hand.words_found(text)
+
+
+@settings(deadline=None)
+@given(st.text(alphabet="#\uff03@aç_9日ไม😂\u200d\u200c\u0301 .-", max_size=40) | st.text(max_size=40))
+def test_hashtags_of_any_text_are_the_words_that_are_hashtags(text: str) -> None:
+    assert hashtags(text) == list(dict.fromkeys(word for word in words(text) if word[0] == "#"))
+
+
+@settings(deadline=None)
+@given(
+    st.text(alphabet="#aAç日😂\u0301 -", max_size=30) | st.text(max_size=30),
+    st.integers(0, 9),
+    st.integers(1, 4),
+)
+def test_any_words_of_a_text_are_in_it_exactly(text: str, begin: int, many: int) -> None:
+    some = written(text)[begin : begin + many]
+    assert not some or has_exactly(text, " ".join(some))
 
 
 def test_queries_find_what_a_search_by_hand_finds(lake: list[by_hand.Tweet], folder: Path) -> None:

@@ -16,7 +16,7 @@ from opslib import message
 from opslib.cli import main
 from opslib.run.lag import waiting
 from opslib.stats import delays
-from opslib.stats.minutes import OTHERS, Minutes, begin_of, budget_in
+from opslib.stats.minutes import OTHERS, Minute, Minutes, begin_of, budget_in, follows_in
 from opslib.stats.stored import Stored
 from opslib.x.budget import Budget, Limits
 
@@ -173,6 +173,18 @@ def test_the_budget_is_read_from_headers() -> None:
         "left": {"usd": 4.94},
     }
     assert budget_in(at(NOW)) is None
+
+
+def test_what_each_follow_has_cost_is_read_from_the_header_that_one_message_of_many_has() -> None:
+    told = at(NOW, headers=(("x.budget.follows", '{"Pão": [0.25, 12.5]}'.encode()),))
+    found = {"at": begin_of(NOW), "follows": [{"name": "Pão", "today": 0.25, "all": 12.5}]}
+    assert follows_in(told) == found
+    minute = Minute()
+    for record in (told, at(NOW), at(NOW, headers=(("x.budget.follows", b"[1]"),))):
+        minute.add(message.DEAD_LETTERS, record)
+    assert minute.follows == found
+    for wrong in (b"", b"{", b'{"a": 1}', b'{"a": [1]}', b'{"a": ["x", 1]}', b"null", b"\xff"):
+        assert follows_in(at(NOW, headers=(("x.budget.follows", wrong),))) is None
 
 
 def test_a_delay_is_known_from_the_first_answer_that_covers_its_message() -> None:

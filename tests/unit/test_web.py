@@ -1,4 +1,4 @@
-"""The page without its server: strings, moments, plots, tweets, users, and what the gate lets through."""
+"""The page without its server: messages, moments, plots, tweets, users, and what the gate lets through."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ipaddress
 import json
 import re
 import sqlite3
-import string
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -18,7 +17,6 @@ from zoneinfo import ZoneInfo
 
 import argon2
 import pytest
-from babel.messages.pofile import read_po
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,13 +26,10 @@ from opslib.cli import main
 from opslib.metrics import Web
 from opslib.web.access import FORM, SESSION
 from opslib.web.app import create
-from opslib.web.catalogues import catalogue
-from opslib.web.catalogues import string as text_in
 from opslib.web.devices import DEVICE, KEPT_SECONDS, Devices
 from opslib.web.hashing import PLACES_OF_KNOWN, PLACES_OF_STRANGERS, TooBusy
 from opslib.web.plots import Plot, Series, binned, nice_ceiling, nice_duration, time_ticks
 from opslib.web.render import plain
-from opslib.web.strings import STRINGS
 from opslib.web.tweets import parts, shown
 from opslib.web.users import (
     ATTEMPT_SECONDS,
@@ -49,7 +44,7 @@ from opslib.web.users import (
     Users,
     network_of,
 )
-from opslib.web.viewer import LANGUAGES, Viewer
+from opslib.web.viewer import Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,63 +53,10 @@ WEB = Path(__file__).resolve().parents[2] / "opslib" / "web"
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 NOON = datetime(2026, 3, 1, 15, 0, tzinfo=timezone.utc)
 PASSWORD = "correct horse battery"
+COLLECTED = ("{n} tweet collected", "{n} tweets collected")
 
 
-# ---- strings and moments
-
-
-def test_every_string_is_there_in_both_languages_with_the_same_values() -> None:
-    for key, texts in STRINGS.items():
-        fields = [{name for _, name, _, _ in string.Formatter().parse(text) if name} for text in texts]
-        assert all(text.strip() for text in texts), key
-        assert fields[0] == fields[1], key
-        assert texts[0].count("|") == texts[1].count("|"), key
-
-
-@pytest.mark.parametrize("path", sorted(WEB.glob("locale/*.po")), ids=lambda path: path.stem)
-def test_a_catalogue_has_the_strings_of_the_page_with_the_same_values(path: Path) -> None:
-    assert path.stem in LANGUAGES
-    with path.open("rb") as file:
-        known = {message.context for message in read_po(file) if message.id}
-    assert known == set(STRINGS)
-    found = catalogue(path.stem)
-    assert found.keys() == known, "the English text has changed since"
-    for key, text in found.items():
-        english = STRINGS[key][0]
-        fields = [
-            {name for _, name, _, _ in string.Formatter().parse(one) if name} for one in (english, text)
-        ]
-        assert text.strip(), key
-        assert fields[0] == fields[1], key
-        assert text.count("|") == english.count("|"), key
-
-
-def test_a_string_that_a_catalogue_lacks_is_shown_in_english(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert text_in("es", "nav.now") == "Ahora"
-    monkeypatch.setitem(STRINGS, "nav.tomorrow", ("Tomorrow", "Amanhã"))
-    assert text_in("es", "nav.tomorrow") == "Tomorrow"
-    assert Viewer("es", "auto", NOON).text("cloud.topics", n=1) == "1 tema"
-    assert Viewer("es", "auto", NOON).text("cloud.topics", n=3) == "3 temas"
-
-
-def test_every_string_is_used_and_every_used_string_is_there() -> None:
-    sources = [*WEB.glob("templates/*.html"), *WEB.glob("*.py")]
-    code = "\n".join(path.read_text() for path in sources if path.name != "strings.py")
-    used = set(re.findall(r"\bt\(\s*'([a-z._0-9]+)'\s*[,)]", code))
-    used |= set(re.findall(r"\btext\(\s*\"([a-z._0-9]+)\"\s*[,)]", code))
-    assert used - set(STRINGS) == set()
-    # What is put together of a beginning and a value, and what is handed on by name.
-    begun = (
-        *re.findall(r"'([a-z._]+\.)' ~", code),
-        "kind.",
-        "operations.hours.",
-        "behind.order.",
-        "search.order.",
-    )
-    used |= {k for call in re.findall(r"\bt\(([^)]*)\)", code) for k in re.findall(r"'([a-z._]+)'", call)}
-    named = set(re.findall(r"['\"]([a-z_]+(?:\.[a-z_]+)+)['\"]", code))
-    unused = [k for k in STRINGS if k not in used and k not in named and not k.startswith(begun)]
-    assert unused == []
+# ---- messages and moments
 
 
 @pytest.mark.parametrize(
@@ -141,8 +83,8 @@ def test_numbers_and_moments_are_written_for_the_reader() -> None:
     assert english.number(1234567) == "1,234,567"
     assert portuguese.number(1234567) == "1.234.567"
     assert portuguese.number(16.5) == "16,5"
-    assert english.text("cloud.tweets", n=1) == "1 tweet collected"
-    assert portuguese.text("cloud.tweets", n=2000) == "2.000 tuítes coletados"
+    assert english.ngettext(*COLLECTED, 1) == "1 tweet collected"
+    assert portuguese.ngettext(*COLLECTED, 2000) == "2.000 tuítes coletados"
     assert portuguese.ago(NOON - timedelta(minutes=3)) == "há 3 minutos"
     assert english.ago(NOON + timedelta(minutes=3)) == "1 second ago"  # another host's clock is ahead
     assert [english.duration(s) for s in (0.42, 90, 7200, 200_000)] == ["0.4 s", "1.5 min", "2 h", "2.3 d"]
@@ -517,10 +459,16 @@ def test_what_a_command_changes_is_told_to_syslog_with_who_did_it(
     monkeypatch.setenv("OPSLIB_WEB__STATE", str(tmp_path))
     monkeypatch.setenv("SUDO_USER", "maria")
     runner = CliRunner()
-    for call in ("add ana --random", "password ana --random", "disable ana", "remove ana"):
+    for call in (
+        "add ana --random",
+        "role ana analyst",
+        "password ana --random",
+        "disable ana",
+        "remove ana",
+    ):
         called = runner.invoke(main, ["web", "user", *call.split()])
         assert called.exit_code == 0, called.output
-    done = ["added", "given a password", "disabled", "removed"]
+    done = ["added as viewer", "made analyst", "given a password", "disabled", "removed"]
     assert [line.split(" maria@")[0] for line in lines] == [f"{what}: user ana, by" for what in done]
     listed = runner.invoke(main, ["web", "user", "log", "--format", "json"]).stdout
     entries = [json.loads(line) for line in listed.splitlines()]
@@ -533,6 +481,7 @@ def test_logins_and_changes_leave_a_line_and_an_entry(
 ) -> None:
     caplog.set_level("INFO", "opslib.web.users")
     users.add("ana", PASSWORD)
+    users.set_role("ana", "analyst")
     token = users.log_in("ana", PASSWORD, "203.0.113.9") or ""
     assert users.log_in("ana", "wrong password", "203.0.113.9") is None
     assert users.log_in(PASSWORD, PASSWORD, "2001:db8::1") is None
@@ -542,7 +491,8 @@ def test_logins_and_changes_leave_a_line_and_an_entry(
     users.remove("ana")
     noted = [(event.what, event.name, event.place) for event in users.events()]
     assert noted == [
-        ("added", "ana", ""),
+        ("added as viewer", "ana", ""),
+        ("made analyst", "ana", ""),
         ("logged in", "ana", "203.0.113.9"),
         ("refused", "ana", "203.0.113.9"),
         ("refused", "", "2001:db8::1"),
@@ -555,7 +505,7 @@ def test_logins_and_changes_leave_a_line_and_an_entry(
     assert "refused: an unknown user, from 2001:db8::1" in caplog.messages
     assert len(caplog.messages) == len(noted)
     assert PASSWORD not in caplog.text
-    assert [event.name for event in users.events("ana")] == ["ana"] * 7
+    assert [event.name for event in users.events("ana")] == ["ana"] * 8
     clock.now += EVENT_SECONDS
     assert users.events() == []
 
@@ -691,6 +641,11 @@ def test_a_file_of_before_keeps_its_users(tmp_path: Path, clock: Clock) -> None:
     # Her name would not be given today.
     assert users.log_in("ana maria", PASSWORD, "10.0.0.1")
     assert users.log_in("ana maria", PASSWORD, "10.0.0.1")
+    assert [(user.name, user.role) for user in users.all()] == [("ana maria", "viewer")]
+    users.set_role("ana maria", "analyst")
+    users.close()
+    users = Users(path, 3600, clock)
+    assert users.role_of("ana maria") == "analyst", "what it was given is kept"
     users.close()
     with sqlite3.connect(path) as after:
         assert "p=1" in after.execute("SELECT hash FROM users").fetchone()[0]

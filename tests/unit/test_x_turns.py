@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, deque
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,10 @@ from local_x import Client, Clock, Ten, local_x, serving
 
 from opslib.message import searched_in
 from opslib.simulate.limits import LIMITS, RateLimits
-from opslib.x.budget import Budget, Limits
+from opslib.x.budget import Account, Budget, Limits
 from opslib.x.client import Interrupted, RateLimited, Refused, Unavailable, XClient, XError
 from opslib.x.parameters import limits_in, places_in, prices_in
+from opslib.x.turns import told_of
 from opslib.x.turns.publish import PublishTurns
 from opslib.x.turns.trends import TrendsTurns
 
@@ -120,6 +122,9 @@ def test_the_flowfile_says_what_it_holds_and_how_the_budget_is(tmp_path: Path) -
         "x.budget.today.usd": "0.030",
         "x.budget.left.usd": "0.97",
     }
+    with lake.budget.call({"post": 10}, account=Account("follow Pão", 1)) as came:
+        came({"post": [str(number) for number in range(5)]})
+    assert json.loads(told_of(lake.budget)["x.budget.follows"]) == {"Pão": [0.025, 0.025]}
     world = messages_in(done.content)[0]
     assert (world["woeid"], world["place"], world["collected_at"]) == (1, "World", "2026-01-31T12:00:00.000Z")
     assert [trend["name"] for trend in world["trends"]] == [f"#t1.{n}" for n in range(50)], "all are kept"
@@ -319,7 +324,7 @@ class Kafka:
 
 PAGE = Held(
     b'{"id":"7","text":"a"}\n\n{"woeid":1,"trends":[]}',
-    {"uuid": "u", "filename": "f", "x.budget.left.usd": "3", "search.query": "#a"},
+    {"uuid": "u", "filename": "f", "x.budget.left.usd": "3", "x.budget.follows": "{}", "search.query": "#a"},
 )
 
 
@@ -328,7 +333,7 @@ def test_each_line_is_one_message_with_its_key_and_what_the_budget_was() -> None
     done = PublishTurns(lambda: kafka, "tweets.raw").turn(PAGE)
     told = [("x.budget.left.usd", b"3")]
     assert kafka.sent == [
-        ("tweets.raw", b'{"id":"7","text":"a"}', b"7", told),
+        ("tweets.raw", b'{"id":"7","text":"a"}', b"7", [*told, ("x.budget.follows", b"{}")]),
         ("tweets.raw", b'{"woeid":1,"trends":[]}', b"1", told),
     ]
     assert (done.relationship, done.content) == ("success", None)

@@ -19,6 +19,7 @@ SERVICES = ["zookeeper", "kafka", "mongodb", "nifi"]
         "opslib-speed",
         "opslib-stats",
         "opslib-search",
+        "opslib-wishes",
         "opslib-report.timer",
         "opslib-web",
         "nginx",

@@ -19,6 +19,7 @@ JOBS = {
     "opslib-speed": "opslib-speed",
     "opslib-stats": "opslib-stats",
     "opslib-search": "opslib-search",
+    "opslib-wishes": "opslib-wishes",
     "opslib-simulate": "opslib-simulate",
     "opslib-web": "opslib-web",
 }

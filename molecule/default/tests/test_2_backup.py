@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import testinfra
 
 if TYPE_CHECKING:
     from conftest import Lake
     from testinfra.host import Host
 
-REPOSITORY = "/var/backups/trendlake"
+REPOSITORY = "/srv/lake"  # on the machine that outlives the lake
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +46,12 @@ def test_what_is_there_is_not_overwritten(host: Host) -> None:
 
 
 @pytest.mark.usefixtures("made")
-def test_nobody_else_reads_backups_and_what_is_saved_holds_no_secret_in_plain(host: Host, lake: Lake) -> None:
+def test_nobody_else_opens_backups_and_what_is_saved_holds_no_secret_in_plain(host: Host, lake: Lake) -> None:
     with host.sudo("opslib-sink"):
-        assert host.run(f"ls {REPOSITORY}").rc != 0
         assert host.run("ls /etc/opslib-backup/credentials").rc != 0
-    assert host.run(f"grep -rqF {lake.secrets['mongodb_sink_password']} {REPOSITORY}").rc == 1
+    store = testinfra.get_host(f"ssh://{lake.name}-store", ssh_config=str(lake.folder / "ssh_config"))
+    assert store.run(f"test -f {REPOSITORY}/config").rc == 0
+    assert store.run(f"grep -rqF {lake.secrets['mongodb_sink_password']} {REPOSITORY}").rc == 1
 
 
 def test_its_account_writes_nowhere_else(host: Host) -> None:

@@ -163,6 +163,7 @@ def test_statistics_are_recorded(host, lake):
         (9311, "trendlake_sink_messages_total"),
         (9330, "trendlake_stats_tweets_total"),
         (9350, "trendlake_search_messages_total"),
+        (9360, "trendlake_wishes_build_info"),
     ],
 )
 def test_metrics_are_served_on_loopback(host, port, metric):

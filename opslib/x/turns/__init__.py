@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from opslib.message import encode
+from opslib.x.follows import ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,6 +27,8 @@ FOLLOWS = "follows.count"
 FOLLOWS_AT = "follows.at"
 # Behind them, what is to be looked up for them: how many these are.
 BACKFILLS = "backfills.count"
+# What each follow has cost today and in all, in USD, as JSON.
+SPENT_BY_FOLLOWS = "x.budget.follows"
 
 
 class FlowFile(Protocol):
@@ -69,6 +72,10 @@ def told_of(budget: Budget) -> dict[str, str]:
     spent, left = budget.spent_today(), budget.left_today()
     told = {"x.budget.today.resources": str(spent.resources), "x.budget.today.usd": f"{spent.usd:.3f}"}
     told.update({f"x.budget.left.{unit}": f"{rest:g}" for unit, rest in left.items() if rest is not None})
+    spent_by = budget.spent_by_each(ACCOUNT)
+    if spent_by:
+        follows = {name: [round(day, 3), round(total, 3)] for name, (day, total) in spent_by.items()}
+        told[SPENT_BY_FOLLOWS] = json.dumps(follows, ensure_ascii=False)
     return told
 
 

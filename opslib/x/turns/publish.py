@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from opslib.message import key_of
 from opslib.x.board import tls_options
-from opslib.x.turns import Turn, objects_in
+from opslib.x.turns import SPENT_BY_FOLLOWS, Turn, objects_in
 
 if TYPE_CHECKING:
     from opslib.x.turns import FlowFile
@@ -52,12 +52,16 @@ class PublishTurns:
             for name, value in flowfile.attributes().items()
             if name.startswith(_HEADERS)
         ]
+        # A list as long as there are follows: once is enough.
+        fewer = [(name, value) for name, value in headers if name != SPENT_BY_FOLLOWS]
         try:
             if self._producer is None:
                 self._producer = self._connecting()
             sent = [
-                self._producer.send(self._topic, line, key=key_of(message), headers=headers)
-                for line, message in zip(lines, objects_in(content))
+                self._producer.send(
+                    self._topic, line, key=key_of(message), headers=headers if number == 0 else fewer
+                )
+                for number, (line, message) in enumerate(zip(lines, objects_in(content)))
             ]
             self._producer.flush(_CONFIRMED_SECONDS)
             for future in sent:

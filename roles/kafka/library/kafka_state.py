@@ -14,7 +14,8 @@ short_description: Topics and access lists of a Kafka cluster
 description:
   - Asks what there is with two runs of Kafka's tools, and runs them again only for what differs.
   - Topics that were not asked for are left alone. A principal that is named in I(acls) may do afterwards
-    what is said there and nothing else.
+    what is said there and nothing else; one that is named without I(operations), nothing.
+  - A job of the lake (opslib-*) that is not named is one that it no longer has, and may do nothing.
 options:
   java: {type: path, required: true, description: The java program.}
   libs: {type: path, required: true, description: Folder with Kafka's jars.}
@@ -51,6 +52,8 @@ differences:
 
 # What a name ends in that is the beginning of others.
 _BEGINNING = "-*"
+# What principals of the lake's own jobs begin with.
+_LAKES_OWN = "opslib-"
 _TOPICS = "org.apache.kafka.tools.TopicCommand"
 
 
@@ -106,8 +109,19 @@ def wanted_acls(acls: list[dict]) -> set[tuple[str, str, str, str]]:
         resources = [("TOPIC", name) for name in acl.get("topics", [])]
         resources += [("GROUP", name) for name in acl.get("groups", [])]
         resources += [("CLUSTER", "kafka-cluster")] if acl.get("cluster") else []
-        wanted |= {(acl["principal"], *resource, op) for resource in resources for op in acl["operations"]}
+        operations = acl.get("operations", [])
+        wanted |= {(acl["principal"], *resource, op) for resource in resources for op in operations}
     return wanted
+
+
+def superfluous_acls(
+    acls: list[dict], found: set[tuple[str, str, str, str]]
+) -> set[tuple[str, str, str, str]]:
+    """Return which of the permissions *found* are to be taken away; those of strangers are not."""
+    named = {acl["principal"] for acl in acls}
+    return {
+        entry for entry in found - wanted_acls(acls) if entry[0] in named or entry[0].startswith(_LAKES_OWN)
+    }
 
 
 def acl_commands(entries: set[tuple[str, str, str, str]]) -> list[list[str]]:
@@ -178,8 +192,7 @@ def main() -> None:
     topics, acls = pool.submit(tools.topics), pool.submit(tools.acls)
     changes = topic_changes(module.params["topics"], topics.result(), module.params["replicas"])
     wanted, found = wanted_acls(module.params["acls"]), acls.result()
-    managed = {entry[0] for entry in wanted}
-    superfluous = {entry for entry in found - wanted if entry[0] in managed}
+    superfluous = superfluous_acls(module.params["acls"], found)
     for action, entries in (("--add", wanted - found), ("--remove", superfluous)):
         for arguments in acl_commands(entries):
             force = ["--force"] if action == "--remove" else []

@@ -27,7 +27,8 @@ description:
   - Whether a password is the right one is found by logging in with it, so nothing is changed without need.
   - A forgotten or replaced administrator's password is no obstacle, because the key of the set
     opens the set as well.
-  - Users that are not named are left alone.
+  - A user that is not named goes, with its role, if it has a role of its own name, as all have that this
+    module made. Others are left alone.
 options:
   port: {description: Port of the server on this host., type: int, required: true}
   ca_file: {description: Certificate of the servers' authority., type: path, required: true}
@@ -108,6 +109,7 @@ class State:
             for user in self.wanted["users"]:
                 self.settle_role(admin, user)
                 self.settle_user(admin, seeds, user)
+            self.drop_former(admin)
         return self.changes
 
     # -- the set ------------------------------------------------------------------------------------------
@@ -379,6 +381,27 @@ class State:
             client.close()
             return
         self.change(f"set the password of {name}", lambda: update(pwd=password))
+
+    def drop_former(self, admin: MongoClient) -> None:
+        """Take away the users that are no longer named, each with its own role."""
+        named = {self.wanted["admin_name"], *(user["name"] for user in self.wanted["users"])}
+        users = admin.admin.command("usersInfo", 1)["users"]
+        # Those that are built in are not among them.
+        roles = {role["role"] for role in admin.admin.command("rolesInfo", 1)["roles"]}
+        for name in former(users, roles - named):
+            self.change(
+                f"took away the user {name} and its role",
+                lambda name=name: [admin.admin.command(verb, name) for verb in ("dropUser", "dropRole")],
+            )
+
+
+def former(users: list[dict[str, Any]], roles: set[str]) -> list[str]:
+    """Return which of *users* have a role of their own name that is one of *roles*."""
+    return sorted(
+        user["user"]
+        for user in users
+        if user["user"] in roles and {"role": user["user"], "db": "admin"} in user["roles"]
+    )
 
 
 def resources(privilege: dict[str, Any], database: str) -> list[dict[str, Any]]:

@@ -26,7 +26,8 @@ options:
   subject: {type: dict, required: true, description: Organization and name as O and CN.}
   names: {type: list, elements: str, required: true, description: "DNS:name and IP:address, if any."}
   uses: {type: list, elements: str, required: true, description: "serverAuth, clientAuth, or both."}
-  authority: {type: str, required: true, description: The authority's certificate as PEM.}
+  authority: {type: str, required: true, description: "Certificate, as PEM, of the authority that signs."}
+  trusted: {type: str, required: true, description: "Certificates of the authorities to trust, as in ca.pem."}
   renew_days: {type: int, required: true, description: Days before its end in which it is renewed.}
   store_password: {type: str, description: Password of the stores for Java.}
 """
@@ -41,6 +42,7 @@ EXAMPLES = """
     names: ["DNS:localhost", "IP:127.0.0.1"]
     uses: [serverAuth, clientAuth]
     authority: "{{ lookup('ansible.builtin.file', 'ca.pem') }}"
+    trusted: "{{ lookup('ansible.builtin.file', 'ca.pem') }}"
     renew_days: 30
 """
 
@@ -58,6 +60,8 @@ def check(parameters: dict[str, Any]) -> None:
     """Look at everything; :class:`NotCurrent` at the first thing that is not as it should be."""
     folder = Path(parameters["directory"])
     _modes(folder, parameters)
+    trusted = (folder / "ca.pem").read_text().strip()
+    _must(trusted == parameters["trusted"].strip(), "the authorities to trust are others")
     authority, certificate = _present(folder, parameters["authority"])
     _signed_by(certificate, authority)
     _says(certificate, parameters)
@@ -96,7 +100,6 @@ def _present(folder: Path, authority: str) -> tuple[Any, Any]:
     from cryptography.hazmat.backends import default_backend
     from cryptography.hazmat.primitives import serialization
 
-    _must((folder / "ca.pem").read_text().strip() == authority.strip(), "the authority is another one")
     certificate = x509.load_pem_x509_certificate((folder / "cert.pem").read_bytes(), default_backend())
     key = serialization.load_pem_private_key((folder / "key.pem").read_bytes(), None, default_backend())
     _must(
@@ -188,6 +191,7 @@ def main() -> None:
         "names": {"type": "list", "elements": "str", "required": True},
         "uses": {"type": "list", "elements": "str", "required": True},
         "authority": {"type": "str", "required": True},
+        "trusted": {"type": "str", "required": True},
         "renew_days": {"type": "int", "required": True},
         "store_password": {"type": "str", "no_log": True},
     }

@@ -1,0 +1,271 @@
+"""Certificates, the authority and secrets replaced while a lake is written to.
+
+Of the lake that `test_changes.py` left, or of one machine with an inventory beside it:
+`MOLECULE_SCENARIO_NAME=NAME pytest molecule/changes/tests/test_rotate.py` with `out/molecule/NAME`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from cryptography import x509
+from kafka import KafkaProducer
+from pymongo import MongoClient
+from pymongo.errors import DuplicateKeyError, OperationFailure
+from test_changes import FOLDER, MEMBERS, ROOT, Lake, secrets
+from writing import Writers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+VAULT = FOLDER / "group_vars/all/vault.yml"
+
+
+class Connecting(Writers):
+    """Writers that read anew whom to trust, and with which password, whenever they connect anew."""
+
+    def __init__(self, kafka: Callable[[], dict[str, Any]], mongodb: Callable[[], dict[str, Any]]) -> None:
+        super().__init__(kafka(), mongodb())
+        self._kafka_now, self._mongodb_now = kafka, mongodb
+        self.longest = {"kafka": 0.0, "mongodb": 0.0}
+
+    def _write(
+        self,
+        layer: str,
+        connect: Callable[[], Any],
+        write: Callable[[Any, str], Any],
+        close: Callable[[Any], Any],
+    ) -> None:
+        client: Any = None
+        for name in self.names():
+            began = time.monotonic()
+            while name not in self.acknowledged[layer]:
+                try:
+                    client = connect() if client is None else client
+                    write(client, name)
+                    self.acknowledged[layer].add(name)
+                except Exception as error:  # noqa: PERF203 - each is on its own
+                    self.refused.append(f"{layer}: {error!r}")
+                    if time.monotonic() > began + 600:
+                        return
+                    if client is not None:
+                        close(client)
+                    client = None
+            self.longest[layer] = max(self.longest[layer], time.monotonic() - began)
+        if client is not None:
+            close(client)
+
+    def _produce(self) -> None:
+        def write(client: KafkaProducer, name: str) -> None:
+            client.send("tweets.raw", key=name.encode(), value=b"x" * 500).get(timeout=15)
+
+        def connect() -> KafkaProducer:
+            return KafkaProducer(
+                acks="all",
+                max_block_ms=15_000,
+                request_timeout_ms=10_000,
+                delivery_timeout_ms=12_000,
+                **self._kafka_now(),
+            )
+
+        def close(client: KafkaProducer) -> None:
+            # It may wait for a broker that it can no longer reach; what it holds was not acknowledged.
+            threading.Thread(target=client.close, kwargs={"timeout": 5}, daemon=True).start()
+
+        self._write("kafka", connect, write, close)
+
+    def _insert(self) -> None:
+        def connect() -> MongoClient[dict[str, Any]]:
+            return MongoClient(w="majority", **{**self._mongodb_now(), "serverSelectionTimeoutMS": 15_000})
+
+        def write(client: MongoClient[dict[str, Any]], name: str) -> None:
+            try:
+                client.verify.things.insert_one({"_id": name})
+            except DuplicateKeyError:
+                # Of the try before, whose answer was lost: it counts once a majority has it.
+                client.verify.things.update_one({"_id": name}, {"$set": {"again": True}})
+
+        self._write("mongodb", connect, write, lambda client: client.close())
+
+    def lost(self) -> dict[str, set[str]]:
+        """Return what was acknowledged and is not there."""
+        self._kafka, self._mongodb = self._kafka_now(), self._mongodb_now()
+        return super().lost()
+
+
+class Running(Lake):
+    """The lake as its inventory says, with its vault where an operator has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        hosts = json.loads((FOLDER / "inventory.json").read_text())["trendlake"]["hosts"]
+        self.numbers = [self.names.index(name) + 1 for name in hosts]
+        if (FOLDER / "vault.yml").exists():
+            VAULT.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(FOLDER / "vault.yml", VAULT)
+
+    def ended(self, playbook: str, *arguments: str, **variables: Any) -> tuple[int, str]:
+        """Return how a playbook ended and what it said."""
+        command = ["ansible-playbook", "-i", f"{FOLDER}/inventory.json", f"{ROOT}/{playbook}", *arguments]
+        command += ["--vault-password-file", f"{FOLDER}/vault-password", "-e", json.dumps(variables)]
+        run = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=3600,
+            check=False,
+        )
+        shutil.copy(VAULT, FOLDER / "vault.yml")
+        secrets.cache_clear()
+        with (FOLDER / "playbooks.log").open("a") as log:
+            log.write(f"== {playbook} {arguments} {variables}\n{run.stdout}\n")
+        return run.returncode, run.stdout
+
+    def rotate(self, *arguments: str, **variables: Any) -> str:
+        """Return what the playbook said that ended well."""
+        code, said = self.ended(
+            "ansible/rotate.yml", *arguments, secrets_password_file=f"{FOLDER}/vault-password", **variables
+        )
+        assert code == 0, said[-6000:]
+        return said
+
+    def written_to(self) -> Connecting:
+        return Connecting(lambda: self.kafka(self.numbers), lambda: self.mongodb(self.numbers))
+
+    def shown(self, number: int, service: str) -> x509.Certificate:
+        """Return the certificate that a service has."""
+        text = self.host(number).check_output(f"cat /etc/{service}/tls/cert.pem")
+        return x509.load_pem_x509_certificate(text.encode())
+
+    def access_lists(self) -> str:
+        """Return Kafka's access lists as its own tool prints them."""
+        said: str = self.host(self.numbers[0]).check_output(
+            "/opt/java/current/bin/java -Xmx128m -cp '/opt/kafka/current/libs/*' kafka.admin.AclCommand "
+            f"--list --bootstrap-server {self.addresses[self.numbers[0] - 1]}:9093 "
+            "--command-config /etc/kafka/client.properties"
+        )
+        return said
+
+    def nothing_is_pending(self) -> None:
+        """Hold that each cluster is whole, and that all of it runs with what its files say."""
+        for number in self.numbers:
+            for service in MEMBERS:
+                said = json.loads(self.host(number).check_output(f"/etc/{service}/cluster --wait 300"))
+                assert said["whole"]
+            units = " ".join(f"{name}.service" for name in MEMBERS)
+            said = json.loads(
+                self.host(number).check_output(f"/usr/local/lib/trendlake/started pending {units}")
+            )
+            assert {unit["state"] for unit in said.values()} == {"active"}
+            assert [unit["differs"] for unit in said.values()] == [[]] * len(MEMBERS)
+
+
+@pytest.fixture(scope="module")
+def lake() -> Running:
+    return Running()
+
+
+def under_writers(lake: Running, *arguments: str, **variables: Any) -> str:
+    """Return what the playbook said, called while a lake is written to that loses nothing by it."""
+    writers = lake.written_to()
+    with writers.going_on():
+        said = lake.rotate(*arguments, **variables)
+    lake.nothing_is_pending()
+    longest = {layer: round(seconds, 1) for layer, seconds in writers.longest.items()}
+    with (FOLDER / "figures.jsonl").open("a") as file:
+        file.write(
+            json.dumps({**variables, "hosts": len(lake.numbers), "longest write in s": longest}) + "\n"
+        )
+    assert writers.lost() == {"kafka": set(), "mongodb": set()}, writers.refused
+    return said
+
+
+def test_1_a_service_gets_new_keys_and_no_other_is_touched(lake: Running) -> None:
+    before = [(lake.started(number), lake.shown(number, "kafka")) for number in lake.numbers]
+    under_writers(lake, "--tags", "kafka", rotate="kafka")
+    for number, (started, certificate) in zip(lake.numbers, before):
+        now = lake.started(number)
+        assert {name for name in MEMBERS if now[name] != started[name]} == {"kafka"}
+        assert lake.shown(number, "kafka").public_key() != certificate.public_key()
+
+
+def test_2_the_authority_is_replaced_and_its_old_one_is_trusted_by_nobody(lake: Running) -> None:
+    old = x509.load_pem_x509_certificate((FOLDER / "ca/ca.pem").read_bytes())
+    code, said = lake.ended("ansible/rotate.yml", "--tags", "kafka", rotate="authority")
+    assert code != 0
+    assert "without --tags" in said
+    under_writers(lake, rotate="authority")
+    new = x509.load_pem_x509_certificate((FOLDER / "ca/ca.pem").read_bytes())
+    assert new.public_key() != old.public_key()
+    assert sorted(file.name for file in (FOLDER / "ca").iterdir()) == ["ca.key", "ca.pem", "operator"]
+    for number in lake.numbers:
+        for service in MEMBERS:
+            lake.shown(number, service).verify_directly_issued_by(new)
+            trusted = lake.host(number).check_output(f"cat /etc/{service}/tls/ca.pem")
+            assert x509.load_pem_x509_certificates(trusted.encode()) == [new]
+
+
+def test_3_an_account_gets_another_password_and_the_old_one_opens_nothing(lake: Running) -> None:
+    old = secrets()["mongodb_admin_password"]
+    under_writers(lake, "--tags", "mongodb", rotate="mongodb_admin_password")
+    assert secrets()["mongodb_admin_password"] != old
+    with (
+        MongoClient(**{**lake.mongodb(lake.numbers), "password": old}) as client,
+        pytest.raises(OperationFailure, match="Authentication failed"),
+    ):
+        client.admin.command("ping")
+
+
+def test_4_members_of_the_replica_set_get_another_key_and_forget_the_old_one(lake: Running) -> None:
+    old = secrets()["mongodb_keyfile"]
+    under_writers(lake, "--tags", "mongodb", rotate="mongodb_keyfile")
+    new = secrets()["mongodb_keyfile"]
+    assert new != old
+    assert "mongodb_keyfile_previous" not in secrets()
+    digest = hashlib.sha256(f"{new}\n".encode()).hexdigest()
+    for number in lake.numbers:
+        assert lake.host(number).check_output("sha256sum < /etc/mongodb/keyfile").split()[0] == digest
+
+
+def test_5_who_is_taken_off_a_list_loses_the_rights(lake: Running) -> None:
+    roles = {name: yaml.safe_load((ROOT / f"roles/{name}/defaults/main.yml").read_text()) for name in MEMBERS}
+    acls, users = roles["kafka"]["kafka_acls"], roles["mongodb"]["mongodb_users"]
+    acls += [{"principal": "opslib-former", "topics": ["tweets.raw"], "operations": ["READ"]}]
+    privileges = [{"collections": ["tweets"], "actions": ["find"]}]
+    users += [{"name": "former", "password_from": "mongodb_web_password", "privileges": privileges}]
+    code, said = lake.ended("site.yml", "--tags", "kafka,mongodb", kafka_acls=acls, mongodb_users=users)
+    assert code == 0, said[-6000:]
+    assert "opslib-former" in lake.access_lists()
+    account = {"username": "former", "password": secrets()["mongodb_web_password"]}
+    with MongoClient(**{**lake.mongodb(lake.numbers), **account}) as client:
+        client.trendlake.tweets.find_one()
+    code, said = lake.ended("site.yml", "--tags", "kafka,mongodb")
+    assert code == 0, said[-6000:]
+    assert "opslib-former" not in lake.access_lists()
+    assert "opslib-sink" in lake.access_lists()
+    with (
+        MongoClient(**{**lake.mongodb(lake.numbers), **account}) as client,
+        pytest.raises(OperationFailure, match="Authentication failed"),
+    ):
+        client.admin.command("ping")
+    with MongoClient(**lake.mongodb(lake.numbers)) as client:
+        assert not client.admin.command("rolesInfo", "former")["roles"]
+
+
+def test_6_afterwards_site_yml_changes_nothing(lake: Running) -> None:
+    code, said = lake.ended("site.yml")
+    assert code == 0, said[-6000:]
+    assert "changed=" in said
+    assert said.count("changed=0") == said.count("changed="), said[-3000:]
