@@ -26,10 +26,13 @@ from kafka.admin import (  # type: ignore[import-untyped]
 )
 from kafka.errors import (  # type: ignore[import-untyped]
     AuthorizationError,
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
     KafkaConfigurationError,
     KafkaError,
     KafkaTimeoutError,
     NoError,
+    NotCoordinatorError,
 )
 from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]
 
@@ -56,6 +59,7 @@ MESSAGES = "kafka/messages"
 _POLL_MILLISECONDS = 1000
 _SILENT_SECONDS = 60
 _ANSWER_SECONDS = 60
+_AGAIN_SECONDS = 1
 _BOOTSTRAP_MILLISECONDS = 10_000
 _MEGABYTE = 1024 * 1024
 _AT_ONCE = 2000
@@ -184,8 +188,24 @@ def _acl(told: Mapping[str, str]) -> Any:
 def busy(admin: Any, found: list[dict[str, Any]]) -> list[str]:
     """Return the groups that somebody is in: they cannot be set back."""
     groups = [one["group"] for one in found if "group" in one]
-    told = admin.describe_groups(groups) if groups else {}
+    told = _answered(lambda: admin.describe_groups(groups)) if groups else {}
     return sorted(name for name, group in told.items() if group["members"])
+
+
+def _answered(ask: Callable[[], Any]) -> Any:
+    """Return what *ask* does: a new Kafka makes the topic of positions when it is first asked for one."""
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while True:
+        try:
+            return ask()
+        except (CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError):
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(_AGAIN_SECONDS)
+
+
+def _set(admin: Any, group: str, places: dict[Any, Any]) -> list[Any]:
+    return list(_answered(lambda: admin.alter_group_offsets(group, places)).values())
 
 
 def restore_positions(admin: Any, found: list[dict[str, Any]], positions: Positions | Kept) -> dict[str, int]:
@@ -200,7 +220,7 @@ def restore_positions(admin: Any, found: list[dict[str, Any]], positions: Positi
             if (place := positions.of((topic, number), offset)) is not None
         }
         if places:
-            answers = admin.alter_group_offsets(one["group"], places).values()
+            answers = _set(admin, one["group"], places)
             refused = {answer.__name__ for answer in answers if answer is not NoError}
             if refused:
                 raise BackupError(

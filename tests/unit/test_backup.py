@@ -17,8 +17,9 @@ import click
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kafka.errors import CoordinatorNotAvailableError
 
-from opslib.backup import archive, files, restic, runs, state
+from opslib.backup import archive, files, kafka, restic, runs, state
 from opslib.backup.kafka import Kept, Positions
 from opslib.backup.restic import Repository, Snapshot, _failure, _options
 from opslib.doctor import backup as doctor
@@ -120,6 +121,21 @@ def test_on_the_kafka_of_before_a_position_is_what_it_was_as_far_as_there_are_me
     kept = Kept({("t", 0): (10, 20)})
     assert [kept.of(("t", 0), offset) for offset in (5, 10, 15, 20, 25)] == [10, 10, 15, 20, 20]
     assert kept.of(("other", 0), 5) is None
+
+
+def test_a_new_kafka_that_has_no_positions_yet_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka, "_AGAIN_SECONDS", 0)
+    asked = []
+
+    class Admin:
+        def describe_groups(self, groups: list[str]) -> dict[str, Any]:
+            asked.append(groups)
+            if len(asked) < 3:
+                raise CoordinatorNotAvailableError
+            return {"trendlake-sink": {"members": []}}
+
+    assert kafka.busy(Admin(), [{"group": "trendlake-sink", "positions": []}]) == []
+    assert asked == [["trendlake-sink"]] * 3
 
 
 def packed(trees: files.Trees) -> bytes:
