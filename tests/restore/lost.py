@@ -36,6 +36,7 @@ _ROWS = (
 )
 _STATE = "/root/state-of-x.json"
 _PUT = "/root/put-state-of-x"
+_FILE = "/var/lib/opslib/simulate/tweets"
 
 
 def ssh(name: str, command: str, given: bytes = b"") -> bytes:
@@ -67,13 +68,23 @@ class X:
         return dict(self.call("ledger")["returned"])
 
 
-def let_outlive(state: bytes, name: str) -> None:
+def written_at(name: str) -> str:
+    """Return when the file was written whose tweets the local X API has: their times and ids hang on it."""
+    return ssh(name, f"stat -c %y {_FILE}").decode().strip()
+
+
+def let_outlive(state: bytes, written: str, name: str) -> None:
     """Let the X API of a blank machine begin with *state* whenever it is started, before anybody asks it."""
     put = shlex.join(["/usr/bin/python3", "-c", _CALL, f"{_CONTROL}state", "PUT"])
     folder = "/etc/systemd/system/opslib-simulate.service.d"
     ssh(name, f"install -d {folder} && cat > {_STATE}", state)
     ssh(name, f"cat > {_PUT} && chmod 700 {_PUT}", f"#!/bin/sh\nexec {put} < {_STATE}\n".encode())
-    ssh(name, f"cat > {folder}/state.conf", f"[Service]\nExecStartPost=+{_PUT}\n".encode())
+    touch = shlex.join(["/usr/bin/touch", "-d", written, _FILE])
+    ssh(
+        name,
+        f"cat > {folder}/state.conf",
+        f"[Service]\nExecStartPre=+{touch}\nExecStartPost=+{_PUT}\n".encode(),
+    )
 
 
 @dataclass
