@@ -50,10 +50,10 @@ def in_mongodb(expression: str) -> object:
 
 
 @contextmanager
-def user() -> Iterator[tuple[str, str]]:
-    """Add a user for a while; yield the name and the password."""
+def user(role: str = "viewer") -> Iterator[tuple[str, str]]:
+    """Add a user with *role* for a while; yield the name and the password."""
     name = f"verify-{uuid.uuid4().hex[:8]}"
-    password = on_machine(f"opslib web user add {name} --random").strip()
+    password = on_machine(f"opslib web user add {name} --role {role} --random").strip()
     try:
         yield name, password
     finally:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from deployed import TWEETS, in_mongodb, needs_machine, on_machine
-from playwright.sync_api import Page, expect
+from deployed import TWEETS, in_mongodb, log_in, needs_machine, on_machine, opened, user
+from playwright.sync_api import Browser, Page, expect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,3 +107,30 @@ def test_a_tweet_of_it_can_be_forgotten(number: int, tab: Page, address: str) ->
     assert after_a_while(reported, lambda found: found == number - 1) == number - 1
     tab.goto(f"{address}/follow?name={NAME}")
     assert str(gone) not in tab.content()
+
+
+def test_an_analyst_follows_something_on_the_page_and_a_viewer_only_looks(
+    browser: Browser, tab: Page, address: str
+) -> None:
+    def followed() -> dict[str, Any]:
+        return {one["name"]: one for one in json.loads(on_machine("opslib follow list --format json"))}
+
+    tab.goto(f"{address}/follows")
+    expect(tab.locator("main")).to_contain_text("Your role is viewer")
+    assert tab.locator("main form").count() == 0
+    with user("analyst") as (name, password):
+        mine = opened(browser, address)
+        log_in(mine, name, password)
+        mine.goto(f"{address}/follows")
+        mine.get_by_label("Query or account").fill("novela")
+        mine.get_by_label("Name it is shown by").fill("As novelas")
+        mine.get_by_label("At most USD a day").fill("0.5")
+        mine.get_by_role("button", name="What would it cost?").click()
+        expect(mine.get_by_role("heading", name="Follow As novelas?")).to_be_visible()
+        assert "As novelas" not in followed()
+        mine.get_by_role("button", name="Follow it").click()
+        expect(mine.get_by_role("status")).to_be_visible()
+        assert followed()["As novelas"]["usd_day"] == 0.5
+        mine.get_by_role("button", name="Remove: As novelas").click()
+        expect(mine.get_by_role("status")).to_be_visible()
+        assert "As novelas" not in followed()
