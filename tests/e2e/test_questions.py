@@ -179,7 +179,7 @@ def what_was_said_when_it_peaked(analyst: Analyst) -> None:
 
 def which_words_go_with_it(analyst: Analyst) -> None:
     analyst.takes_the_first_topic()
-    word = analyst.tab.locator("section[aria-labelledby=words] a").first
+    word = analyst.tab.locator("section[aria-labelledby=words] tr a").first
     name = word.inner_text()
     analyst.turns_to(word)
     expect(analyst.tab.get_by_role("heading", level=1)).to_contain_text(name)
