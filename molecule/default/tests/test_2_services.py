@@ -170,7 +170,7 @@ def test_metrics_are_served_on_loopback(host, port, metric):
     address = f"http://127.0.0.1:{port}/metrics"
     code = f"from urllib.request import urlopen; print(urlopen('{address}', timeout=9).read().decode())"
     shown = host.check_output(f'python3 -c "{code}"').splitlines()
-    assert [line for line in shown if line.startswith(f"{metric} ")], shown
+    assert [line for line in shown if line.startswith((f"{metric} ", f"{metric}{{"))], shown
 
 
 def test_nifi_shows_metrics_to_who_may_see_its_flow(lake):
