@@ -119,20 +119,20 @@ def test_history_finds_the_cloud_that_was_there_at_a_time(page: Page, session: r
 
 
 def test_a_topic_has_its_words_course_languages_and_tweets(page: Page, session: requests.Session) -> None:
-    name = page.database.tweets.find_one(
-        {"topics.woeid": BRAZIL, "collected_at": {"$gte": page.day_begins()}, "topics.name": re.compile("^#")}
-    )["topics"][0]["name"]
     since, until = page.day_begins(), page.day_begins() + timedelta(days=1)
+    on_this_day = {"$gte": since, "$lt": until}
+    name = page.database.tweets.find_one(
+        {"topics.woeid": BRAZIL, "collected_at": on_this_day, "topics.name": re.compile("^#")}
+    )["topics"][0]["name"]
     counts = rollups.counts(page.database, since, until, woeid=BRAZIL, topic=name)
     assert counts.tweets
-    day = f"{since - timedelta(hours=3):%Y-%m-%d}"
-    html = get(page, session, "/topic", params={"name": name, "place": BRAZIL, "day": day}).text
+    html = get(page, session, "/topic", params={"name": name, "place": BRAZIL, "day": page.day()}).text
     assert f"{counts.tweets} tweet" in html
     word = next(iter(merge(counts.words)))
     assert word in html
     assert 'class="area series-0"' in html
     assert "Portuguese" in html
-    about = {"collected_at": {"$gte": since}, "topics": {"$elemMatch": {"name": name, "woeid": BRAZIL}},
+    about = {"collected_at": on_this_day, "topics": {"$elemMatch": {"name": name, "woeid": BRAZIL}},
              "referenced_tweets.type": {"$ne": "retweeted"}}  # fmt: skip
     newest = page.database.tweets.find_one(about, sort=[("collected_at", -1)])
     assert f"https://x.com/{newest['author']['username']}/status/{newest['_id']}" in html
