@@ -83,6 +83,7 @@ def test_wrong_input_is_one_line_and_never_a_traceback(tmp_path: Path, files: fu
     assert refused == {name for name, _ in fuzz.commands(main)}, "each command was called wrongly"
 
 
+@pytest.mark.slow
 def test_a_missing_package_is_one_line_for_every_command(tmp_path: Path) -> None:
     folder = tmp_path / "files"
     folder.mkdir()

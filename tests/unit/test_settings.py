@@ -115,6 +115,7 @@ NASTY = [
 ]
 
 
+@pytest.mark.slow
 def test_any_value_of_any_setting_is_one_or_is_told_in_one_line(tmp_path: Path) -> None:
     def told(section: str, name: str, value: str) -> bool:
         try:
