@@ -59,6 +59,7 @@ def story() -> Story:
     before = [one["_id"] for one in machine.database.tweets.find({}, {"_id": 1}).sort("_id", 1).limit(3)]
     forgotten = [*before, *more[:2]]
     machine.run(f"opslib forget {' '.join(map(str, forgotten))} --why 'asked by letter' --yes")
+    wait_until("a cloud is drawn anew", lambda: machine.database.clouds.find_one() is not None, 300)
     wait_until("roll-ups equal a recount", lambda: not roll_ups_differ(machine), 300)
     machine.run(f"systemctl stop {lost.WRITERS}")
     reached = machine.offsets("tweets.raw")
