@@ -6,7 +6,7 @@ import re
 from datetime import timezone
 from typing import Annotated, Any, Optional
 
-from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
 from opslib.message import moment_of
@@ -23,6 +23,16 @@ Text = Annotated[str, Form(max_length=4000)]
 _STATUS = {"role": 403, "limit": 403, "stale": 409, "input": 400, "away": 503}
 _ACCOUNT = re.compile(r"@(\w{1,15})", re.ASCII)
 _WANTED = ("name", "query", "lang", "usd_day", "usd_total")
+
+
+def _typed(
+    name: Text = "", query: Text = "", lang: Text = "", usd_day: Text = "", usd_total: Text = ""
+) -> dict[str, str]:
+    """Return what the form's fields hold, by name."""
+    return dict(zip(_WANTED, (name, query, lang, usd_day, usd_total)))
+
+
+Typed = Annotated[dict[str, str], Depends(_typed)]
 
 
 class _Own(Refused):
@@ -43,17 +53,8 @@ def follows(request: Request, done: str = "") -> Response:
 
 
 @router.post("/follows/estimate")
-def estimated(
-    request: Request,
-    name: Text = "",
-    query: Text = "",
-    lang: Text = "",
-    usd_day: Text = "",
-    usd_total: Text = "",
-    form_token: Token = "",
-) -> Response:
+def estimated(request: Request, typed: Typed, form_token: Token = "") -> Response:
     """Show what it would bring and cost to follow something, and ask whether it is to be."""
-    typed = dict(zip(_WANTED, (name, query, lang, usd_day, usd_total)))
     try:
         _check(request, form_token)
         wanted = _wanted(request, typed)
@@ -64,18 +65,8 @@ def estimated(
 
 
 @router.post("/follows/add")
-def add(
-    request: Request,
-    name: Text = "",
-    query: Text = "",
-    lang: Text = "",
-    usd_day: Text = "",
-    usd_total: Text = "",
-    seal: Text = "",
-    form_token: Token = "",
-) -> Response:
+def add(request: Request, typed: Typed, seal: Text = "", form_token: Token = "") -> Response:
     """Follow what was estimated."""
-    typed = dict(zip(_WANTED, (name, query, lang, usd_day, usd_total)))
     try:
         _check(request, form_token)
         _ask(request, "add", follow=_wanted(request, typed), seal=seal)
