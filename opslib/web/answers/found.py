@@ -68,7 +68,7 @@ def found(request: Request, asked: Query, order: Order, after: str | None, limit
     try:
         with _index(request.app.state.search) as answers:
             listed = _page(answers, asked, order, after, limit)
-            count, course = answers.count(asked), answers.course(asked, _SPANS)
+            course = answers.course(asked, _SPANS)
             # Some of them may be hidden.
             most = _BESIDE + len(lake.hidden.authors) + len(lake.hidden.words)
             beside = answers.beside(asked, most=most)
@@ -79,7 +79,8 @@ def found(request: Request, asked: Query, order: Order, after: str | None, limit
         raise Away("the search index does not answer; it is being made anew if it is damaged") from error
     shown = said.tweets_of(lake, listed.ids)
     return Found(
-        count=count,
+        # The spans have each of them once, and to count them by themselves is a second look at all.
+        count=sum(number for _, _, number in course),
         tweets=[shown.documents[key] for key in listed.ids if key in shown.documents],
         hidden=shown.hidden,
         following=listed.following,
