@@ -23,7 +23,7 @@ TWEETS = Path(
     os.environ.get("TRENDLAKE_TEST_TWEETS") or ROOT.parent / "shared" / "data" / "tweets" / "pt.txt"
 )
 # What writes to MongoDB, so that it holds still while the last backup is made and looked at.
-WRITERS = "'opslib-sink@*' opslib-stats opslib-rollup opslib-speed 'opslib-*.timer'"
+WRITERS = "'opslib-sink@*' opslib-stats opslib-rollup opslib-speed 'opslib-*.timer' opslib-report"
 _CONTROL = "http://127.0.0.1:8090/_control/"
 _CALL = (
     "import sys, urllib.request as u; b = sys.stdin.buffer.read() or None; "
