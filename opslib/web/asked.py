@@ -12,6 +12,8 @@ from opslib.message import TREND
 if TYPE_CHECKING:
     from opslib.store.reads import Lake, Place
 
+LONGEST_SPAN = timedelta(days=366)
+
 
 def lake_of(request: Request) -> Lake:
     """Return the lake that is shown."""

@@ -13,8 +13,8 @@ from opslib.store.behind import Moment, Span
 from opslib.store.observations import Key
 from opslib.store.reads import Place
 from opslib.web.answers import said
+from opslib.web.answers.behind import span_asked, words_of_cloud
 from opslib.web.asked import bounds, chosen, date_of, kind_asked, lake_of, now_of
-from opslib.web.pages.behind import span_asked, words_of_cloud
 
 if TYPE_CHECKING:
     from opslib.store.reads import Lake

@@ -11,10 +11,10 @@ from pydantic import AwareDatetime, BaseModel, Field
 from opslib.store.behind import Scope, Span
 from opslib.store.observations import Key
 from opslib.web.answers import said
+from opslib.web.answers.behind import asked, behind
 from opslib.web.answers.said import unless_too_many
-from opslib.web.api.lake import INT64, LONGEST_SPAN, MISSING, PROBLEMS, Woeid, span
-from opslib.web.asked import kind_asked, lake_of, now_of
-from opslib.web.pages.behind import asked, behind
+from opslib.web.api.lake import INT64, MISSING, PROBLEMS, Woeid, span
+from opslib.web.asked import LONGEST_SPAN, kind_asked, lake_of, now_of
 
 router = APIRouter(prefix="/api", responses=PROBLEMS)
 _BUSY: dict[Any, Any] = {413: {"description": "Too many tweets to be looked through at once"}}

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from opslib.store.reads import Document, Kind
 from opslib.web.answers import said
-from opslib.web.asked import kind_asked, lake_of, now_of
+from opslib.web.asked import LONGEST_SPAN, kind_asked, lake_of, now_of
 from opslib.web.render import cloud_address, tag_of, unless_known
 
 INT64 = 2**63
@@ -20,7 +20,6 @@ Woeid = Query(default=None, ge=0, lt=INT64, description="Where on Earth, as X nu
 # Further back no tweet is, further on MongoDB's dates are not the trouble but Python's are.
 _EARLIEST = datetime(2006, 1, 1, tzinfo=timezone.utc)
 _LATEST = datetime(2100, 1, 1, tzinfo=timezone.utc)
-LONGEST_SPAN = timedelta(days=366)
 _LONGEST_STATS = timedelta(days=7)
 
 

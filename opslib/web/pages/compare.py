@@ -13,10 +13,11 @@ from starlette.responses import Response
 from opslib.cloud.compare import Comparison, Difference
 from opslib.store.behind import Behind, Span
 from opslib.web.answers import said
+from opslib.web.answers.behind import Asked
 from opslib.web.answers.said import unless_too_many
 from opslib.web.answers.sides import Side, Sides, sides
 from opslib.web.asked import lake_of, now_of
-from opslib.web.pages.behind import Asked, Order, listed
+from opslib.web.pages.behind import Order, listed
 from opslib.web.plots import Plot, Series, binned
 from opslib.web.render import address, by_letter, page, size_of
 
