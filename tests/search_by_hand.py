@@ -91,7 +91,8 @@ def run(text: str, at: int, *, single: bool) -> int:
 def folded(word: str) -> str:
     if not PICTURE.match(word):
         word = word.replace("\u200c", "").replace("\u200d", "")
-    word = word.replace("\uff03", "#").replace("\uff20", "@").casefold()
+    # Marks that a joiner kept apart are in their order again once it is left out.
+    word = unicodedata.normalize("NFC", word.replace("\uff03", "#").replace("\uff20", "@")).casefold()
     if word.startswith("#"):
         return word
     return unicodedata.normalize("NFC", LOST.sub("", unicodedata.normalize("NFD", word)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import search_by_hand as by_hand
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from opslib.message import decode_tweet, encode, tweet_document
@@ -65,6 +65,7 @@ def test_words_are_those_that_the_docs_say(lake: list[by_hand.Tweet]) -> None:
 
 
 @given(st.text(alphabet="aÉe\u0301 _1#@\uff03東京ー🇧🇷👩💻❤\ufe0f\u200d\u200c👍🏽กินหमि्\u064bب.'", max_size=30))
+@example("#1\u0301\u200d\u094d")
 @settings(max_examples=500, deadline=None)
 def test_words_of_any_text_are_those_that_the_docs_say(text: str) -> None:
     assert written(text) == by_hand.words_written(text)
