@@ -413,3 +413,39 @@ def test_restic_keeps_what_it_is_to_and_nothing_of_what_failed_on_the_way(
     with repository.read(found[0].parts["mongodb"]) as pipe:
         assert pipe.read() == b"2"
     assert repository.size() > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("restic") is None, reason="Debian's restic is not installed")
+def test_a_repository_opens_with_another_password_before_it_closes_to_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    used, new, owner = tmp_path / "restic_password", tmp_path / "new", tmp_path / "owner"
+    for file in (used, new, owner):
+        file.write_text(f"of {file.name}\n")
+    old = tmp_path / "old"
+    old.write_text(used.read_text())
+
+    def repository() -> Repository:
+        return Repository(Backup(repository=str(tmp_path / "repository"), state=tmp_path))
+
+    with pytest.raises(SettingsError, match="there is no repository"):
+        repository().add_password(new)
+    repository().init()
+    with repository().save("20260301T000000Z", "web") as (pipe, _):
+        pipe.write(b"before")
+    assert repository().add_password(owner)
+    assert repository().add_password(new)
+    assert not repository().add_password(new)
+    with pytest.raises(SettingsError, match="it stays"):
+        repository().remove_password(old)
+    used.write_text(new.read_text())
+    assert repository().remove_password(old)
+    used.write_text(old.read_text())
+    with pytest.raises(SettingsError, match="password of the repository is wrong"):
+        repository().snapshots()
+    # One that somebody else has, to get in without the vault, is left alone.
+    used.write_text(owner.read_text())
+    with repository().read(repository().snapshots()[0]) as pipe:
+        assert pipe.read() == b"before"
