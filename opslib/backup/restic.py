@@ -103,7 +103,7 @@ class Repository:
         return True
 
     def remove_password(self, password: Path) -> bool:
-        """Let the repository no longer open with what the file *password* has; return false if it does not."""
+        """Let the repository open with what the file *password* has no more; return false if it does not."""
         key = self._own_key(password)
         if key is None:
             return False
@@ -121,7 +121,7 @@ class Repository:
             if "wrong password" in done.stderr:
                 return None
             raise _failure(done.stderr)
-        return next(one["id"] for one in json.loads(done.stdout) if one["current"])
+        return next(str(one["id"]) for one in json.loads(done.stdout) if one["current"])
 
     def _format(self) -> list[str]:
         # Format 1, which Debian 11's restic reads; older ones know no other.

@@ -262,7 +262,7 @@ def password() -> None:
     """
 
 
-@password.command("add", epilog=examples("opslib backup password add /run/new-password"))
+@password.command("add", epilog=examples("opslib backup password add new.txt"))
 @click.argument("file", type=FILE)
 @with_settings
 def add_password(settings: Settings, file: Path) -> None:
@@ -271,7 +271,7 @@ def add_password(settings: Settings, file: Path) -> None:
     tell("added the password" if added else "nothing to change")
 
 
-@password.command("remove", epilog=examples("opslib backup password remove /run/old-password"))
+@password.command("remove", epilog=examples("opslib backup password remove old.txt"))
 @click.argument("file", type=FILE)
 @with_settings
 def remove_password(settings: Settings, file: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
 import socket
@@ -10,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 import nipyapi
 import pytest
 import services
+from ansible.errors import AnsibleFilterError
 from collection import FLOW, TOKEN, X
+from nifi import PASSWORD
 
+import roles
 from opslib.flow import api, deploy
 from opslib.flow.definition import Definition
 from opslib.settings import load
@@ -262,3 +267,30 @@ def test_a_moved_box_is_no_change(collector: Collector) -> None:
     }
     nipyapi.nifi.ProcessorsApi().update_processor(id=now.id, body=body)
     assert collector.flow("diff").returncode == 0
+
+
+@pytest.mark.usefixtures("first")
+def test_secrets_in_the_flow_of_nifi_are_encrypted_with_another_key(collector: Collector) -> None:
+    flow_key = roles.module("nifi/filter_plugins/flow_key.py")
+    file = collector.nifi.folder / "data/conf/flow.json.gz"
+
+    def secrets(flow: bytes, key: str) -> list[str]:
+        opens = flow_key.cipher(key)
+        sealed = [
+            bytes.fromhex(found[1].decode()) for found in flow_key.SECRET.finditer(gzip.decompress(flow))
+        ]
+        return [
+            opens.decrypt(one[: flow_key.NONCE_BYTES], one[flow_key.NONCE_BYTES :], None).decode()
+            for one in sealed
+        ]
+
+    services.wait_until("NiFi has written its flow", lambda: TOKEN in secrets(file.read_bytes(), PASSWORD))
+    flow = file.read_bytes()
+    new = "another one of the tests"
+    made = flow_key.nifi_flow_with_key(base64.b64encode(flow).decode(), PASSWORD, new)
+    assert secrets(base64.b64decode(made), new) == secrets(flow, PASSWORD)
+    # After an interruption between the flow and the key.
+    again = flow_key.nifi_flow_with_key(made, PASSWORD, new)
+    assert gzip.decompress(base64.b64decode(again)) == gzip.decompress(base64.b64decode(made))
+    with pytest.raises(AnsibleFilterError, match="opens neither"):
+        flow_key.nifi_flow_with_key(made, PASSWORD, "a third one of the tests")
