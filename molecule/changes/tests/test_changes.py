@@ -82,7 +82,9 @@ def test_5_a_bad_setting_takes_one_broker_down_and_the_next_run_goes_on(lake: La
     before = [lake.started(number)["kafka"] for number in HOSTS]
     writers = lake.writers(HOSTS)
     with writers.going_on():
-        code, said = lake.played("site.yml", HOSTS, kafka_properties={"num.io.threads": "many"})
+        code, said = lake.played(
+            "site.yml", HOSTS, "--tags", "kafka", kafka_properties={"num.io.threads": "many"}
+        )
         assert code != 0
         assert "did not come back" in said
         assert "num.io.threads" in said
@@ -90,7 +92,7 @@ def test_5_a_bad_setting_takes_one_broker_down_and_the_next_run_goes_on(lake: La
         after = [lake.started(number)["kafka"] for number in HOSTS]
         assert sum(was == now for was, now in zip(before, after)) == 2
         writers.more()
-        lake.play("site.yml", HOSTS, kafka_properties={"num.io.threads": "9"})
+        lake.play("site.yml", HOSTS, "--tags", "kafka", kafka_properties={"num.io.threads": "9"})
     assert running.count(True) >= 2
     lake.whole(HOSTS)
     nothing_lost(writers)
