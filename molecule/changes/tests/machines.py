@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "out/molecule" / os.environ.get("MOLECULE_SCENARIO_NAME", "changes")
 MEMBERS = ("zookeeper", "kafka", "mongodb")
+# Each entry of the role's own, long list costs a start of Java, and none is about what changes here.
+ACLS = [{"principal": "opslib-sink", "topics": ["tweets.raw"], "operations": ["READ", "DESCRIBE"]}]
 INVENTORY, VAULT = FOLDER / "inventory.json", FOLDER / "group_vars/all/vault.yml"
 CA, CERTIFICATE = (str(FOLDER / "ca/operator" / name) for name in ("ca.pem", "operator.pem"))
 
@@ -75,6 +77,9 @@ class Lake:
                     "ansible_user": "root",
                     "ansible_ssh_common_args": f"-F {FOLDER}/ssh_config",
                     "common_memory_mb": 4096,
+                    # Nor are packages that members do not need.
+                    "common_security_updates": False,
+                    "kafka_acls": ACLS,
                     "common_client_networks": [f"{subnet}.1"],
                     "tls_ca_directory": f"{FOLDER}/ca",
                 },

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from cryptography import x509
 from kafka import KafkaProducer
-from machines import FOLDER, INVENTORY, MEMBERS, ROOT, Lake, nothing_lost, secrets
+from machines import ACLS, FOLDER, INVENTORY, MEMBERS, ROOT, Lake, nothing_lost, secrets
 from pymongo import MongoClient
 from pymongo.errors import DuplicateKeyError, OperationFailure
 from writing import Writers
@@ -214,9 +214,8 @@ def test_4_members_of_the_replica_set_get_another_key_and_forget_the_old_one(lak
 
 
 def test_5_who_is_taken_off_a_list_loses_the_rights(lake: Running) -> None:
-    roles = {name: yaml.safe_load((ROOT / f"roles/{name}/defaults/main.yml").read_text()) for name in MEMBERS}
-    acls, users = roles["kafka"]["kafka_acls"], roles["mongodb"]["mongodb_users"]
-    acls += [{"principal": "opslib-former", "topics": ["tweets.raw"], "operations": ["READ"]}]
+    users = yaml.safe_load((ROOT / "roles/mongodb/defaults/main.yml").read_text())["mongodb_users"]
+    acls = [*ACLS, {"principal": "opslib-former", "topics": ["tweets.raw"], "operations": ["READ"]}]
     privileges = [{"collections": ["tweets"], "actions": ["find"]}]
     users += [{"name": "former", "password_from": "mongodb_web_password", "privileges": privileges}]
     code, said = lake.ended("site.yml", "--tags", "kafka,mongodb", kafka_acls=acls, mongodb_users=users)
