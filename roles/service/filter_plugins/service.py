@@ -18,6 +18,9 @@ SHARES: dict[str, tuple[int, int, int]] = {
     "nifi": (5, 512, 8192),
 }
 
+# Groups whose hosts are members of one cluster.
+CLUSTERED = {"zookeeper", "kafka", "mongodb"}
+
 
 def service_addresses(
     hostvars: Any, hosts: list[str], looked_up: dict[str, dict[str, list[str]]]
@@ -33,10 +36,17 @@ def service_addresses(
 
 
 def service_group_addresses(groups: dict[str, list[str]], addresses: dict[str, str]) -> dict[str, list[str]]:
-    """Return for each group the addresses of its hosts, in inventory order."""
-    return {
+    """Return for each group the addresses of its hosts, in inventory order.
+
+    Those of members of a cluster are in an order of their own, lake-9 before lake-10: the inventory's means
+    nothing there, and a list that is turned around is to change no file.
+    """
+    found = {
         group: [addresses[host] for host in hosts if host in addresses] for group, hosts in groups.items()
     }
+    for group in CLUSTERED & found.keys():
+        found[group].sort(key=lambda address: (len(address), address))
+    return found
 
 
 def service_names(known: Any) -> list[str]:
