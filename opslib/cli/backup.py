@@ -49,7 +49,9 @@ def command() -> None:
 @with_settings
 def init(settings: Settings) -> None:
     """Make the repository, unless it is there already."""
-    made = Repository(settings.backup).init()
+    # Each backup begins with it, and a store that is away shows here first.
+    with _failure_noted(settings, "failed"):
+        made = Repository(settings.backup).init()
     tell("made the repository" if made else "nothing to change")
 
 
@@ -232,14 +234,20 @@ def _forget_again(settings: Settings) -> int:
 @contextmanager
 def _noted(settings: Settings, failure: str) -> Iterator[None]:
     """Note that it failed, or that it did not, for whoever watches."""
+    with _failure_noted(settings, failure), _mongodb_errors():
+        yield
+    state.note(settings.backup.state, **{failure: False})
+
+
+@contextmanager
+def _failure_noted(settings: Settings, failure: str) -> Iterator[None]:
+    """Note that it failed."""
     try:
-        with _mongodb_errors():
-            yield
+        yield
     except click.ClickException:
         if os.access(settings.backup.state, os.W_OK):
             state.note(settings.backup.state, **{failure: True})
         raise
-    state.note(settings.backup.state, **{failure: False})
 
 
 @contextmanager

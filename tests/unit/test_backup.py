@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 import bson
 import click
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kafka.errors import CoordinatorNotAvailableError
 
 from opslib.backup import archive, files, kafka, restic, runs, state
 from opslib.backup.kafka import Kept, Positions
-from opslib.backup.restic import Repository, Snapshot, _failure, _options
+from opslib.backup.restic import BackupError, Repository, Snapshot, _failure, _options
+from opslib.cli import main
 from opslib.doctor import backup as doctor
 from opslib.doctor.findings import Findings
 from opslib.settings import Backup, Settings, SettingsError
@@ -334,6 +336,23 @@ def test_what_is_known_of_the_last_backups_is_a_file_for_prometheus(tmp_path: Pa
     assert "trendlake_backup_last_failed 1.0" in text
     assert 'trendlake_backup_last_added_bytes{part="mongodb"} 3.0' in text
     assert (tmp_path / state.TEXTFILE).stat().st_mode & 0o777 == 0o644
+
+
+def test_a_store_that_is_away_before_a_backup_begins_is_told_as_one_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: Repository) -> bool:
+        raise BackupError("restic: the repository cannot be reached")
+
+    monkeypatch.setenv("OPSLIB_BACKUP__REPOSITORY", "sftp:store:/lake")
+    monkeypatch.setenv("OPSLIB_BACKUP__STATE", str(tmp_path))
+    monkeypatch.setattr(Repository, "init", away)
+    assert CliRunner().invoke(main, ["backup", "init"]).exit_code == 1
+    assert "trendlake_backup_last_failed 1.0" in (tmp_path / state.TEXTFILE).read_text()
+    # That it can be reached again is not yet a backup.
+    monkeypatch.setattr(Repository, "init", lambda _: False)
+    assert CliRunner().invoke(main, ["backup", "init"]).exit_code == 0
+    assert "trendlake_backup_last_failed 1.0" in (tmp_path / state.TEXTFILE).read_text()
 
 
 DAY = 86_400
