@@ -101,7 +101,7 @@ def lake() -> Upgraded:
 
 def test_1_site_yml_leaves_releases_as_they_are_and_says_which_ones_wait(lake: Upgraded) -> None:
     before = lake.all_started()
-    said = lake.play("site.yml", lake.hosts)
+    said = lake.play("site.yml", lake.hosts, "--tags", ",".join(MEMBERS))
     assert lake.all_started() == before
     for name in MEMBERS:
         assert lake.runs(name) == {BEFORE[name]}
@@ -138,7 +138,7 @@ def test_3_upgraded_taken_back_upgraded_and_committed_while_it_is_written_to(
         if component != "zookeeper":
             assert lake.held(component) == held | ({"3.8"} if component == "kafka" else set())
         writers.more()
-        lake.play("site.yml", lake.hosts)
+        lake.play("site.yml", lake.hosts, "--tags", component)
         assert lake.runs(component) == {now}
         lake.upgrade(component, back=True)
         assert lake.runs(component) == {before}
