@@ -81,6 +81,8 @@ def test_a_line_of_mongodb_waits_until_the_one_before_is_committed() -> None:
 def test_there_is_a_way_back_until_the_protocol_is_raised() -> None:
     held = hosts("3.9.2", "3.9.2", before="3.8.1", protocol="3.8")
     assert asked(held, "kafka", "3.9.2", back=True)["to"] == "3.8.1"
+    behind = hosts("6.0.27", before="6.0.5", protocol="5.0")
+    assert asked(behind, "mongodb", "6.0.27", back=True)["to"] == "6.0.5"
     raised = hosts("3.9.2", "3.9.2", before="3.8.1", protocol="3.9")
     assert "at 3.9 already" in asked(raised, "kafka", "3.9.2", back=True)["refused"]
     assert "no upgrade of it is open" in asked(hosts("3.9.2"), "kafka", "3.9.2", back=True)["refused"]

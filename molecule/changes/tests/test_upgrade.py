@@ -96,6 +96,9 @@ def lake() -> Upgraded:
     found = Upgraded()
     if not found.host(1).exists("/opt/kafka/current"):
         found.play("site.yml", found.hosts, **archives())
+        # As if it had come from 5.0: for a commit to raise.
+        with MongoClient(**found.mongodb(found.hosts)) as client:
+            client.admin.command("setFeatureCompatibilityVersion", "5.0")
     return found
 
 

@@ -93,9 +93,10 @@ def _back(found: dict[str, dict[str, str]], component: str, before: str) -> dict
     if not before:
         running = f"{component} runs {' and '.join(runs)}, and no upgrade of it is open"
         return _refused(f"{running}: from what was committed {NO_WAY_BACK}")
-    raised = _held(found, service_line(before))
-    if raised:
-        return _refused(f"{component} is at {raised} already, which {before} does not speak: {NO_WAY_BACK}")
+    raised = _held(found, service_line(before)).split(" and ")
+    newer = [held for held in raised if _numbers(held) > _numbers(service_line(before))]
+    if newer:
+        return _refused(f"{component} is at {newer[0]} already, which {before} does not speak: {NO_WAY_BACK}")
     new = " and ".join(version for version in runs if version != before)
     told = f"goes back from {new} to {before}" if new else f"runs {before} on all of its hosts: it is back"
     return _plan("back", new, before, f"{component} {told}")
