@@ -27,8 +27,8 @@ def service_singles(
 
     The first of ``at``, the hosts with its data, is the one that counts: of several it is who may start,
     then who runs or is to at the next boot; ``both`` are there if that leaves two. ``here`` says that it is
-    where the inventory has it. Where nobody has NiFi's data, ``lost`` is the address that it had by what other
-    hosts were set up with.
+    where the inventory has it. Where nobody has NiFi's data, ``lost`` is the address that it had by what the
+    other hosts were set up with.
     """
     found = {}
     for name, kind in kinds.items():
