@@ -128,6 +128,25 @@ def test_an_upgrade_and_a_rollback_lose_neither_flowfiles_nor_state_nor_secrets(
     assert json.loads(collector.flow("status", "--format", "json").stdout)["version"] == "1"
 
 
+def test_a_drained_flow_asks_x_for_nothing_more_says_what_waits_and_is_started_by_a_deployment(
+    collector: Collector, x: X, first: Path, tmp_path: Path
+) -> None:
+    services.wait_until("snapshots are queued", lambda: queued() >= 1)
+    drained = collector.flow("drain", "--patience", "2s")
+    assert drained.returncode == 1
+    assert "wait for Publish trends" in drained.stdout
+    assert running("Collect trends").component.state == "STOPPED"
+    assert running("Publish trends").component.state == "RUNNING"
+    before, waiting = x.ledger()["charged"], queued()
+    again = collector.flow("drain", "--patience", "5s")
+    assert again.returncode == 1
+    assert x.ledger()["charged"] == before
+    assert queued() == waiting
+    back = collector.flow("deploy", str(version(tmp_path, "1")), "--parameters", str(first))
+    assert back.stdout == "started\n", back.stderr
+    services.wait_until("it collects again", lambda: x.ledger()["charged"]["trends"] > before["trends"])
+
+
 def test_a_change_by_hand_is_shown_and_not_overwritten_unasked(
     collector: Collector, first: Path, tmp_path: Path
 ) -> None:
