@@ -24,6 +24,7 @@ from opslib.settings import SettingsError, credential, has_credential, secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from opslib.settings import Backup
 
@@ -32,11 +33,18 @@ _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 _STOP_SECONDS = 60
 _STRANGER = "the SFTP store is not the one that backup_ssh_known_hosts has"
 _SSH = "subprocess ssh: "
+_KEYS = "the S3 store refuses the keys: see backup_environment"
+# The first that it opens of a repository, and why that did not go.
+_CONFIG = re.compile(r"unable to open config file: (?P<why>.*)")
+_NO_SUCH = re.compile(r"not exist|no such file")
 # What restic 0.11 to 0.18 say, and what a person is to be told.
 _SAID = (
     ("wrong password or no key found", "the password of the repository is wrong", True),
-    ("unable to open config file", "there is no repository: `opslib backup init` makes one", True),
-    ("Is there a repository", "there is no repository: `opslib backup init` makes one", True),
+    # S3's own words differ from one store to the next.
+    ("Access Key Id", _KEYS, True),
+    ("access key ID", _KEYS, True),
+    ("request signature we calculated does not match", _KEYS, True),
+    ("Access Denied", _KEYS, True),
     ("no space left on device", "there is no room left where the repository is", False),
     ("disk quota exceeded", "there is no room left where the repository is", False),
     ("ciphertext verification failed", "the repository is damaged: it is not what was saved", False),
@@ -94,6 +102,34 @@ class Repository:
         self._call("init", *self._format())
         return True
 
+    def add_password(self, password: Path) -> bool:
+        """Let the repository open with what the file *password* has too; return false if it does already."""
+        if self._own_key(password) is not None:
+            return False
+        self._call("key", "add", "--new-password-file", str(password))
+        return True
+
+    def remove_password(self, password: Path) -> bool:
+        """Let the repository open with what the file *password* has no more; return false if it does not."""
+        key = self._own_key(password)
+        if key is None:
+            return False
+        if key == self._own_key(credential("restic_password")):
+            raise SettingsError(f"{password} has the password that backups are made with: it stays")
+        self._unlock()
+        self._call("key", "remove", key)
+        return True
+
+    def _own_key(self, password: Path) -> str | None:
+        """Return the id of the key that opens with a password, or ``None`` if there is none."""
+        environment = {**self._environment, "RESTIC_PASSWORD_FILE": str(password)}
+        done = self._call("key", "list", "--json", check=False, environment=environment)
+        if done.returncode != 0:
+            if "wrong password" in done.stderr:
+                return None
+            raise _failure(done.stderr)
+        return next(str(one["id"]) for one in json.loads(done.stdout) if one["current"])
+
     def _format(self) -> list[str]:
         # Format 1, which Debian 11's restic reads; older ones know no other.
         found = re.search(r"restic (\d+)\.(\d+)", self._call("version").stdout)
@@ -120,7 +156,7 @@ class Repository:
             except BrokenPipeError:
                 code = process.wait() or 1
             except BaseException:
-                _stop(process)
+                _end(process)
                 raise
             out.seek(0)
             err.seek(0)
@@ -143,20 +179,15 @@ class Repository:
                 whole = process.stdout.read(1) == b""
             except Exception:
                 # restic knows better why there was no more to read.
-                process.stdout.close()
-                if process.poll() is None:
-                    process.send_signal(signal.SIGINT)
-                code = process.wait()
+                code = _end(process)
                 err.seek(0)
                 told = err.read().decode("utf-8", "replace")
                 if code > 0 and any(said in told for said, _, _ in _SAID):
                     raise _failure(told) from None
                 raise
             finally:
+                code = process.wait() if whole else _end(process)
                 process.stdout.close()
-                if process.poll() is None and not whole:
-                    process.send_signal(signal.SIGINT)
-                code = process.wait()
             if whole and code != 0:
                 err.seek(0)
                 raise _failure(err.read().decode("utf-8", "replace"))
@@ -196,10 +227,12 @@ class Repository:
         """Return the bytes that all snapshots take together."""
         return int(json.loads(self._call("stats", "--json", "--mode", "raw-data").stdout)["total_size"])
 
-    def _call(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def _call(
+        self, *arguments: str, check: bool = True, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             self._command(*arguments),
-            env=self._environment,
+            env=environment or self._environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -249,14 +282,19 @@ def _options(settings: Backup) -> list[str]:
     return options
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End restic before it takes the end of its input for the end of what is to be saved."""
-    process.send_signal(signal.SIGINT)
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """End restic before its pipe is closed, and return how it ended.
+
+    The end of its input it takes for the end of what is to be saved; without anybody to read its output it
+    dies and leaves its lock.
+    """
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
     try:
-        process.wait(_STOP_SECONDS)
+        return process.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        return process.wait()
 
 
 def _summary(out: str, saved: Saved) -> None:
@@ -273,6 +311,11 @@ def _failure(told: str) -> click.ClickException:
     for said, meaning, setting in _SAID:
         if said in told:
             return SettingsError(f"restic: {meaning}") if setting else BackupError(f"restic: {meaning}")
+    config = _CONFIG.search(told)
+    if config and _NO_SUCH.search(config["why"]):
+        return SettingsError("restic: there is no repository: `opslib backup init` makes one")
+    if config:
+        return BackupError(f"restic: {config['why']}")
     lines = [line.strip() for line in told.splitlines() if line.strip()]
     # ssh knows why; of a strange host key its line gets lost now and then.
     reasons = [line[len(_SSH) :] for line in lines if line.startswith(_SSH)]

@@ -22,6 +22,8 @@ from kafka import KafkaConsumer
 from pymongo.write_concern import WriteConcern
 
 from opslib import message
+from opslib.backup import kafka
+from opslib.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,6 +168,26 @@ def test_what_was_saved_comes_back_on_blank_servers(saved: Lake, blank: Servers,
             2, f"Error: nothing was changed: somebody reads in {saved.name}: stop the services first",
         )  # fmt: skip
         assert other.ids() == saved.ids()
+
+
+def test_how_far_searches_have_come_is_read_from_what_kafka_got_since(
+    saved: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(number: int, *queries: str) -> dict[str, Any]:
+        topics = [{"name": "any", "woeid": 1, "query": query} for query in queries]
+        return {**message_of(number), "collected_for": topics}
+
+    for name, value in saved.environment().items():
+        monkeypatch.setitem(os.environ, name, value)
+    saved.send(found(9, "#before"), found(3, "#both"))
+    since = datetime.fromtimestamp(
+        (max(at for _, _, at in values(saved, message.TWEETS)) + 1) / 1000, timezone.utc
+    )
+    services.wait_until("a later moment", lambda: datetime.now(timezone.utc) > since)
+    saved.send(found(4, "#both"), found(8, "#since", "#both"), found(6, "#since"), message_of(99))
+    saved.send(b"no message")
+    newest = kafka.newest_collected(load(), since, lambda _: None)
+    assert newest == {"#both": FIRST + 8, "#since": FIRST + 8}
 
 
 @contextlib.contextmanager

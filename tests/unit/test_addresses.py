@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "roles" / "service" / "filter_plugins"))
 
@@ -117,6 +120,17 @@ def test_lines_of_getent_become_names_with_their_addresses() -> None:
     assert service.service_looked_up(results) == {
         "lake": {"lake": ["127.0.1.1"], "peer": [PEER], "gone": []},
     }
+
+
+@pytest.mark.parametrize("order", itertools.permutations([3, 11, 9]))
+def test_a_list_in_another_order_names_the_members_of_a_cluster_as_before(order: tuple[int, ...]) -> None:
+    hosts = [f"lake-{number}" for number in order]
+    addresses = {host: f"10.0.0.{host[5:]}" for host in hosts}
+    groups = {**dict.fromkeys(("zookeeper", "kafka", "mongodb"), hosts), "web": hosts}
+    found = service.service_group_addresses(groups, addresses)
+    assert found["zookeeper"] == found["kafka"] == found["mongodb"] == ["10.0.0.3", "10.0.0.9", "10.0.0.11"]
+    # The page's first host is the one that is told to people.
+    assert found["web"] == [addresses[host] for host in hosts]
 
 
 def test_a_run_on_one_host_goes_on_when_another_one_is_down(tmp_path: Path) -> None:

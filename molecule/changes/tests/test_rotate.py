@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -19,15 +16,13 @@ import pytest
 import yaml
 from cryptography import x509
 from kafka import KafkaProducer
+from machines import ACLS, FOLDER, INVENTORY, MEMBERS, ROOT, Lake, nothing_lost, secrets
 from pymongo import MongoClient
 from pymongo.errors import DuplicateKeyError, OperationFailure
-from test_changes import FOLDER, MEMBERS, ROOT, Lake, secrets
 from writing import Writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-VAULT = FOLDER / "group_vars/all/vault.yml"
 
 
 class Connecting(Writers):
@@ -103,35 +98,19 @@ class Connecting(Writers):
 
 
 class Running(Lake):
-    """The lake as its inventory says, with its vault where an operator has it."""
+    """The lake as its inventory says."""
 
     def __init__(self) -> None:
         super().__init__()
-        hosts = json.loads((FOLDER / "inventory.json").read_text())["trendlake"]["hosts"]
+        hosts = json.loads(INVENTORY.read_text())["trendlake"]["hosts"]
         self.numbers = [self.names.index(name) + 1 for name in hosts]
-        if (FOLDER / "vault.yml").exists():
-            VAULT.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(FOLDER / "vault.yml", VAULT)
 
     def ended(self, playbook: str, *arguments: str, **variables: Any) -> tuple[int, str]:
-        """Return how a playbook ended and what it said."""
-        command = ["ansible-playbook", "-i", f"{FOLDER}/inventory.json", f"{ROOT}/{playbook}", *arguments]
-        command += ["--vault-password-file", f"{FOLDER}/vault-password", "-e", json.dumps(variables)]
-        run = subprocess.run(
-            command,
-            cwd=ROOT,
-            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=3600,
-            check=False,
-        )
-        shutil.copy(VAULT, FOLDER / "vault.yml")
-        secrets.cache_clear()
-        with (FOLDER / "playbooks.log").open("a") as log:
-            log.write(f"== {playbook} {arguments} {variables}\n{run.stdout}\n")
-        return run.returncode, run.stdout
+        """Return how a playbook ended and what it said; it may have changed secrets."""
+        try:
+            return super().ended(playbook, *arguments, **variables)
+        finally:
+            secrets.cache_clear()
 
     def rotate(self, *arguments: str, **variables: Any) -> str:
         """Return what the playbook said that ended well."""
@@ -183,12 +162,7 @@ def under_writers(lake: Running, *arguments: str, **variables: Any) -> str:
     with writers.going_on():
         said = lake.rotate(*arguments, **variables)
     lake.nothing_is_pending()
-    longest = {layer: round(seconds, 1) for layer, seconds in writers.longest.items()}
-    with (FOLDER / "figures.jsonl").open("a") as file:
-        file.write(
-            json.dumps({**variables, "hosts": len(lake.numbers), "longest write in s": longest}) + "\n"
-        )
-    assert writers.lost() == {"kafka": set(), "mongodb": set()}, writers.refused
+    nothing_lost(writers, **variables)
     return said
 
 
@@ -240,9 +214,8 @@ def test_4_members_of_the_replica_set_get_another_key_and_forget_the_old_one(lak
 
 
 def test_5_who_is_taken_off_a_list_loses_the_rights(lake: Running) -> None:
-    roles = {name: yaml.safe_load((ROOT / f"roles/{name}/defaults/main.yml").read_text()) for name in MEMBERS}
-    acls, users = roles["kafka"]["kafka_acls"], roles["mongodb"]["mongodb_users"]
-    acls += [{"principal": "opslib-former", "topics": ["tweets.raw"], "operations": ["READ"]}]
+    users = yaml.safe_load((ROOT / "roles/mongodb/defaults/main.yml").read_text())["mongodb_users"]
+    acls = [*ACLS, {"principal": "opslib-former", "topics": ["tweets.raw"], "operations": ["READ"]}]
     privileges = [{"collections": ["tweets"], "actions": ["find"]}]
     users += [{"name": "former", "password_from": "mongodb_web_password", "privileges": privileges}]
     code, said = lake.ended("site.yml", "--tags", "kafka,mongodb", kafka_acls=acls, mongodb_users=users)

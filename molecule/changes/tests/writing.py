@@ -95,11 +95,22 @@ class Writers:
 
     def lost(self) -> dict[str, set[str]]:
         """Return what was acknowledged and is not there."""
-        consumer = KafkaConsumer(consumer_timeout_ms=20_000, **self._kafka)
-        consumer.assign([TopicPartition("tweets.raw", number) for number in range(6)])
-        consumer.seek_to_beginning()
-        kept = {message.key.decode() for message in consumer if message.key}
-        consumer.close()
+        kept = self._messages()
         with MongoClient(**self._mongodb) as client:
             there = {one["_id"] for one in client.verify.things.find()}
         return {"kafka": self.acknowledged["kafka"] - kept, "mongodb": self.acknowledged["mongodb"] - there}
+
+    def _messages(self) -> set[str]:
+        consumer = KafkaConsumer(**self._kafka)
+        partitions = [TopicPartition("tweets.raw", number) for number in range(6)]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning()
+        ends = consumer.end_offsets(partitions)
+        kept: set[str] = set()
+        give_up = time.monotonic() + 300
+        while any(consumer.position(partition) < end for partition, end in ends.items()):
+            assert time.monotonic() < give_up, "not all that is there can be read"
+            read = consumer.poll(timeout_ms=1000, max_records=5000)
+            kept |= {message.key.decode() for records in read.values() for message in records if message.key}
+        consumer.close()
+        return kept

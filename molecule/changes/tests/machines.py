@@ -1,0 +1,210 @@
+"""The machines of the scenario as a lake: its inventory, its playbooks, its clients."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import opened
+import testinfra
+import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
+from kafka.admin import KafkaAdminClient
+from pymongo import MongoClient
+from writing import Writers
+
+if TYPE_CHECKING:
+    import signal
+
+    from testinfra.host import Host
+
+ROOT = Path(__file__).resolve().parents[3]
+FOLDER = ROOT / "out/molecule" / os.environ.get("MOLECULE_SCENARIO_NAME", "changes")
+MEMBERS = ("zookeeper", "kafka", "mongodb")
+# Each entry of the role's own, long list costs a start of Java, and none is about what changes here.
+ACLS = [{"principal": "opslib-sink", "topics": ["tweets.raw"], "operations": ["READ", "DESCRIBE"]}]
+INVENTORY, VAULT = FOLDER / "inventory.json", FOLDER / "group_vars/all/vault.yml"
+CA, CERTIFICATE = (str(FOLDER / "ca/operator" / name) for name in ("ca.pem", "operator.pem"))
+
+
+@functools.cache
+def secrets() -> dict[str, Any]:
+    vault = VaultLib([("default", VaultSecret((FOLDER / "vault-password").read_bytes().strip()))])
+    return yaml.safe_load(vault.decrypt(VAULT.read_bytes()))
+
+
+def keep(**figures: Any) -> None:
+    """Keep figures of the run, for the docs, with how busy the machine was in the five minutes before."""
+    test = os.environ["PYTEST_CURRENT_TEST"].split("::")[-1].split(" ")[0]
+    with (FOLDER / "figures.jsonl").open("a") as file:
+        file.write(json.dumps({"test": test, **figures, "load": round(os.getloadavg()[1], 1)}) + "\n")
+
+
+class Lake:
+    """The machines, by number from 1, and an inventory that changes."""
+
+    def __init__(self) -> None:
+        text = (FOLDER / "ssh_config").read_text()
+        found = re.findall(r"^Host (\S+) \S+\n\s+HostName (\S+)", text, re.MULTILINE)
+        self.names, self.addresses = [one[0] for one in found], [one[1] for one in found]
+        if not VAULT.exists():
+            # Beside the inventory, where an operator has it, and where a secret is changed.
+            VAULT.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(FOLDER / "vault.yml", VAULT)
+
+    def host(self, number: int) -> Host:
+        where = f"ssh://{self.names[number - 1]}"
+        return testinfra.get_host(where, ssh_config=str(FOLDER / "ssh_config"))
+
+    def inventory(self, hosts: list[int], beside: tuple[int, ...] = ()) -> None:
+        """Write the inventory of a lake whose layers are all on *hosts*; those *beside* have none of them."""
+        subnet = os.environ.get("TRENDLAKE_SUBNET", "10.77.0")
+        names = [self.names[one - 1] for one in hosts]
+        machines = {
+            self.names[one - 1]: {"ansible_host": self.addresses[one - 1]} for one in (*hosts, *beside)
+        }
+        inventory = {
+            "trendlake": {
+                "hosts": machines,
+                "vars": {
+                    "ansible_user": "root",
+                    "ansible_ssh_common_args": f"-F {FOLDER}/ssh_config",
+                    "common_memory_mb": 4096,
+                    # Nor are packages that members do not need.
+                    "common_security_updates": False,
+                    "kafka_acls": ACLS,
+                    "common_client_networks": [f"{subnet}.1"],
+                    "tls_ca_directory": f"{FOLDER}/ca",
+                },
+                "children": {
+                    **{group: {"hosts": {name: {} for name in names}} for group in MEMBERS},
+                    **{group: {"hosts": {}} for group in ("nifi", "opslib", "web")},
+                },
+            }
+        }
+        INVENTORY.write_text(json.dumps(inventory))
+
+    def start(self, playbook: str, *arguments: str, **variables: Any) -> subprocess.Popen[str]:
+        """Start a playbook with the inventory that is there."""
+        command = ["ansible-playbook", "-i", INVENTORY, ROOT / playbook, *arguments]
+        command += ["--vault-password-file", FOLDER / "vault-password", "-e", json.dumps(variables)]
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def call(
+        self, playbook: str, hosts: list[int], *arguments: str, beside: tuple[int, ...] = (), **variables: Any
+    ) -> subprocess.Popen[str]:
+        """Start a playbook for a lake on *hosts*."""
+        self.inventory(hosts, beside)
+        return self.start(playbook, *arguments, **variables)
+
+    def ended(self, playbook: str, *arguments: str, **variables: Any) -> tuple[int, str]:
+        """Return how a playbook ended, with the inventory that is there, and what it said."""
+        began = time.monotonic()
+        run = self.start(playbook, *arguments, **variables)
+        said, _ = run.communicate(timeout=3600)
+        keep(playbook=playbook, code=run.returncode, seconds=round(time.monotonic() - began))
+        with (FOLDER / "playbooks.log").open("a") as log:
+            log.write(f"== {playbook} {arguments} {variables}\n{said}\n")
+        return run.returncode, said
+
+    def play(self, playbook: str, hosts: list[int], *arguments: str, **variables: Any) -> str:
+        """Return what a playbook said that ended well."""
+        code, said = self.played(playbook, hosts, *arguments, **variables)
+        assert code == 0, said[-6000:]
+        return said
+
+    def interrupted(self, moment: int, how: signal.Signals, *called: Any, **variables: Any) -> bool:
+        """Start a playbook, and end it when it has said *moment* lines; return whether it got so far."""
+        run = self.call(*called, **variables)
+        assert run.stdout
+        said = [line for _, line in zip(range(moment), run.stdout)]
+        ended = len(said) == moment
+        if ended:
+            # As Ctrl-C does, or a machine that dies: to all of the processes.
+            os.killpg(run.pid, how)
+        run.communicate(timeout=600)
+        keep(interrupted=called[0], line=moment, how=how.name, at="".join(said)[-300:])
+        return ended
+
+    def played(
+        self, playbook: str, hosts: list[int], *arguments: str, beside: tuple[int, ...] = (), **variables: Any
+    ) -> tuple[int, str]:
+        """Return how a playbook for a lake on *hosts* ended and what it said."""
+        self.inventory(hosts, beside)
+        return self.ended(playbook, *arguments, **variables)
+
+    def kafka(self, hosts: list[int]) -> dict[str, Any]:
+        return {
+            "bootstrap_servers": [f"{self.addresses[one - 1]}:9093" for one in hosts],
+            "security_protocol": "SSL",
+            "ssl_cafile": CA,
+            "ssl_certfile": CERTIFICATE,
+            "ssl_keyfile": opened.operator_key(FOLDER / "ca", secrets()["tls_operator_p12_password"]),
+        }
+
+    def mongodb(self, hosts: list[int]) -> dict[str, Any]:
+        return {
+            "host": [self.addresses[one - 1] for one in hosts],
+            "replicaSet": "trendlake",
+            "tls": True,
+            "tlsCAFile": CA,
+            "username": "admin",
+            "password": secrets()["mongodb_admin_password"],
+            "serverSelectionTimeoutMS": 300_000,
+        }
+
+    def writers(self, hosts: list[int]) -> Writers:
+        return Writers(self.kafka(hosts), self.mongodb(hosts))
+
+    def started(self, number: int) -> dict[str, str]:
+        """Return when each service of a host was started."""
+        said = self.host(number).check_output(f"systemctl show -p InvocationID {' '.join(MEMBERS)}")
+        return dict(zip(MEMBERS, said.split()))
+
+    def hand_over(self, number: int) -> None:
+        """Have another member than *number* be MongoDB's primary."""
+        alone = {**self.mongodb([number]), "replicaSet": None, "directConnection": True}
+        with MongoClient(**alone) as client:
+            if client.admin.command("hello")["isWritablePrimary"]:
+                client.admin.command("replSetStepDown", 30, secondaryCatchUpPeriodSecs=20)
+
+    def whole(self, hosts: list[int]) -> None:
+        """Hold that the clusters have these hosts and are whole, each partition three times if it can."""
+        for number in hosts:
+            for service in MEMBERS:
+                said = json.loads(self.host(number).check_output(f"/etc/{service}/cluster --wait 300"))
+                assert said["whole"]
+        assert "members in sync" in self.host(hosts[0]).check_output("/etc/zookeeper/cluster")
+        admin = KafkaAdminClient(**self.kafka(hosts))
+        partitions = [one for topic in admin.describe_topics() for one in topic["partitions"]]
+        admin.close()
+        assert partitions
+        assert {len(one["replica_nodes"]) for one in partitions} == {min(3, len(hosts))}
+        with MongoClient(**self.mongodb(hosts)) as client:
+            members = client.admin.command("replSetGetConfig")["config"]["members"]
+        assert sorted(one["host"].split(":")[0] for one in members) == sorted(
+            self.addresses[one - 1] for one in hosts
+        )
+        assert all(one["votes"] == 1 for one in members)
+
+
+def nothing_lost(writers: Writers, **what: Any) -> None:
+    """Hold that all that was acknowledged is there; *what* was done is kept with the figures."""
+    lost = writers.lost()
+    keep(**what, **writers.figures(), lost={service: len(names) for service, names in lost.items()})
+    assert lost == {"kafka": set(), "mongodb": set()}, writers.refused[-5:]
