@@ -16,6 +16,7 @@ tells about it, and the one before must not go on showing its last figure.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,7 +27,7 @@ from opslib import __version__
 from opslib.settings import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
@@ -199,6 +200,12 @@ class Stats(Group):
             "Figures of the member's serverStatus, by their path in it.",
             ["member", "figure"],
         )
+
+    def tell_budget(self, spent: Mapping[str, float], left: Mapping[str, float]) -> None:
+        """Show what was *spent* today and may still be, by unit; what nothing limits is no number."""
+        for unit, gauge in (("usd", self.budget_usd), ("resources", self.budget_resources)):
+            for figure, amounts in (("spent", spent), ("left", left)):
+                gauge.labels(figure).set(amounts.get(unit, math.nan))
 
 
 class Search(Group):

@@ -236,7 +236,7 @@ class Chaos:
             if not order:
                 order = self._chance.sample(self._units, len(self._units))
             unit = order.pop()
-            wait_until(f"{unit} runs", lambda unit=unit: self.machine.is_active(unit), 120)  # type: ignore[misc]
+            wait_until(f"{unit} runs", lambda unit=unit: self.machine.is_active(unit), 240)  # type: ignore[misc]
             say(f"kill -9 {unit}")
             self.machine.run(f"systemctl kill -s KILL {unit}")
             self.kills[unit] += 1
@@ -276,25 +276,25 @@ class Chaos:
             "systemctl start mongodb"
         )
         try:
-            wait_until("MongoDB is primary on the tmpfs", self.machine.primary, 60)
+            wait_until("MongoDB is primary on the tmpfs", self.machine.primary, 180)
             say("the disk is full")
             # Once more: what MongoDB frees meanwhile is filled as well.
             self.machine.run(
                 f"for n in 1 2 3; do dd if=/dev/zero of={data}/ballast$n bs=1M; done",
                 check=False,
             )
-            wait_until("MongoDB feels that its disk is full", self._writes_fail, 90)
+            wait_until("MongoDB feels that its disk is full", self._writes_fail, 180)
             time.sleep(10)
             say("and is freed")
             self.machine.run(f"rm -f {data}/ballast*")
-            wait_until("MongoDB is primary again", self.machine.primary, 90)
+            wait_until("MongoDB is primary again", self.machine.primary, 180)
         finally:
             self.machine.run(
                 f"set -e; rm -f {data}/ballast*; systemctl stop mongodb; "
                 f"find {disk} -mindepth 1 -delete; cp -a {data}/. {disk}/; umount {data}; umount {disk}; "
                 f"rmdir {disk}; systemctl reset-failed mongodb || true; systemctl start mongodb"
             )
-        wait_until("MongoDB is primary on its own disk", self.machine.primary, 90)
+        wait_until("MongoDB is primary on its own disk", self.machine.primary, 180)
         say("MongoDB's data is back on its disk")
 
     def _writes_fail(self) -> bool:
@@ -405,13 +405,13 @@ def run(number: int, kills: int, *, seed: int = 1, seconds: float = 150) -> tupl
     producer = Producer(machine, number, seconds, seed)
     producer.start()
     chaos.kill(kills)
-    wait_until("MongoDB is primary", machine.primary, 90)
+    wait_until("MongoDB is primary", machine.primary, 180)
     chaos.cut_off_mongodb()
     chaos.fill_disk()
     producer.finish(300)
     say(f"all {number} tweets are in Kafka")
     wanted = set(producer.ids)
-    patience = 60 + number / 300
+    patience = 180 + number / 300
     wait_until("MongoDB has every tweet", lambda: stored_ids(machine, producer) >= wanted, patience)
     say("MongoDB has every tweet")
     found = stored_ids(machine, producer)
@@ -422,7 +422,7 @@ def run(number: int, kills: int, *, seed: int = 1, seconds: float = 150) -> tupl
         differ[:] = roll_ups_differ(machine)
         return not differ
 
-    wait_until("roll-ups equal a recount", counted, 120 + number / 500)
+    wait_until("roll-ups equal a recount", counted, 300 + number / 500)
     compared, wrong = 0, []
     if machine.is_active("opslib-speed"):
 
@@ -432,7 +432,7 @@ def run(number: int, kills: int, *, seed: int = 1, seconds: float = 150) -> tupl
             return compared > 0 and not wrong
 
         try:
-            wait_until("windows equal a recount", windows_are_there, 90)
+            wait_until("windows equal a recount", windows_are_there, 300)
         except TimeoutError:
             say(f"{len(wrong)} of {compared} windows differ")
     result = Result(
@@ -446,8 +446,8 @@ def run(number: int, kills: int, *, seed: int = 1, seconds: float = 150) -> tupl
 def leave(machine: Machine, producer: Producer) -> dict[str, Any]:
     """Take the tweets out again, and wait until the machine is as it was; return what was forgotten."""
     taken = forget_all(machine, producer)
-    patience = 120 + len(producer.ids) / 500
+    patience = 300 + len(producer.ids) / 500
     wait_until("roll-ups equal a recount", lambda: not roll_ups_differ(machine), patience)
     machine.run("systemctl start opslib-recheck.timer", check=False)
-    wait_until("the doctor is content", lambda: bool(machine.run("opslib doctor") or True), 120)
+    wait_until("the doctor is content", lambda: bool(machine.run("opslib doctor") or True), 300)
     return taken

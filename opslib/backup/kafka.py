@@ -48,6 +48,7 @@ from opslib.settings import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
     from opslib.backup.archive import Reader, Writer
     from opslib.settings import Settings
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 
 SETTINGS = "kafka/settings"
 MESSAGES = "kafka/messages"
+_TWEETS = "tweets.raw"
 _POLL_MILLISECONDS = 1000
 _SILENT_SECONDS = 60
 _ANSWER_SECONDS = 60
@@ -294,9 +296,35 @@ def save_messages(settings: Settings, writer: Writer, told: Callable[[int], None
     writer.about(unreadable=left_out)
 
 
-def _records(consumer: Any, partition: TopicPartition) -> Iterator[Any]:
+def newest_collected(settings: Settings, since: datetime, told: Callable[[int], None]) -> dict[str, int]:
+    """Return the newest tweet of each query among those that came to Kafka since a moment.
+
+    They were paid for, whatever a state of before that moment says.
+    """
+    newest: dict[str, int] = {}
+    with client(settings, KafkaAdminClient) as admin:
+        firsts = lag.first_since(
+            admin, lag.partition_counts(admin, [_TWEETS]), round(since.timestamp() * 1000)
+        )
+    with client(settings, Consumer, enable_auto_commit=False, metrics_enabled=False) as consumer:
+        for partition, first in firsts.items():
+            for record in _records(consumer, TopicPartition(*partition), first):
+                told(1)
+                try:
+                    tweet = message.decode_tweet(record.value)
+                except message.BadMessage:
+                    continue
+                for topic in tweet.get("collected_for", ()):
+                    query = topic.get("query") or ""
+                    newest[query] = max(int(tweet["id"]), newest.get(query, 0))
+    newest.pop("", None)
+    return newest
+
+
+def _records(consumer: Any, partition: TopicPartition, begin: int | None = None) -> Iterator[Any]:
     consumer.assign([partition])
-    begin = consumer.beginning_offsets([partition])[partition]
+    if begin is None:
+        begin = consumer.beginning_offsets([partition])[partition]
     end = consumer.end_offsets([partition])[partition]
     consumer.seek(partition, begin)
     silent_since = time.monotonic()

@@ -24,6 +24,7 @@ from opslib.settings import SettingsError, credential, has_credential, secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from opslib.settings import Backup
 
@@ -93,6 +94,34 @@ class Repository:
             raise _failure(done.stderr)
         self._call("init", *self._format())
         return True
+
+    def add_password(self, password: Path) -> bool:
+        """Let the repository open with what the file *password* has too; return false if it does already."""
+        if self._own_key(password) is not None:
+            return False
+        self._call("key", "add", "--new-password-file", str(password))
+        return True
+
+    def remove_password(self, password: Path) -> bool:
+        """Let the repository open with what the file *password* has no more; return false if it does not."""
+        key = self._own_key(password)
+        if key is None:
+            return False
+        if key == self._own_key(credential("restic_password")):
+            raise SettingsError(f"{password} has the password that backups are made with: it stays")
+        self._unlock()
+        self._call("key", "remove", key)
+        return True
+
+    def _own_key(self, password: Path) -> str | None:
+        """Return the id of the key that opens with a password, or ``None`` if there is none."""
+        environment = {**self._environment, "RESTIC_PASSWORD_FILE": str(password)}
+        done = self._call("key", "list", "--json", check=False, environment=environment)
+        if done.returncode != 0:
+            if "wrong password" in done.stderr:
+                return None
+            raise _failure(done.stderr)
+        return next(str(one["id"]) for one in json.loads(done.stdout) if one["current"])
 
     def _format(self) -> list[str]:
         # Format 1, which Debian 11's restic reads; older ones know no other.
@@ -196,10 +225,12 @@ class Repository:
         """Return the bytes that all snapshots take together."""
         return int(json.loads(self._call("stats", "--json", "--mode", "raw-data").stdout)["total_size"])
 
-    def _call(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def _call(
+        self, *arguments: str, check: bool = True, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             self._command(*arguments),
-            env=self._environment,
+            env=environment or self._environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 from kafka.admin import KafkaAdminClient  # type: ignore[import-untyped]
@@ -14,13 +15,13 @@ from opslib.backup.archive import DamagedError, Reader
 from opslib.backup.kafka import Kept, Positions
 from opslib.backup.restic import BackupError
 from opslib.run import lag
-from opslib.settings import SettingsError
+from opslib.settings import SettingsError, has_credential
 from opslib.store.collections import FORGOTTEN, FORGOTTEN_AUTHORS
 from opslib.store.write import safely
+from opslib.x.budget import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from pymongo.database import Database
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 Told = Callable[[str, int], None]
+# How far the clocks of two hosts may differ: what is read once more does no harm.
+_CLOCKS = timedelta(minutes=10)
 
 
 @dataclass
@@ -166,6 +169,7 @@ class Restore:
         """Bring *parts* back; with *force* what is there goes first. Return what came of it."""
         done: dict[str, Any] = {}
         positions: Positions | Kept | None = None
+        ahead = self._ahead(plan) if self._goes_on(parts, root) else {}
         if "kafka" in parts:
             positions, done["kafka"] = self._kafka(plan, force)
         if "mongodb" in parts:
@@ -176,7 +180,20 @@ class Restore:
             if part in runs.TREES:
                 with self._repository.read(plan.run.parts[part]) as pipe:
                     done[part] = files.restore(Reader(pipe), root, list(runs.TREES[part].paths))
+        if ahead and (root / runs.BUDGET).exists():
+            Budget.of(root / runs.BUDGET).note_collected(ahead)
+            done["searches that are further"] = len(ahead)
         return done
+
+    def _goes_on(self, parts: Sequence[str], root: Path) -> bool:
+        """Tell whether NiFi comes back for a Kafka that went on without it, and that can be asked."""
+        asked = has_credential("kafka_cert") or self._settings.kafka.security_protocol != "SSL"
+        return "nifi" in parts and "kafka" not in parts and root == Path("/") and asked
+
+    def _ahead(self, plan: Plan) -> dict[str, int]:
+        """Return how far searches have come since the backup: what came is not to be paid for again."""
+        since = runs.moment_of(plan.run.name) - _CLOCKS
+        return kafka.newest_collected(self._settings, since, lambda more: self._told("nifi", more))
 
     def _kafka(self, plan: Plan, force: bool) -> tuple[Positions, int]:
         number = 0

@@ -38,6 +38,7 @@ ORDER = ("positions", "nifi", "mongodb", "log", "kafka", "zookeeper", "opslib", 
 _NAME = "%Y%m%dT%H%M%SZ"
 _TRIES = 20
 _NIFI = Path("/var/lib/nifi")
+BUDGET = Path("var/lib/nifi/x-budget.sqlite")  # below the root
 TREES = {
     "nifi": files.Trees(
         [

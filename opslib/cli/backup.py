@@ -18,7 +18,7 @@ from pymongo.errors import PyMongoError
 from opslib.backup import restore as restoring
 from opslib.backup import runs, state, verify
 from opslib.backup.restic import BackupError, Repository
-from opslib.cli._options import FOLDER, examples, tell_json, with_format, with_settings
+from opslib.cli._options import FILE, FOLDER, examples, tell_json, with_format, with_settings
 from opslib.cli._progress import progress
 from opslib.cli._terminal import one_line, tell
 from opslib.cli._times import MOMENT
@@ -49,7 +49,9 @@ def command() -> None:
 @with_settings
 def init(settings: Settings) -> None:
     """Make the repository, unless it is there already."""
-    made = Repository(settings.backup).init()
+    # Each backup begins with it, and a store that is away shows here first.
+    with _failure_noted(settings, "failed"):
+        made = Repository(settings.backup).init()
     tell("made the repository" if made else "nothing to change")
 
 
@@ -232,14 +234,20 @@ def _forget_again(settings: Settings) -> int:
 @contextmanager
 def _noted(settings: Settings, failure: str) -> Iterator[None]:
     """Note that it failed, or that it did not, for whoever watches."""
+    with _failure_noted(settings, failure), _mongodb_errors():
+        yield
+    state.note(settings.backup.state, **{failure: False})
+
+
+@contextmanager
+def _failure_noted(settings: Settings, failure: str) -> Iterator[None]:
+    """Note that it failed."""
     try:
-        with _mongodb_errors():
-            yield
+        yield
     except click.ClickException:
         if os.access(settings.backup.state, os.W_OK):
             state.note(settings.backup.state, **{failure: True})
         raise
-    state.note(settings.backup.state, **{failure: False})
 
 
 @contextmanager
@@ -252,3 +260,32 @@ def _mongodb_errors() -> Iterator[None]:
         if reason:
             raise SettingsError(reason) from error
         raise BackupError(f"MongoDB: {said(error)}") from error
+
+
+@command.group()
+def password() -> None:
+    """Change what the repository opens with: add another password, hand it to all hosts, remove the old one.
+
+    What was saved stays as it is: restic encrypts its own key with each password.
+    """
+
+
+@password.command("add", epilog=examples("opslib backup password add new.txt"))
+@click.argument("file", type=FILE)
+@with_settings
+def add_password(settings: Settings, file: Path) -> None:
+    """Let the repository open with the password in FILE as well."""
+    added = Repository(settings.backup).add_password(file)
+    tell("added the password" if added else "nothing to change")
+
+
+@password.command("remove", epilog=examples("opslib backup password remove old.txt"))
+@click.argument("file", type=FILE)
+@with_settings
+def remove_password(settings: Settings, file: Path) -> None:
+    """Let the repository no longer open with the password in FILE.
+
+    The one that backups are made with stays.
+    """
+    removed = Repository(settings.backup).remove_password(file)
+    tell("removed the password" if removed else "nothing to change")

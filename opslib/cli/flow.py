@@ -224,6 +224,29 @@ def export(name: str, output: Path | None) -> None:
         tell(text, nl=False)
 
 
+@command.command(epilog=examples("opslib flow drain", "opslib flow drain --patience 5m"))
+@click.argument("name", default=_NAME)
+@click.option(
+    "--patience",
+    type=SpanType("s", least=timedelta()),
+    default="120s",
+    show_default=True,
+    help="How long what came may take until it is on Kafka.",
+)
+@_with_nifi
+def drain(name: str, patience: Span) -> None:
+    """Stop collecting with the flow NAME, and let what came get to Kafka.
+
+    Nothing more is asked of X until `opslib flow deploy` starts it again. Exit code 1 if something waits
+    still: it stays in its queue.
+    """
+    left = deploy.drain(name, patience.total_seconds())
+    if left:
+        tell(f"nothing more is collected, and not all is on Kafka: {'; '.join(left)}")
+        sys.exit(1)
+    tell("nothing more is collected, and all that came is on Kafka")
+
+
 @command.command(epilog=examples("opslib flow status --format json"))
 @click.argument("name", default=_NAME)
 @with_format

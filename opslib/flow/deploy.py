@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 STARTING_SECONDS = 240
 # How long a component may be invalid, or a request under way.
 PATIENCE_SECONDS = 40
+# Type of the processors that bring to Kafka what the others collect.
+PUBLISHER = "PublishToKafka"
 
 
 @dataclass
@@ -327,6 +329,43 @@ def _stop(group_id: str) -> None:
         ]
 
     _until(lambda: not at_work(), lambda: f"still at work: {', '.join(at_work())}")
+
+
+def drain(name: str, patience_seconds: float) -> list[str]:
+    """Stop all of the flow *name* that does not publish, and wait until what came is on Kafka.
+
+    Nothing more is asked of X then. Return what is not through after *patience_seconds*: it stays in its
+    queue, or is under way. The flow runs again with :func:`deploy`.
+    """
+    group = find(name)
+    if group is None:
+        raise FlowError(f"there is no flow {name} in NiFi: there is nothing to drain")
+    group_id = group.id
+    found = _processors(group_id)
+    publishers = {one.id for one in found if str(one.component.type).endswith(PUBLISHER)}
+    collecting = [one for one in found if one.id not in publishers and one.component.state == "RUNNING"]
+    if collecting:
+        nipyapi.canvas.schedule_components(group_id, scheduled="STOPPED", components=collecting)
+    deadline = time.monotonic() + patience_seconds
+    while (left := _under_way(group_id, publishers)) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return left
+
+
+def _under_way(group_id: str, publishers: set[str]) -> list[str]:
+    """Return what waits for *publishers*, and who is still at work."""
+    connections = nipyapi.nifi.ProcessGroupsApi().get_connections(group_id).connections
+    waiting = [
+        f"{one.status.aggregate_snapshot.flow_files_queued} wait for {one.component.destination.name}"
+        for one in connections
+        if one.destination_id in publishers and one.status.aggregate_snapshot.flow_files_queued
+    ]
+    at_work = [
+        f"{one.component.name} is at work"
+        for one in _processors(group_id)
+        if one.status.aggregate_snapshot.active_thread_count
+    ]
+    return waiting + at_work
 
 
 def _processors(group_id: str) -> list[Any]:

@@ -122,7 +122,7 @@ class Recorder:
             _LOG.warning("%d messages left Kafka before they were counted", lost)
         known = self._persist("where the record ends", self._series.newest_budget)
         if known:
-            self._tell_budget(known)
+            self._figures.tell_budget(known["today"], known["left"])
         _LOG.info("started behind %s", f"{begin_of(after):%Y-%m-%d %H:%M}" if newest else "nothing")
 
     def _assign(self, topics: Mapping[str, int]) -> bool:
@@ -233,13 +233,7 @@ class Recorder:
             for quantile in (*delays.QUANTILES, "max"):
                 shown.delay.labels(stage, quantile).set(found[quantile] if found else float("nan"))
         if counted.budget is not None:
-            self._tell_budget(counted.budget)
-
-    def _tell_budget(self, budget: Document) -> None:
-        for figure, key in (("spent", "today"), ("left", "left")):
-            for unit, number in budget[key].items():
-                gauge = self._figures.budget_usd if unit == "usd" else self._figures.budget_resources
-                gauge.labels(figure).set(number)
+            shown.tell_budget(counted.budget["today"], counted.budget["left"])
 
     def _persist(self, what: str, attempt: Callable[[], Result]) -> Result:
         """Return what *attempt* returns once MongoDB lets it; raises :class:`Stopped`."""

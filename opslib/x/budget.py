@@ -244,6 +244,27 @@ class Budget:
                 (question, now.isoformat(), json.dumps(answer)),
             )
 
+    def collected(self, query: str) -> int:
+        """Return the newest tweet that came for *query* by what :meth:`note_collected` knows; 0 for none.
+
+        It was paid for: nobody is to ask for it, or for one before it, again.
+        """
+        try:
+            found = self._file.read(
+                lambda database: database.execute(
+                    "SELECT newest FROM collected WHERE query = ?", (query,)
+                ).fetchone()
+            )
+        except sqlite3.OperationalError:
+            return 0  # a file of before knows of none
+        return int(found[0]) if found else 0
+
+    def note_collected(self, newest: Mapping[str, int]) -> None:
+        """Note the *newest* tweet that came for each query, as where searches are set back to a backup."""
+        with self._file.transaction() as database:
+            database.execute("DELETE FROM collected")
+            database.executemany("INSERT INTO collected VALUES (?, ?)", newest.items())
+
     # ---- spending
 
     @contextmanager

@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS account_reserved (
     call INTEGER PRIMARY KEY, account TEXT, day TEXT, at TEXT, micro_usd INTEGER
 );
 CREATE TABLE IF NOT EXISTS answers (question TEXT PRIMARY KEY, at TEXT, answer TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS collected (query TEXT PRIMARY KEY, newest INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS seen (day TEXT, kind TEXT, id TEXT, PRIMARY KEY (day, kind, id)) WITHOUT ROWID;
 """
 # How often a file is looked at that changes meanwhile: a write lasts milliseconds.

@@ -395,7 +395,8 @@ class Follower:
             return None
         now = self._clock()
         young = id_at(now - OLDEST_SINCE_ID)
-        progress = Progress(str(max(young, int(gap["since_id"]))), gap.get("next_token"))
+        since = max(young, int(gap["since_id"]), self._budget.collected(query))
+        progress = Progress(str(since), gap.get("next_token"))
         each = self._policy.resources_a_post()
         keep = {kind: count * self._margin for kind, count in each.items()}
         # A page of ten at least: where not even that is left, the budget says so.

@@ -318,7 +318,10 @@ class Walker:
     def _known(self, state: State, key: str, query: str) -> Progress:
         """Return how far a search had come; nowhere, if it was for another query."""
         known = json.loads(state.get(key, "{}"))
-        return Progress() if known.get("query", query) != query else Progress.from_state(known)
+        progress = Progress() if known.get("query", query) != query else Progress.from_state(known)
+        # Where the state is of a backup, what came since is paid for; the rest of that search is given up.
+        newest = self._budget.collected(query)
+        return Progress(str(newest)) if newest > int(progress.since_id or 0) else progress
 
     def _topic(self, progress: Progress, query: str) -> str:
         return json.dumps(

@@ -1,11 +1,13 @@
 """What a backup of many tweets costs: the first, the next and a restore. Not part of the test runs.
 
     .venv/bin/python tests/bench/backup.py [--count 1000000] [--more 50000] [--keep FOLDER]
+        [--repository s3:http://127.0.0.1:7070/lake --environment AWS_ACCESS_KEY_ID=... ]
 
 MongoDB holds *count* tweets as the sink stores them; *more* come between the first backup and the next. The
 restore takes away what is there (`--force`) and reads it all twice. Prints JSON, one figure a line: seconds,
-how much the repository grew, and the most memory of each program that took part. MongoDB is not restarted
-between: it has in memory what it has.
+how much was new to the repository, and the most memory of each program that took part. MongoDB is not
+restarted between: it has in memory what it has. The repository is a folder, or what restic calls by another
+name, with what that wants to know.
 """
 
 from __future__ import annotations
@@ -102,15 +104,12 @@ def run(lake: conftest.Lake, name: str, *arguments: str) -> dict[str, Any]:
     return found
 
 
-def size(folder: Path) -> int:
-    """Return the bytes of all files below *folder*."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
 def measure(lake: conftest.Lake, options: argparse.Namespace) -> None:
     """Make two backups, verify the second and restore it."""
-    repository = lake.folder / "repository"
+    repository = options.repository or lake.folder / "repository"
     lake.put("restic_password", "of the bench\n")
+    if options.environment:
+        lake.put("restic_environment", "".join(f"{one}\n" for one in options.environment))
     mongod = services.distribution("mongodb") / "bin/mongod"
     with lake.config.open("a") as config:
         config.write(
@@ -123,13 +122,12 @@ def measure(lake: conftest.Lake, options: argparse.Namespace) -> None:
     report("MB of them as BSON", lake.database.command("collStats", "tweets")["size"] // 10**6)
     lake.log_in("opslib-backup")
     subprocess.run([sys.executable, "-m", "opslib", "backup", "init"], env=lake.environment(), check=True)
-    before = 0
     for name, more in (("first", 0), ("next", options.more)):
         fill(lake, options.count, options.count + more)
-        run(lake, name, "create")
-        now = size(repository)
-        report(f"{name}, MB more of the repository", round((now - before) / 10**6, 1))
-        before = now
+        made = run(lake, name, "create")
+        for figure in ("bytes", "added"):
+            parts = {part: round(one[figure] / 10**6, 1) for part, one in made["parts"].items()}
+            report(f"{name}, MB {figure}", parts)
     run(lake, "verify", "verify")
     lake.put("mongodb_username", "__system")
     keyfile = lake.servers.mongodb.folder / "keyfile"
@@ -145,6 +143,10 @@ def main() -> None:
     )
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--more", type=int, default=50_000)
+    parser.add_argument("--repository", help="As restic names it.")
+    parser.add_argument(
+        "--environment", action="append", default=[], metavar="NAME=VALUE", help="What it wants to know."
+    )
     parser.add_argument("--keep", type=Path, help="Work in this folder, and leave it.")
     options = parser.parse_args()
     folder = options.keep or Path(tempfile.mkdtemp(prefix="bench-backup-"))

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from deployed import SCENARIO, log_in, opened, user
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# Other tests keep the machine busy.
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="module")

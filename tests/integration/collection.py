@@ -68,7 +68,7 @@ class X:
     def stop(self) -> dict[str, Any]:
         """End it, and return how many answers were looked at and how many a fault has broken."""
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
         if self._report is None or not CONTRACT.is_file():
             return {"checked": 0, "broken": 0}
         report: dict[str, Any] = json.loads(self._report.read_text())
@@ -145,7 +145,9 @@ class Collector:
 
     def flow(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `opslib flow`."""
-        history = () if command in ("export", "status") else ("--history", str(self.folder / "history"))
+        history = (
+            () if command in ("drain", "export", "status") else ("--history", str(self.folder / "history"))
+        )
         return subprocess.run(
             [sys.executable, "-m", "opslib", "flow", command, *arguments, *history],
             env=self.environment, capture_output=True, text=True, check=False, timeout=400,

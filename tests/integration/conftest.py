@@ -181,7 +181,7 @@ class Lake:
         ]
         self.producer.flush()
         for future in sent:
-            future.get(10)
+            future.get(60)
 
     def partitions(self, *topics: str) -> list[TopicPartition]:
         return [TopicPartition(t, n) for t in topics for n in range(TOPICS[t])]
@@ -195,7 +195,7 @@ class Lake:
         found = self.admin.list_group_offsets({self.name: None})[self.name]
         return {partition: offset.offset for partition, offset in found.items()}
 
-    def wait_for_commit(self, seconds: float = 30) -> None:
+    def wait_for_commit(self, seconds: float = 120) -> None:
         """Wait until the group has committed everything that was sent."""
         ends = self.ends()
         services.wait_until(
@@ -222,7 +222,7 @@ class Lake:
     def dead_letters(self) -> list[Any]:
         """Return the dead letters written since the test began."""
         ends = self.ends(message.DEAD_LETTERS)
-        consumer = KafkaConsumer(**self.servers.operator, consumer_timeout_ms=3000)
+        consumer = KafkaConsumer(**self.servers.operator, consumer_timeout_ms=60_000)
         consumer.assign(list(ends))
         for partition, offset in self.dead_before.items():
             consumer.seek(partition, offset)
@@ -235,7 +235,7 @@ class Lake:
         """Return the headers of one of the newest tweets."""
         ends = self.ends(message.TWEETS)
         (partition, end) = next((p, end) for p, end in ends.items() if end > self.begun[p])
-        consumer = KafkaConsumer(**self.servers.operator, consumer_timeout_ms=10_000)
+        consumer = KafkaConsumer(**self.servers.operator, consumer_timeout_ms=60_000)
         consumer.assign([partition])
         consumer.seek(partition, end - 1)
         headers = dict(next(consumer).headers)
@@ -270,7 +270,7 @@ def lake(servers: Servers, tmp_path: Path) -> Iterator[Lake]:
     lake.close()
 
 
-def end(process: subprocess.Popen[str], how: signal.Signals = signal.SIGTERM, seconds: float = 40) -> int:
+def end(process: subprocess.Popen[str], how: signal.Signals = signal.SIGTERM, seconds: float = 120) -> int:
     """Send a signal and return the exit code."""
     os.kill(process.pid, how)
     return process.wait(seconds)

@@ -96,4 +96,4 @@ def in_front(folder: Path, authority: Authority, socket: Path, **given: Any) -> 
         yield port
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)

@@ -111,18 +111,18 @@ class Page:
                 yield found.group(1)
         finally:
             process.terminate()
-            assert process.wait(20) == 0
-            reader.wait(20)
+            assert process.wait(60) == 0
+            reader.wait(60)
 
     def log_in(self, name: str, password: str, session: requests.Session | None = None) -> requests.Response:
         """Send the form to log in."""
         with contextlib.ExitStack() as stack:
             session = session or stack.enter_context(new_session())
-            form = session.get(f"{self.url}/login", timeout=20).text
+            form = session.get(f"{self.url}/login", timeout=60).text
             token = re.search(r'name="form_token" value="(\w+)"', form)
             assert token
             data = {"name": name, "password": password, "form_token": token.group(1)}
-            return session.post(f"{self.url}/login", data=data, timeout=20, allow_redirects=False)
+            return session.post(f"{self.url}/login", data=data, timeout=60, allow_redirects=False)
 
     def session(self, name: str = USER, password: str = PASSWORD) -> requests.Session:
         """Return a session that is logged in."""

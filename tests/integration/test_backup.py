@@ -8,6 +8,8 @@ import os
 import shutil
 import subprocess
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +19,11 @@ import services
 from bson.int64 import Int64
 from conftest import Lake
 from kafka import KafkaConsumer
+from pymongo.write_concern import WriteConcern
 
 from opslib import message
+from opslib.backup import kafka
+from opslib.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,10 +113,11 @@ def everything(lake: Lake) -> dict[str, list[Any]]:
 
 def values(lake: Lake, topic: str) -> list[tuple[int, bytes, int]]:
     ends = lake.ends(topic)
-    consumer = KafkaConsumer(**lake.servers.operator, consumer_timeout_ms=3000)
+    consumer = KafkaConsumer(**lake.servers.operator, consumer_timeout_ms=60_000)
     consumer.assign(list(ends))
     consumer.seek_to_beginning()
-    found = [(one.partition, one.value, one.timestamp) for one in consumer]
+    number = sum(ends.values()) - sum(consumer.beginning_offsets(list(ends)).values())
+    found = [(one.partition, one.value, one.timestamp) for _, one in zip(range(number), consumer)]
     consumer.close()
     return sorted(found)
 
@@ -164,6 +170,26 @@ def test_what_was_saved_comes_back_on_blank_servers(saved: Lake, blank: Servers,
         assert other.ids() == saved.ids()
 
 
+def test_how_far_searches_have_come_is_read_from_what_kafka_got_since(
+    saved: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(number: int, *queries: str) -> dict[str, Any]:
+        topics = [{"name": "any", "woeid": 1, "query": query} for query in queries]
+        return {**message_of(number), "collected_for": topics}
+
+    for name, value in saved.environment().items():
+        monkeypatch.setitem(os.environ, name, value)
+    saved.send(found(9, "#before"), found(3, "#both"))
+    since = datetime.fromtimestamp(
+        (max(at for _, _, at in values(saved, message.TWEETS)) + 1) / 1000, timezone.utc
+    )
+    services.wait_until("a later moment", lambda: datetime.now(timezone.utc) > since)
+    saved.send(found(4, "#both"), found(8, "#since", "#both"), found(6, "#since"), message_of(99))
+    saved.send(b"no message")
+    newest = kafka.newest_collected(load(), since, lambda _: None)
+    assert newest == {"#both": FIRST + 8, "#since": FIRST + 8}
+
+
 @contextlib.contextmanager
 def reading(lake: Lake) -> Iterator[None]:
     """Be a member of the group for a while."""
@@ -207,21 +233,81 @@ def test_what_was_forgotten_since_stays_forgotten_whichever_backup_comes_back(sa
     assert {line["why"] for line in kept} == {"asked", "restored from a backup"}
 
 
+class Writing:
+    """Some who store one tweet after another, each acknowledged by a majority: ``RATE`` a second together."""
+
+    RATE = 500
+    MOST = 30_000
+    WRITERS = 5
+
+    def __init__(self, lake: Lake) -> None:
+        majority = lake.database.client.get_database(lake.name, write_concern=WriteConcern("majority"))
+        self._tweets = majority.tweets
+        self.begun: set[int] = set()
+        self.acknowledged: set[int] = set()
+        self._at_it = [threading.Lock() for _ in range(self.WRITERS)]
+        self._over = threading.Event()
+
+    def __enter__(self) -> Writing:  # noqa: PYI034 - typing.Self is newer than Python 3.9
+        self._began = time.monotonic()
+        self._threads = ThreadPoolExecutor(self.WRITERS)
+        self._ends = [self._threads.submit(self._write, one) for one in range(self.WRITERS)]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._threads.shutdown()
+        for one in self._ends:
+            one.result()
+
+    def _write(self, writer: int) -> None:
+        for number in range(writer, self.MOST, self.WRITERS):
+            # Who fell behind catches up.
+            if self._over.wait(max(0.0, self._began + number / self.RATE - time.monotonic())):
+                return
+            with self._at_it[writer]:
+                self.begun.add(FIRST + number)
+                self._tweets.insert_one(tweet(number))
+                self.acknowledged.add(FIRST + number)
+
+    def goes_on(self, number: int = 500) -> None:
+        """Wait until so many more are acknowledged."""
+        wanted = min(len(self.acknowledged) + number, self.MOST)
+        services.wait_until("more is written", lambda: len(self.acknowledged) >= wanted, 120)
+
+    @contextlib.contextmanager
+    def still(self) -> Iterator[None]:
+        """Hold them between two tweets: for so long what is begun is acknowledged."""
+        with contextlib.ExitStack() as held:
+            for one in self._at_it:
+                held.enter_context(one)
+            yield
+
+
 def test_between_two_backups_exactly_what_was_acknowledged_before_a_moment_comes_back(saved: Lake) -> None:
     database = saved.database
-    database.tweets.insert_many([tweet(number) for number in range(500)])
-    first = done(saved, "create")["run"]
-    database.tweets.insert_many([tweet(number) for number in range(500, 600)])
-    database.tweets.delete_many({"_id": {"$lt": FIRST + 50}})
-    database.tweets.update_many(
-        {"_id": {"$gte": FIRST + 590}}, {"$set": {"text": "mudou", "public_metrics.likes": 1}}
-    )
-    wanted = everything(saved)
-    moment = server_moment(database)
-    database.tweets.insert_many([tweet(number) for number in range(600, 700)])
-    database.tweets.update_many({}, {"$set": {"text": "depois"}})
-    later(saved, first)
+    with Writing(saved) as writing:
+        writing.goes_on()
+        first = done(saved, "create")["run"]
+        writing.goes_on()
+        with writing.still():
+            database.tweets.delete_many({"_id": {"$lt": FIRST + 50}})
+            newest = {"_id": {"$gte": max(writing.acknowledged) - 10}}
+            database.tweets.update_many(newest, {"$set": {"text": "mudou", "public_metrics.likes": 1}})
+            wanted = everything(saved)
+            moment = server_moment(database)
+        writing.goes_on()
+        # And one that nobody waits for, with some on their way.
+        before = writing.acknowledged.copy()
+        amid = server_moment(database)
+        by_then = writing.begun.copy()
+        writing.goes_on()
+        database.tweets.update_many({}, {"$set": {"text": "depois"}})
+        later(saved, first)
+    gone = set(range(FIRST, FIRST + 50))
     with restoring(saved):
+        done(saved, "restore", "mongodb", "--at", amid.isoformat(), "--force")
+        assert before - gone <= saved.ids() <= by_then - gone
         done(saved, "restore", "mongodb", "--at", moment.isoformat(), "--force")
         assert everything(saved) == wanted
         code, said = refused(saved, "restore", "mongodb", "--at", "2026-01-01T00:00:00Z", "--force")

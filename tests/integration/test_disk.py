@@ -79,7 +79,7 @@ def test_each_topic_with_what_its_retention_would_free(lake: Lake) -> None:
     for number in range(40):
         age = timedelta(days=3 if number < 30 else 0)
         at = int((now - age).timestamp() * 1000)
-        lake.producer.send(name, value=json.dumps(tweet(number)).encode(), timestamp_ms=at).get(10)
+        lake.producer.send(name, value=json.dumps(tweet(number)).encode(), timestamp_ms=at).get(60)
     code, told, wrong = disk(lake, "--keep", "2d")
     assert (code, wrong) == (0, "")
     found = part(told, "kafka", name)

@@ -133,7 +133,7 @@ def test_a_sink_that_is_behind(lake: Lake) -> None:
     content = tweet(2)
     lake.producer.send(
         message.TWEETS, key=message.key_of(content), value=message.encode(content), timestamp_ms=old
-    ).get(10)
+    ).get(60)
     code, found = doctor(lake, "sink")
     assert code == 1
     assert "of 2 waiting messages are older than 5 minutes" in texts(found["sink"], "failed")

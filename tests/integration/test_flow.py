@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
 import socket
@@ -10,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 import nipyapi
 import pytest
 import services
+from ansible.errors import AnsibleFilterError
 from collection import FLOW, TOKEN, X
+from nifi import PASSWORD
 
+import roles
 from opslib.flow import api, deploy
 from opslib.flow.definition import Definition
 from opslib.settings import load
@@ -121,6 +126,25 @@ def test_an_upgrade_and_a_rollback_lose_neither_flowfiles_nor_state_nor_secrets(
     again = collector.flow("deploy", str(version(tmp_path, "1")), "--parameters", str(first))
     assert "nothing changed" in again.stdout
     assert json.loads(collector.flow("status", "--format", "json").stdout)["version"] == "1"
+
+
+def test_a_drained_flow_asks_x_for_nothing_more_says_what_waits_and_is_started_by_a_deployment(
+    collector: Collector, x: X, first: Path, tmp_path: Path
+) -> None:
+    services.wait_until("snapshots are queued", lambda: queued() >= 1)
+    drained = collector.flow("drain", "--patience", "2s")
+    assert drained.returncode == 1
+    assert "wait for Publish trends" in drained.stdout
+    assert running("Collect trends").component.state == "STOPPED"
+    assert running("Publish trends").component.state == "RUNNING"
+    before, waiting = x.ledger()["charged"], queued()
+    again = collector.flow("drain", "--patience", "5s")
+    assert again.returncode == 1
+    assert x.ledger()["charged"] == before
+    assert queued() == waiting
+    back = collector.flow("deploy", str(version(tmp_path, "1")), "--parameters", str(first))
+    assert back.stdout == "started\n", back.stderr
+    services.wait_until("it collects again", lambda: x.ledger()["charged"]["trends"] > before["trends"])
 
 
 def test_a_change_by_hand_is_shown_and_not_overwritten_unasked(
@@ -262,3 +286,30 @@ def test_a_moved_box_is_no_change(collector: Collector) -> None:
     }
     nipyapi.nifi.ProcessorsApi().update_processor(id=now.id, body=body)
     assert collector.flow("diff").returncode == 0
+
+
+@pytest.mark.usefixtures("first")
+def test_secrets_in_the_flow_of_nifi_are_encrypted_with_another_key(collector: Collector) -> None:
+    flow_key = roles.module("nifi/filter_plugins/flow_key.py")
+    file = collector.nifi.folder / "data/conf/flow.json.gz"
+
+    def secrets(flow: bytes, key: str) -> list[str]:
+        opens = flow_key.cipher(key)
+        sealed = [
+            bytes.fromhex(found[1].decode()) for found in flow_key.SECRET.finditer(gzip.decompress(flow))
+        ]
+        return [
+            opens.decrypt(one[: flow_key.NONCE_BYTES], one[flow_key.NONCE_BYTES :], None).decode()
+            for one in sealed
+        ]
+
+    services.wait_until("NiFi has written its flow", lambda: TOKEN in secrets(file.read_bytes(), PASSWORD))
+    flow = file.read_bytes()
+    new = "another one of the tests"
+    made = flow_key.nifi_flow_with_key(base64.b64encode(flow).decode(), PASSWORD, new)
+    assert secrets(base64.b64decode(made), new) == secrets(flow, PASSWORD)
+    # After an interruption between the flow and the key.
+    again = flow_key.nifi_flow_with_key(made, PASSWORD, new)
+    assert gzip.decompress(base64.b64decode(again)) == gzip.decompress(base64.b64decode(made))
+    with pytest.raises(AnsibleFilterError, match="opens neither"):
+        flow_key.nifi_flow_with_key(made, PASSWORD, "a third one of the tests")

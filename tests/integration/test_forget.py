@@ -292,7 +292,7 @@ def test_kafka_does_not_bring_it_back(lake: Lake) -> None:
     lake.wait_for_commit()
     assert lake.ids() == {2, 6}
     assert lake.dead_letters() == []
-    services.wait_until("the sink tells what it left out", lambda: "forgotten=4" in lake.log(), 15)
+    services.wait_until("the sink tells what it left out", lambda: "forgotten=4" in lake.log())
 
 
 def test_what_the_sink_asks_is_answered_for_a_whole_batch(lake: Lake) -> None:

@@ -43,7 +43,7 @@ def names() -> Iterator[tuple[str, str]]:
 def test_two_at_once_have_addresses_of_their_own_and_reach_one_another(names: tuple[str, str]) -> None:
     one, other = (machine("up", name).stdout.strip() for name in names)
     assert one != other
-    probe = f"timeout 5 bash -c 'exec 3<>/dev/tcp/{other}/22 && head -c 3 <&3'"
+    probe = f"timeout 60 bash -c 'exec 3<>/dev/tcp/{other}/22 && head -c 3 <&3'"
     assert machine("ssh", names[0], probe).stdout == "SSH"
 
 

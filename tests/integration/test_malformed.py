@@ -198,7 +198,7 @@ def test_malformed_messages_end_in_the_dead_letters_and_all_good_ones_in_mongodb
     producer.flush()
     origins = {}
     for future, value in futures:
-        sent = future.get(10)
+        sent = future.get(60)
         origins[sent.partition, sent.offset] = value
     producer.close()
     lake.wait_for_commit(60)

@@ -212,7 +212,7 @@ def test_offsets_wait_for_mongodb_and_sigkill_loses_nothing(lake: Lake) -> None:
     with lake.servers.mongodb.frozen():
         lake.send(*(tweet(n) for n in range(1, 200)))
         # Long enough for a sink that does not wait to commit all of it.
-        services.wait_until("fetched", lambda: lagging(lake), 5)
+        services.wait_until("fetched", lambda: lagging(lake))
         time.sleep(3)
         assert lake.committed() == before, "offsets were committed before MongoDB had the tweets"
         end(sink, signal.SIGKILL)

@@ -99,7 +99,7 @@ class SpeedLayer:
 
     def records(self) -> list[tuple[int, bytes]]:
         """Return what is in Kafka since the test began, by itself and not from what the test remembers."""
-        consumer = KafkaConsumer(**self.lake.servers.operator, consumer_timeout_ms=10_000)
+        consumer = KafkaConsumer(**self.lake.servers.operator, consumer_timeout_ms=60_000)
         ends = self.lake.ends(message.TWEETS)
         consumer.assign(list(ends))
         for partition, offset in self.begun.items():

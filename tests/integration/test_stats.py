@@ -225,7 +225,7 @@ def test_partitions_that_are_added_belong_to_the_minute_in_which_they_are(
             )
 
         # The sink's group never was in that partition: all of it waits.
-        services.wait_until("the partition's messages wait for the sink", lambda: lag() == A_MINUTE, 30)
+        services.wait_until("the partition's messages wait for the sink", lambda: lag() == A_MINUTE)
         lake.close()
 
 

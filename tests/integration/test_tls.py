@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
@@ -360,3 +362,72 @@ def test_an_exchange_of_the_authority_that_was_interrupted_signs_nothing_until_i
     host.play(REPLACE, tls_replace="begin")
     assert not (ca / "next").exists()
     host.certificate().verify_directly_issued_by(x509.load_pem_x509_certificate((ca / "ca.pem").read_bytes()))
+
+
+AUTHORITY = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role: {name: tls, tasks_from: authority}
+"""
+
+
+def opens(key: Path, passphrase: str) -> bool:
+    try:
+        serialization.load_pem_private_key(key.read_bytes(), passphrase.encode())
+    except ValueError:
+        return False
+    return True
+
+
+def test_the_authority_s_key_gets_another_passphrase_however_a_run_ended(host: Host) -> None:
+    vault, password = host.folder / "group_vars/all/vault.yml", host.folder / "vault-password"
+    vault.parent.mkdir(parents=True)
+    password.write_text("of the vault")
+    lib = VaultLib([("default", VaultSecret(b"of the vault"))])
+    vault.write_bytes(lib.encrypt('tls_ca_passphrase: "of the tests"\n'))
+    key, aside = host.folder / "ca/ca.key", host.folder / "ca/ca.key.next"
+    before = key.read_bytes()
+    key_of = serialization.load_pem_private_key(before, b"of the tests").private_numbers()
+
+    # Killed before the vault had it: nothing opens what lies beside the key.
+    aside.write_bytes(
+        serialization.load_pem_private_key(before, b"of the tests").private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"of nobody"),
+        )
+    )
+    done = subprocess.run(
+        [
+            *(
+                PLAYBOOK,
+                "-i",
+                host.inventory(),
+                ROOT / "ansible/rotate.yml",
+                "-e",
+                "rotate=tls_ca_passphrase",
+            ),
+            *("--vault-password-file", password, "-e", f"secrets_password_file={password}"),
+            *(
+                "-e",
+                json.dumps({"ansible_connection": "local", "ansible_python_interpreter": sys.executable}),
+            ),
+        ],
+        env={**os.environ, "ANSIBLE_CONFIG": f"{ROOT}/ansible.cfg"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    new = yaml.safe_load(lib.decrypt(vault.read_bytes()))["tls_ca_passphrase"]
+    vault.unlink()
+    assert new != "of the tests"
+    assert opens(key, new)
+    assert not opens(key, "of the tests")
+    # Killed after it: what lies beside the key is the one, and the next run of site.yml finds it.
+    key.rename(aside)
+    key.write_bytes(before)
+    host.play(AUTHORITY, tls_ca_passphrase=new)
+    assert not aside.exists()
+    assert serialization.load_pem_private_key(key.read_bytes(), new.encode()).private_numbers() == key_of

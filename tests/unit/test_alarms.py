@@ -40,7 +40,8 @@ EXPORTED = {
 DASHBOARD = {"ALERTS", "node_cpu_seconds_total", "node_memory_MemAvailable_bytes"}
 _WORDS = {"avg", "histogram_quantile",
           "and", "or", "on", "ignoring", "without", "by", "sum", "max", "count", "abs", "rate", "increase",
-          "scalar", "vector", "time", "timestamp", "hour", "predict_linear"}  # fmt: skip
+          "scalar", "vector", "time", "timestamp", "hour", "predict_linear", "max_over_time",
+          "min_over_time"}  # fmt: skip
 _STEP = 15
 
 
@@ -56,6 +57,13 @@ class Case:
 def doctor(check: str) -> Case:
     name = f'trendlake_doctor_failed{{check="{check}",host="a",instance="a:9300"}}'
     return Case([f"{name} 1x400"], [[f"{name} 0x400"], [f"{name} 1x2 0x400"]])
+
+
+def now_and_then(check: str) -> Case:
+    """Return the case of a failure that the doctor sees again and again, and of one that passes."""
+    name = f'trendlake_doctor_failed{{check="{check}",host="a",instance="a:9300"}}'
+    seen = "1x7 0x12 " * 6
+    return Case([f"{name} {seen}"], [[f"{name} 0x400"], [f"{name} 1x16 0x400"]])
 
 
 def disk(what: str, value: str) -> list[str]:
@@ -91,9 +99,9 @@ def of(name: str, fires: str, *quiet: str, after: int = 0) -> Case:
 
 
 CASES = {
-    "NothingCollected": doctor("tweets"),
+    "NothingCollected": now_and_then("tweets"),
     "BudgetEndsEarly": Case(budget(1, 19), [budget(10, 10), budget(2.5, 17.5)]),
-    "NiFiComplains": doctor("nifi"),
+    "NiFiComplains": now_and_then("nifi"),
     "NiFiQueueFull": of('nifi_percent_used_count{host="n",id="q"}', "95x400", "30x400", "95x9 0x400"),
     "SinkBehind": doctor("sink"),
     "SinkWaits": of('trendlake_sink_waiting{host="a",target="mongodb"}', "1x400", "0x400", "1x9 0x400"),

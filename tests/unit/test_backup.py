@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 import bson
 import click
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kafka.errors import CoordinatorNotAvailableError
 
 from opslib.backup import archive, files, kafka, restic, runs, state
 from opslib.backup.kafka import Kept, Positions
-from opslib.backup.restic import Repository, Snapshot, _failure, _options
+from opslib.backup.restic import BackupError, Repository, Snapshot, _failure, _options
+from opslib.cli import main
 from opslib.doctor import backup as doctor
 from opslib.doctor.findings import Findings
 from opslib.settings import Backup, Settings, SettingsError
@@ -336,6 +338,23 @@ def test_what_is_known_of_the_last_backups_is_a_file_for_prometheus(tmp_path: Pa
     assert (tmp_path / state.TEXTFILE).stat().st_mode & 0o777 == 0o644
 
 
+def test_a_store_that_is_away_before_a_backup_begins_is_told_as_one_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: Repository) -> bool:
+        raise BackupError("restic: the repository cannot be reached")
+
+    monkeypatch.setenv("OPSLIB_BACKUP__REPOSITORY", "sftp:store:/lake")
+    monkeypatch.setenv("OPSLIB_BACKUP__STATE", str(tmp_path))
+    monkeypatch.setattr(Repository, "init", away)
+    assert CliRunner().invoke(main, ["backup", "init"]).exit_code == 1
+    assert "trendlake_backup_last_failed 1.0" in (tmp_path / state.TEXTFILE).read_text()
+    # That it can be reached again is not yet a backup.
+    monkeypatch.setattr(Repository, "init", lambda _: False)
+    assert CliRunner().invoke(main, ["backup", "init"]).exit_code == 0
+    assert "trendlake_backup_last_failed 1.0" in (tmp_path / state.TEXTFILE).read_text()
+
+
 DAY = 86_400
 
 
@@ -413,3 +432,39 @@ def test_restic_keeps_what_it_is_to_and_nothing_of_what_failed_on_the_way(
     with repository.read(found[0].parts["mongodb"]) as pipe:
         assert pipe.read() == b"2"
     assert repository.size() > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("restic") is None, reason="Debian's restic is not installed")
+def test_a_repository_opens_with_another_password_before_it_closes_to_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    used, new, owner = tmp_path / "restic_password", tmp_path / "new", tmp_path / "owner"
+    for file in (used, new, owner):
+        file.write_text(f"of {file.name}\n")
+    old = tmp_path / "old"
+    old.write_text(used.read_text())
+
+    def repository() -> Repository:
+        return Repository(Backup(repository=str(tmp_path / "repository"), state=tmp_path))
+
+    with pytest.raises(SettingsError, match="there is no repository"):
+        repository().add_password(new)
+    repository().init()
+    with repository().save("20260301T000000Z", "web") as (pipe, _):
+        pipe.write(b"before")
+    assert repository().add_password(owner)
+    assert repository().add_password(new)
+    assert not repository().add_password(new)
+    with pytest.raises(SettingsError, match="it stays"):
+        repository().remove_password(old)
+    used.write_text(new.read_text())
+    assert repository().remove_password(old)
+    used.write_text(old.read_text())
+    with pytest.raises(SettingsError, match="password of the repository is wrong"):
+        repository().snapshots()
+    # One that somebody else has, to get in without the vault, is left alone.
+    used.write_text(owner.read_text())
+    with repository().read(repository().snapshots()[0]) as pipe:
+        assert pipe.read() == b"before"

@@ -128,7 +128,7 @@ def test_help_teaches_with_examples_that_are_right(tmp_path: Path, monkeypatch: 
 def parsed(arguments: list[str]) -> None:
     """Parse a call as click does before it calls the command, with the files that it names there."""
     for argument in arguments:
-        if argument.endswith((".json", ".ndjson", ".png", ".toml")) and not argument.startswith("/"):
+        if argument.endswith((".json", ".ndjson", ".png", ".toml", ".txt")) and not argument.startswith("/"):
             Path(argument).touch()
     command: click.Command = main
     context: click.Context | None = None

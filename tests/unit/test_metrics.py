@@ -116,3 +116,16 @@ def test_the_page_lists_each_metric() -> None:
     ]
     page = (Path(__file__).parents[2] / "docs/metrics.md").read_text()
     assert [line for line in page.splitlines() if "| `trendlake_" in line] == rows, "\n".join(rows)
+
+
+def test_a_limit_that_is_gone_leaves_no_figure_of_what_was_left() -> None:
+    registry = CollectorRegistry()
+    group = metrics.Stats(registry)
+
+    def left() -> float | None:
+        return registry.get_sample_value("trendlake_stats_budget_usd", {"figure": "left"})
+
+    group.tell_budget({"usd": 8.48, "resources": 1682}, {"usd": 0.485})
+    assert left() == pytest.approx(0.485)
+    group.tell_budget({"usd": 8.84, "resources": 1754}, {})
+    assert str(left()) == "nan"

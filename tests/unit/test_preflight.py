@@ -62,6 +62,8 @@ def seen(**different: Any) -> dict[str, Any]:
         "proxies": {"found": [], "without": []},
         "nginx": [],
         "page": False,
+        "front": False,
+        "lent": [],
         "installed": [],
     }
     return quiet | different
@@ -233,6 +235,22 @@ def running() -> dict[str, Any]:
 def test_a_lake_that_runs_has_nothing_in_its_own_way() -> None:
     full = {path: DISK | {"free_mb": 1} for path in seen()["disks"]}
     assert findings(**running(), disks=full) == []
+
+
+def test_what_watches_has_nothing_in_its_own_way_and_what_somebody_else_runs_is_told() -> None:
+    units = {9090: "prometheus", 9303: "prometheus-alertmanager", 9300: "prometheus-node-exporter"}
+    sockets = [listens(port, "127.0.0.1", unit=f"{unit}.service") for port, unit in units.items()]
+    front = listens(9443, process="nginx", unit="nginx.service")
+    known = {"groups": {"monitoring": ["watch", "another"]}, "inventory_hostname": "watch"}
+    lake = {"monitoring_mail_to": "a@example.org", **known}
+
+    def stops(**different: Any) -> set[str]:
+        there = seen(sockets=[*sockets, front, listens(22, process="sshd")], **different)
+        told = preflight.preflight_findings(there, FACTS, settings(**lake), ["trendlake", "monitoring"])
+        return {one["id"] for one in told if one["grade"] == "stop"}
+
+    assert stops(front=True, lent=[f"{unit}.service" for unit in units.values()]) == set()
+    assert stops() == {"9090/tcp", "9303/tcp", "9300/tcp", "9443/tcp"}
 
 
 def test_what_a_lake_that_runs_shuts_out_already_is_only_said() -> None:

@@ -172,6 +172,46 @@ def test_the_next_walk_asks_for_newer_tweets_alone(budget: Budget) -> None:
     assert max(lake.x.given.values()) == 1
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 25), st.integers(0, 25), st.integers(0, 25)), min_size=1, max_size=3),
+    st.integers(0, 12),
+)
+def test_a_state_of_a_backup_pays_for_nothing_that_came_since(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[tuple[int, int, int]], killed_after: int
+) -> None:
+    budget = Budget(tmp_path_factory.mktemp("walk") / "b.sqlite", Limits(), {}, lambda: NOW)
+    before, since, later = (
+        {f"#t{i}": some(three[n], i * 1000 + n * 100) for i, three in enumerate(sizes)} for n in range(3)
+    )
+    lake = nifi(budget, before)
+    lake.run("w1", *before)
+    backup = dict(lake.state)
+    # The host dies in the midst of a walk: what of it came is on Kafka.
+    lake.x.tweets = {query: before[query] + since[query] for query in before}
+    flowfile, newest = (
+        snapshots_of("w2", place(1, *before)),
+        {query: max(ids) for query, ids in before.items() if ids},
+    )
+    for _ in range(killed_after):
+        done = lake.turn(flowfile)
+        if done.relationship == "finished":
+            break
+        flowfile = flowfile.after(done)
+        lake.kafka += ids_in(flowfile)
+        for message in messages_in(flowfile.held):
+            query = message["collected_for"][0]["query"]
+            newest[query] = max(int(message["id"]), newest.get(query, 0))
+    lake.state = backup
+    budget.note_collected(newest)
+    lake.x.tweets = {query: lake.x.tweets[query] + later[query] for query in before}
+    lake.clock += timedelta(minutes=30)
+    lake.run("w3", *before)
+    assert set(lake.x.given.values()) <= {1}
+    assert {n for ids in later.values() for n in ids} <= {*lake.kafka}
+    assert Counter(lake.kafka) == Counter({*lake.kafka})
+
+
 def test_one_walk_at_a_time_and_a_silent_one_is_given_up(budget: Budget) -> None:
     lake = nifi(budget, {"#a": some(25)})
     first, second = (snapshots_of(walk, place(1, "#a")) for walk in ("w1", "w2"))

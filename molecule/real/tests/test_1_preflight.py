@@ -53,7 +53,7 @@ def locked(host: Host, manner: str) -> Iterator[None]:
     """Have apt locked, and not only before somebody looks."""
     host.check_output("systemd-run --quiet --collect --unit=updater python3 -c %s %s", UPDATER, manner)
     host.check_output(
-        "for _ in $(seq 99); do journalctl -q -u updater | grep -q locked && exit 0; sleep 0.1; done; false",
+        "for _ in $(seq 600); do journalctl -q -u updater | grep -q locked && exit 0; sleep 0.1; done; false",
     )
     try:
         yield

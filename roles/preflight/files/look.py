@@ -32,6 +32,9 @@ _LISTENS = {"tcp": "0A", "udp": "07"}
 _PROXY = re.compile(
     r"^\s*(?:export\s+)?((?:https?|all|no)_proxy)=[\"']?([^\"'\n]*)", re.IGNORECASE | re.MULTILINE
 )
+# The lake's own files: nginx' sites of the page and of the metrics, and what settles a unit of Debian's.
+_PAGE, _FRONT = "trendlake.conf", "trendlake-metrics.conf"
+_LENT = "*.service.d/trendlake.conf"
 
 
 def said(*command, **more):
@@ -322,7 +325,7 @@ def nginx():
     ):
         lines = re.sub(r"#.*", "", text(path))
         listens = re.findall(r"\blisten\s+([^;]+);", lines)
-        if path.name == "trendlake.conf" or _is_example(path) or not (listens or "server_name" in lines):
+        if path.name in (_PAGE, _FRONT) or _is_example(path) or not (listens or "server_name" in lines):
             continue
         ports = {int((re.search(r"(?:^|:)(\d+)$", one.split()[0]) or [0, 80])[1]) for one in listens}
         names = " ".join(re.findall(r"\bserver_name\s+([^;]+);", lines)).split()
@@ -360,7 +363,10 @@ def main():
         "disks": {path: disk(path) for path in asked["paths"]},
         "proxies": proxies(),
         "nginx": nginx(),
-        "page": Path("/etc/nginx/conf.d/trendlake.conf").exists(),
+        "page": Path("/etc/nginx/conf.d", _PAGE).exists(),
+        "front": Path("/etc/nginx/conf.d", _FRONT).exists(),
+        # Units of Debian's packages that the lake has settled.
+        "lent": sorted(path.parent.name[:-2] for path in Path("/etc/systemd/system").glob(_LENT)),
         "installed": sorted(path.parent.name for path in Path("/opt").glob("*/current")),
     }
     json.dump(seen, sys.stdout)

@@ -59,7 +59,7 @@ PACKAGES: dict[str, list[str]] = {
     "web": ["python3-venv", "nginx-light", "tzdata"],
     "monitoring": ["prometheus", "prometheus-alertmanager", "prometheus-node-exporter"],
 }  # fmt: skip
-_UNITS = re.compile(r"(zookeeper|kafka|mongodb|nifi)\.service|mongod\.service|opslib-[^/]*|prometheus[^/]*")
+_UNITS = re.compile(r"(zookeeper|kafka|mongodb|nifi)\.service|mongod\.service|opslib-[^/]*")
 # The bits of the capabilities, from capability.h.
 _NET_ADMIN, _SYS_TIME = 12, 25
 # They ask from the port they listen on, and answers come in.
@@ -145,7 +145,10 @@ class _Host:
     def is_lakes(self, one: dict[str, Any]) -> bool:
         """Return whether a socket is the lake's own."""
         if one["unit"] == "nginx.service":
-            return bool(self.seen["page"]) and one["port"] == self.settings["web_port"]
+            fronts = [("page", "web_port"), ("front", "monitoring_front_port")]
+            return any(self.seen[front] and one["port"] == self.settings[port] for front, port in fronts)
+        if one["unit"] in self.seen["lent"]:
+            return True
         return bool(self.seen["installed"]) and _UNITS.fullmatch(one["unit"]) is not None
 
 

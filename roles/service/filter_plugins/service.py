@@ -195,18 +195,21 @@ def service_foreign_listeners(ss_lines: list[str], uids: list[int]) -> list[str]
     return foreign
 
 
-def service_turns(hosts: list[str], hostvars: Any, roll: dict[str, Any] | None) -> list[dict[str, Any]]:
+def service_turns(
+    hosts: list[str], hostvars: Any, roll: dict[str, Any] | None, release: str = ""
+) -> list[dict[str, Any]]:
     """Return whose turn it is to restart, in order: who is down, who follows, who leads.
 
-    Each is ``{host, units, down, differs, leads}``. *hostvars* have what ``pending`` and the look at the
-    cluster said on each host. *roll* may name ``hosts``, and then others have none; with ``restart`` each of
-    them has one, whether anything differs or not.
+    Each is ``{host, units, down, differs, leads, release}``. *hostvars* have what ``pending`` and the look at
+    the cluster said on each host. *roll* may name ``hosts``, and then others have none; with ``restart`` each
+    of them has one, whether anything differs or not. A host with another *release* in use is to go to that.
     """
     found = []
     for host in hosts:
         said = _json_of(hostvars[host], "_service_pending")
         chosen = not (roll or {}).get("hosts") or host in (roll or {})["hosts"]
-        anyhow = bool(roll and roll.get("restart")) and chosen
+        other = release if release and _in_use(hostvars[host]) != release else ""
+        anyhow = bool(other or (roll and roll.get("restart"))) and chosen
         units = [
             name
             for name, unit in said.items()
@@ -216,13 +219,19 @@ def service_turns(hosts: list[str], hostvars: Any, roll: dict[str, Any] | None) 
             differs = sorted({path for name in units for path in said[name]["differs"]})
             down = any(_is_down(said[name]) for name in units)
             leads = bool(_json_of(hostvars[host], "_service_seen").get("leads"))
-            found.append({"host": host, "units": units, "down": down, "differs": differs, "leads": leads})
+            turn = {"host": host, "units": units, "down": down, "differs": differs, "leads": leads}
+            found.append({**turn, "release": other})
     return sorted(found, key=lambda turn: (not turn["down"], turn["leads"]))
 
 
 def _is_down(unit: dict[str, Any]) -> bool:
     # A unit that nobody has started, as one of a timer, is not down; one that tries again and again is.
     return unit["state"] in ("failed", "activating", "deactivating")
+
+
+def _in_use(known: Any) -> str:
+    """Return the release that a host's link points to."""
+    return str((known.get("_service_link") or {}).get("stdout") or "")
 
 
 def _json_of(known: Any, name: str) -> dict[str, Any]:
@@ -241,6 +250,7 @@ def service_turns_told(turns: list[dict[str, Any]], name: str, would: bool) -> l
         return [f"{name}: nothing is pending"]
     return [
         f"{name} on {turn['host']} {verb}"
+        + (f" with {turn['release']}" if turn["release"] else "")
         + (" first, since it is down" if turn["down"] else " last, since it leads" if turn["leads"] else "")
         + (f"; changed since its start: {', '.join(turn['differs'])}" if turn["differs"] else "")
         for turn in turns
