@@ -187,12 +187,13 @@ def test_a_host_that_said_nothing_has_no_turn() -> None:
 def test_what_stops_a_roll_says_who_was_left_alone_and_what_was_seen() -> None:
     hosts = {name: host(differs=("a.conf",)) for name in ("lake-1", "lake-2", "lake-3")}
     turns = service.service_turns(list(hosts), hosts, None)
-    said = service.service_stopped(
-        turns[1], "kafka", "starts", {"msg": "it has ended"}, turns, "Invalid value x"
-    )
+    trace = [f"\tat kafka.Kafka$.step{number}(Kafka.scala:{number})" for number in range(30)]
+    journal = "\n".join(["Invalid value x", *trace, "Failed to start."])
+    failed = {"msg": "One or more items failed", "results": [{"failed": True, "msg": "it has ended"}]}
+    said = service.service_stopped(turns[1], "kafka", "starts", failed, journal)
     assert "kafka on lake-2 did not come back; lake-3 was left as it is. it has ended" in said
-    assert "Invalid value x" in said
-    before = service.service_stopped(turns[0], "kafka", "before", {"stderr": "broker 3 is gone"}, turns, "")
+    assert "Invalid value x\nFailed to start." in said
+    before = service.service_stopped(turns[0], "kafka", "before", {"stderr": "broker 3 is gone"}, "")
     assert "lake-1 was not touched; lake-2, lake-3 was left as it is" in before
     assert "broker 3 is gone" in before
 

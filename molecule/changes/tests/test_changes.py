@@ -10,13 +10,22 @@ import random
 import re
 import signal
 import subprocess
+from typing import TYPE_CHECKING
 
 import pytest
 from machines import MEMBERS, ROOT, Lake, nothing_lost
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 HOSTS = [1, 3, 4]
-# Each run is ended at one of these, as long as there is something left for it to do.
-MOMENTS = random.Random(16)  # noqa: S311 - no secret
+
+
+def moments(first: int, last: int) -> Iterator[tuple[int, signal.Signals]]:
+    """Draw in each fifth of the lines that a playbook says when a run ends, and how."""
+    chance, step = random.Random(f"16 {first}"), (last - first) // 5  # noqa: S311 - no secret
+    for begin in range(first, first + 5 * step, step):
+        yield begin + chance.randrange(step), chance.choice([signal.SIGINT, signal.SIGKILL])
 
 
 @pytest.fixture(scope="module")
@@ -112,13 +121,13 @@ def test_6_what_an_interrupted_run_left_pending_is_restarted_by_the_next_one(lak
 
 def test_7_a_roll_that_is_interrupted_again_and_again_is_completed_by_the_next_run(lake: Lake) -> None:
     before = [lake.started(number)["kafka"] for number in HOSTS]
-    for number in HOSTS:
-        lake.host(number).check_output("echo '# touched' >> /etc/kafka/log4j.properties")
     writers = lake.writers(HOSTS)
     with writers.going_on():
-        for _ in range(5):
-            moment, how = MOMENTS.randrange(5, 60), MOMENTS.choice([signal.SIGINT, signal.SIGKILL])
-            lake.interrupted(moment, how, "ansible/roll.yml", HOSTS, "--tags", "kafka")
+        # The lines in which one host after another has its turn.
+        for moment, how in moments(34, 64):
+            for number in HOSTS:
+                lake.host(number).check_output("echo '# touched' >> /etc/kafka/log4j.properties")
+            assert lake.interrupted(moment, how, "ansible/roll.yml", HOSTS, "--tags", "kafka")
         lake.play("ansible/roll.yml", HOSTS, "--tags", "kafka")
     lake.whole(HOSTS)
     nothing_lost(writers)
@@ -151,9 +160,9 @@ def test_9_growth_that_is_interrupted_again_and_again_is_completed_by_the_next_r
     lake.play("ansible/remove.yml", [1], "--limit", away, beside=(3, 4), remove="yes")
     writers = lake.writers([1])
     with writers.going_on():
-        for _ in range(5):
-            moment, how = MOMENTS.randrange(100, 700), MOMENTS.choice([signal.SIGINT, signal.SIGKILL])
-            lake.interrupted(moment, how, "ansible/member.yml", HOSTS)
+        # The lines in which members change, and what prepares it on their hosts.
+        for moment, how in moments(600, 2200):
+            assert lake.interrupted(moment, how, "ansible/member.yml", HOSTS)
         lake.play("ansible/member.yml", HOSTS)
     lake.whole(HOSTS)
     nothing_lost(writers)

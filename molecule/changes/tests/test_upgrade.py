@@ -11,8 +11,8 @@ import signal
 from typing import Any
 
 import pytest
+from machines import FOLDER, MEMBERS, Lake, nothing_lost
 from pymongo import MongoClient
-from test_changes import FOLDER, MEMBERS, Lake, nothing_lost
 
 from opslib.dist import build, lock
 from opslib.dist.sources import SOURCES, Members, Source

@@ -18,6 +18,9 @@ SHARES: dict[str, tuple[int, int, int]] = {
     "nifi": (5, 512, 8192),
 }
 
+# How many of the last lines of a unit are told.
+_TOLD = 12
+
 # Groups whose hosts are members of one cluster.
 CLUSTERED = {"zookeeper", "kafka", "mongodb"}
 
@@ -200,9 +203,10 @@ def service_turns(
 ) -> list[dict[str, Any]]:
     """Return whose turn it is to restart, in order: who is down, who follows, who leads.
 
-    Each is ``{host, units, down, differs, leads, release}``. *hostvars* have what ``pending`` and the look at
-    the cluster said on each host. *roll* may name ``hosts``, and then others have none; with ``restart`` each
-    of them has one, whether anything differs or not. A host with another *release* in use is to go to that.
+    Each is ``{host, units, down, differs, leads, release, later}``; *later* are the hosts whose turn comes
+    after. *hostvars* have what ``pending`` and the look at the cluster said on each host. *roll* may name
+    ``hosts``, and then others have none; with ``restart`` each of them has one, whether anything differs or
+    not. A host with another *release* in use is to go to that.
     """
     found = []
     for host in hosts:
@@ -221,7 +225,10 @@ def service_turns(
             leads = bool(_json_of(hostvars[host], "_service_seen").get("leads"))
             turn = {"host": host, "units": units, "down": down, "differs": differs, "leads": leads}
             found.append({**turn, "release": other})
-    return sorted(found, key=lambda turn: (not turn["down"], turn["leads"]))
+    found.sort(key=lambda turn: (not turn["down"], turn["leads"]))
+    for number, turn in enumerate(found, 1):
+        turn["later"] = [one["host"] for one in found[number:]]
+    return found
 
 
 def _is_down(unit: dict[str, Any]) -> bool:
@@ -257,25 +264,22 @@ def service_turns_told(turns: list[dict[str, Any]], name: str, would: bool) -> l
     ]
 
 
-def service_stopped(
-    turn: dict[str, Any],
-    name: str,
-    task: str,
-    result: dict[str, Any],
-    turns: list[dict[str, Any]],
-    journal: str,
-) -> str:
+def service_stopped(turn: dict[str, Any], name: str, task: str, result: dict[str, Any], journal: str) -> str:
     """Return what to say when a turn went wrong: what was seen, who was left alone, what to do."""
-    host = turn["host"]
-    at = [one["host"] for one in turns].index(host)
-    later = [one["host"] for one in turns[at + 1 :]]
+    host, later = turn["host"], turn["later"]
     untouched = f"; {', '.join(later)} was left as it is" if later else ""
-    seen = result.get("stderr") or result.get("msg") or "no word"
+    # Of a loop the result itself says no more than that an item failed.
+    failed = next((item for item in result.get("results", ()) if item.get("failed")), result)
+    seen = str(failed.get("stderr") or failed.get("msg") or "no word").strip()
     if "before" in task:
         return f"{name}: {host} was not touched{untouched}, since the cluster is not whole: {seen}"
-    text = f"{name} on {host} did not come back{untouched}. {seen.strip()}"
-    lines = f"\nIts last lines:\n{journal}\n" if journal.strip() else " "
-    return f"{text}{lines}Mend it and run again: the next run goes on from here."
+    # Where in its program an exception arose is for its developers, and longer than what it is about.
+    told = [line for line in journal.splitlines() if not re.match(r"\s+at \S+\(", line)][-_TOLD:]
+    lines = "\nIts last lines:\n" + "\n".join(told) + "\n" if told else " "
+    return (
+        f"{name} on {host} did not come back{untouched}. {seen}{lines}"
+        "Mend it and run again: the next run goes on from here."
+    )
 
 
 class FilterModule:
