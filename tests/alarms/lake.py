@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import requests
-from chaos import ROOT, Machine, wait_until
+from chaos import ROOT, Machine, Producer, wait_until
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from kafka import KafkaProducer
@@ -133,6 +133,13 @@ class Lake(Machine):
 
     # ---- Kafka and ZooKeeper
 
+    def hold_rollups(self) -> None:
+        """Stop counting, and let tweets come that are to be counted."""
+        self.run("systemctl disable -q --now opslib-rollup")
+        producer = Producer(self, number=20, seconds=1, seed=1)
+        producer.start()
+        producer.finish(120)
+
     def spoil(self) -> None:
         """Put a message into tweets.raw that cannot be stored."""
         producer = KafkaProducer(**self.kafka, acks="all")
@@ -177,7 +184,8 @@ class Lake(Machine):
         """Take it away again."""
         with self.as_kafka() as zookeeper:
             zookeeper.delete(f"/brokers/topics/{name}", recursive=True)
-            zookeeper.delete("/controller")
+        # It would go on telling of it.
+        self.run("systemctl restart kafka", seconds=300)
 
     def heal_topic(self, name: str, broker: int) -> None:
         """Let a topic be on a broker that lives alone, and take it away."""

@@ -52,8 +52,8 @@ def faults_of(lake: Lake) -> list[Fault]:
         ),
         Fault(lake.spoil, bool, [Alarm("DeadLetters")]),
         Fault(
-            run(stop, "opslib-rollup"), run(start, "opslib-rollup"),
-            [Alarm("RollupsOld", due=30 + 30 + 300 + 60)], delay=60,
+            lake.hold_rollups, run(start, "opslib-rollup"),
+            [Alarm("RollupsOld", due=30 + 30 + 300 + 60)],
         ),
         Fault(
             run(stop, speed), run(start, speed),
