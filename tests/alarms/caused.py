@@ -57,7 +57,7 @@ def cause(faults: Sequence[Fault], webhook: Webhook) -> None:
     began = time.monotonic()
     over = {alarm.name: fault for fault in faults for alarm in fault.alarms}
     try:
-        while not all(fault.ended_at is not None and _ended(fault, webhook) for fault in faults):
+        while sum(fault.ended_at is not None and _ended(fault, webhook) for fault in faults) < len(faults):
             time.sleep(1)
             for fault in faults:
                 if fault.began_at is None:

@@ -184,7 +184,7 @@ class Lake(Machine):
         """Take it away again."""
         with self.as_kafka() as zookeeper:
             zookeeper.delete(f"/brokers/topics/{name}", recursive=True)
-        # It would go on telling of it.
+        # It goes on telling of it otherwise.
         self.run("systemctl restart kafka", seconds=300)
 
     def heal_topic(self, name: str, broker: int) -> None:

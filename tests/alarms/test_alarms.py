@@ -71,7 +71,7 @@ def faults_of(lake: Lake) -> list[Fault]:
             after=["BudgetEndsEarly", "DeadLetters", "PartitionsOffline"],
         ),
         Fault(
-            functools.partial(lake.publish, run=False, most=3),
+            functools.partial(lake.publish, run=False, most=1),
             functools.partial(lake.publish, run=True, most=10000),
             [Alarm("NiFiComplains"), Alarm("NiFiQueueFull", due=180)], after=["BudgetEndsEarly"],
         ),
