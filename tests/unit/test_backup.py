@@ -341,7 +341,8 @@ def test_what_is_known_of_the_last_backups_is_a_file_for_prometheus(tmp_path: Pa
     assert "trendlake_backup_last_success_timestamp_seconds 1000.0" in text
     assert "trendlake_backup_last_failed 1.0" in text
     assert 'trendlake_backup_last_added_bytes{part="mongodb"} 3.0' in text
-    assert (tmp_path / state.TEXTFILE).stat().st_mode & 0o777 == 0o644
+    for name in (state.TEXTFILE, state.STATUS):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o644
 
 
 def test_a_store_that_is_away_before_a_backup_begins_is_told_as_one_that_failed(
