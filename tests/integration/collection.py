@@ -145,7 +145,9 @@ class Collector:
 
     def flow(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `opslib flow`."""
-        history = () if command in ("drain", "export", "status") else ("--history", str(self.folder / "history"))
+        history = (
+            () if command in ("drain", "export", "status") else ("--history", str(self.folder / "history"))
+        )
         return subprocess.run(
             [sys.executable, "-m", "opslib", "flow", command, *arguments, *history],
             env=self.environment, capture_output=True, text=True, check=False, timeout=400,
