@@ -33,11 +33,18 @@ _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 _STOP_SECONDS = 60
 _STRANGER = "the SFTP store is not the one that backup_ssh_known_hosts has"
 _SSH = "subprocess ssh: "
+_KEYS = "the S3 store refuses the keys: see backup_environment"
+# The first that it opens of a repository, and why that did not go.
+_CONFIG = re.compile(r"unable to open config file: (?P<why>.*)")
+_NO_SUCH = re.compile(r"not exist|no such file")
 # What restic 0.11 to 0.18 say, and what a person is to be told.
 _SAID = (
     ("wrong password or no key found", "the password of the repository is wrong", True),
-    ("unable to open config file", "there is no repository: `opslib backup init` makes one", True),
-    ("Is there a repository", "there is no repository: `opslib backup init` makes one", True),
+    # S3's own words differ from one store to the next.
+    ("Access Key Id", _KEYS, True),
+    ("access key ID", _KEYS, True),
+    ("request signature we calculated does not match", _KEYS, True),
+    ("Access Denied", _KEYS, True),
     ("no space left on device", "there is no room left where the repository is", False),
     ("disk quota exceeded", "there is no room left where the repository is", False),
     ("ciphertext verification failed", "the repository is damaged: it is not what was saved", False),
@@ -149,7 +156,7 @@ class Repository:
             except BrokenPipeError:
                 code = process.wait() or 1
             except BaseException:
-                _stop(process)
+                _end(process)
                 raise
             out.seek(0)
             err.seek(0)
@@ -172,20 +179,15 @@ class Repository:
                 whole = process.stdout.read(1) == b""
             except Exception:
                 # restic knows better why there was no more to read.
-                process.stdout.close()
-                if process.poll() is None:
-                    process.send_signal(signal.SIGINT)
-                code = process.wait()
+                code = _end(process)
                 err.seek(0)
                 told = err.read().decode("utf-8", "replace")
                 if code > 0 and any(said in told for said, _, _ in _SAID):
                     raise _failure(told) from None
                 raise
             finally:
+                code = process.wait() if whole else _end(process)
                 process.stdout.close()
-                if process.poll() is None and not whole:
-                    process.send_signal(signal.SIGINT)
-                code = process.wait()
             if whole and code != 0:
                 err.seek(0)
                 raise _failure(err.read().decode("utf-8", "replace"))
@@ -280,14 +282,19 @@ def _options(settings: Backup) -> list[str]:
     return options
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End restic before it takes the end of its input for the end of what is to be saved."""
-    process.send_signal(signal.SIGINT)
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """End restic before its pipe is closed, and return how it ended.
+
+    The end of its input it takes for the end of what is to be saved; without anybody to read its output it
+    dies and leaves its lock.
+    """
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
     try:
-        process.wait(_STOP_SECONDS)
+        return process.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        return process.wait()
 
 
 def _summary(out: str, saved: Saved) -> None:
@@ -304,6 +311,11 @@ def _failure(told: str) -> click.ClickException:
     for said, meaning, setting in _SAID:
         if said in told:
             return SettingsError(f"restic: {meaning}") if setting else BackupError(f"restic: {meaning}")
+    config = _CONFIG.search(told)
+    if config and _NO_SUCH.search(config["why"]):
+        return SettingsError("restic: there is no repository: `opslib backup init` makes one")
+    if config:
+        return BackupError(f"restic: {config['why']}")
     lines = [line.strip() for line in told.splitlines() if line.strip()]
     # ssh knows why; of a strange host key its line gets lost now and then.
     reasons = [line[len(_SSH) :] for line in lines if line.startswith(_SSH)]

@@ -23,6 +23,8 @@ def note(folder: Path, **known: Any) -> None:
         status.setdefault("first", status["ended"])
     staged = folder / f"{STATUS}.new"
     staged.write_text(json.dumps(status, sort_keys=True))
+    # The doctor has an account of its own.
+    staged.chmod(0o644)
     staged.replace(folder / STATUS)
     registry = CollectorRegistry()
     group = metrics.Backup(registry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import shutil
@@ -303,6 +304,11 @@ def test_parts_are_saved_in_an_order_by_which_a_restore_never_loses() -> None:
         ("subprocess ssh: ana@a: Permission denied (publickey).\nFatal: unable to open repository", "the SFTP store refuses the key: see backup_ssh_key", 2),  # noqa: E501
         ("subprocess ssh: ssh: connect to host a port 22: timed out\nFatal: error: EOF", "ssh: connect to host a port 22: timed out", 1),  # noqa: E501
         ("Fatal: unable to start the sftp session, error: EOF", "there is no SFTP session: perhaps the SFTP store is not the one that backup_ssh_known_hosts has", 1),  # noqa: E501
+        ("Fatal: unable to open config file: Stat: The specified bucket does not exist.\nIs there a repository at the following location?\ns3:x", "there is no repository: `opslib backup init` makes one", 2),  # noqa: E501
+        ("Fatal: unable to open config file: Lstat /x/config: no such file or directory\nIs there a repository at the following location?\n/x", "there is no repository: `opslib backup init` makes one", 2),  # noqa: E501
+        ("Fatal: unable to open config file: Stat: The request signature we calculated does not match the signature you provided.\nIs there a repository at the following location?\ns3:x", "the S3 store refuses the keys: see backup_environment", 2),  # noqa: E501
+        ("Fatal: create repository at s3:x failed: client.BucketExists: No user exists with the provided access key ID.", "the S3 store refuses the keys: see backup_environment", 2),  # noqa: E501
+        ('Fatal: unable to open config file: Stat: Get "http://a/lake/": dial tcp a:80: connect: connection refused\nIs there a repository at the following location?\ns3:x', 'Stat: Get "http://a/lake/": dial tcp a:80: connect: connection refused', 1),  # noqa: E501
         ("something\nFatal: else\n", "Fatal: else", 1),
         ("", "it failed without a word", 1),
     ],
@@ -335,7 +341,8 @@ def test_what_is_known_of_the_last_backups_is_a_file_for_prometheus(tmp_path: Pa
     assert "trendlake_backup_last_success_timestamp_seconds 1000.0" in text
     assert "trendlake_backup_last_failed 1.0" in text
     assert 'trendlake_backup_last_added_bytes{part="mongodb"} 3.0' in text
-    assert (tmp_path / state.TEXTFILE).stat().st_mode & 0o777 == 0o644
+    for name in (state.TEXTFILE, state.STATUS):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o644
 
 
 def test_a_store_that_is_away_before_a_backup_begins_is_told_as_one_that_failed(
@@ -344,6 +351,8 @@ def test_a_store_that_is_away_before_a_backup_begins_is_told_as_one_that_failed(
     def away(_: Repository) -> bool:
         raise BackupError("restic: the repository cannot be reached")
 
+    (tmp_path / "restic_password").write_text("of the tests\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     monkeypatch.setenv("OPSLIB_BACKUP__REPOSITORY", "sftp:store:/lake")
     monkeypatch.setenv("OPSLIB_BACKUP__STATE", str(tmp_path))
     monkeypatch.setattr(Repository, "init", away)
@@ -390,6 +399,27 @@ def test_where_no_backups_are_asked_for_the_doctor_says_so() -> None:
     report = Findings("backup")
     doctor.check(Settings(), report)
     assert [one.status for one in report.findings] == ["skipped"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("restic") is None, reason="Debian's restic is not installed")
+def test_who_reads_a_part_of_a_snapshot_leaves_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of another host it would stay for half an hour, and nothing could be removed."""
+    (tmp_path / "restic_password").write_text("of the tests\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    repository = Repository(Backup(repository=str(tmp_path / "repository"), state=tmp_path))
+    repository.init()
+    with repository.save("20260301T000000Z", "mongodb") as (pipe, _):
+        pipe.write(bytes(range(256)) * 2**16)
+    (snapshot,) = repository.snapshots()
+    with repository.read(snapshot) as pipe:
+        assert pipe.read(2) == b"\0\1"
+    assert list((tmp_path / "repository/locks").iterdir()) == []
+    with contextlib.suppress(ZeroDivisionError), repository.read(snapshot):
+        raise ZeroDivisionError
+    assert list((tmp_path / "repository/locks").iterdir()) == []
 
 
 @pytest.mark.slow

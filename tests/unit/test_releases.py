@@ -67,9 +67,9 @@ def test_a_step_that_nobody_has_run_is_named_as_that_and_asked_for() -> None:
 
 
 def test_a_step_that_was_run_needs_no_more_than_to_be_called() -> None:
-    plan = asked(hosts("3.9.4", "3.9.4"), "zookeeper", "3.9.5")
+    plan = asked(hosts("6.0.5", "6.0.5", protocol="6.0"), "mongodb", "6.0.27")
     assert (plan["do"], plan["refused"]) == ("upgrade", "")
-    assert plan["told"] == "zookeeper goes from 3.9.4 to 3.9.5 on lake-1, lake-2"
+    assert plan["told"] == "mongodb goes from 6.0.5 to 6.0.27 on lake-1, lake-2"
 
 
 def test_a_line_of_mongodb_waits_until_the_one_before_is_committed() -> None:
@@ -117,7 +117,7 @@ class Hosts:
         self.found, self.committed = hosts(*["3.8.1"] * number), False
 
     def run(self, call: str, far: int) -> None:
-        plan = asked(self.found, "kafka", "3.9.2", **{call: True})
+        plan = asked(self.found, "kafka", "3.9.2", untried=True, **{call: True})
         getattr(self, plan["do"])(plan, list(self.found.values())[:far])
 
     def upgrade(self, plan: dict[str, Any], far: list[dict[str, str]]) -> None:

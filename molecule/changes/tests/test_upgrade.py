@@ -56,7 +56,7 @@ class Upgraded(Lake):
         self.hosts = list(range(1, len(self.names) + 1))
 
     def upgrade(self, component: str, *arguments: str, **variables: Any) -> str:
-        called = {"component": component, "backup": "none", **variables}
+        called = {"component": component, "backup": "none", "untried": True, **variables}
         return self.play("ansible/upgrade.yml", self.hosts, *arguments, **called)
 
     def refused(self, component: str, **variables: Any) -> str:
@@ -124,7 +124,7 @@ def test_3_check_mode_says_what_would_be_done_and_an_interrupted_run_goes_on(lak
     said = lake.upgrade("kafka", "--check")
     assert f"kafka goes from {BEFORE['kafka']} to {NOW['kafka']}" in said
     assert lake.runs("kafka") == {BEFORE["kafka"]}
-    called = {"component": "kafka", "backup": "none"}
+    called = {"component": "kafka", "backup": "none", "untried": True}
     for _ in range(3):
         moment, how = MOMENTS.randrange(100, 260), MOMENTS.choice([signal.SIGINT, signal.SIGKILL])
         lake.interrupted(moment, how, "ansible/upgrade.yml", lake.hosts, **called)

@@ -137,7 +137,6 @@ class Lake:
             "common_memory_mb": 4096,
             "common_client_networks": [f"{SUBNET}.1"],
             "tls_ca_directory": f"{FOLDER}/ca",
-            "x_token": "of-the-local-x-api",
             "nifi_flow_x_base_url": self.x.url,
             "nifi_flow_places": [{"woeid": 23424768, "name": "Brazil"}],
             "nifi_flow_trends_interval": "15 sec",
@@ -164,7 +163,8 @@ class Lake:
         command = ["ansible-playbook", "-i", self.inventory(nifi, hosts), ROOT / playbook, *arguments]
         command += ["-e", f"@{FOLDER}/vault.yml", "--vault-password-file", FOLDER / "vault-password"]
         return subprocess.Popen(
-            [*command, "-e", json.dumps(variables)],
+            # The vault has an empty one.
+            [*command, "-e", json.dumps({"x_token": "of-the-local-x-api", **variables})],
             cwd=ROOT,
             env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
             stdout=subprocess.PIPE,

@@ -1,0 +1,177 @@
+"""What is there once goes from one host to the other, interrupted at any moment, and counts nothing twice.
+
+A unit that counts stands in for NiFi, so that this takes minutes: each number that it writes is a page that
+is paid for. Another account has its number on the second host.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+FOLDER = ROOT / "out/molecule" / os.environ.get("MOLECULE_SCENARIO_NAME", "move")
+# Lines that a run has said when it is ended.
+MOMENTS = random.Random(16)  # noqa: S311 - no secret
+_UNIT = """
+set -eu
+getent group nifi >/dev/null || groupadd -r nifi
+id nifi >/dev/null 2>&1 || useradd -r -u {uid} -g nifi -c 'Trendlake nifi' -M nifi
+install -d -o nifi -g nifi /var/lib/nifi /var/lib/nifi/extensions
+echo {uid} > /var/lib/nifi/extensions/own
+cat > /usr/local/bin/counts <<'C'
+#!/bin/sh
+cd /var/lib/nifi/state
+while sleep 0.2; do n=$(tail -n 1 paid); echo $((n + 1)) >> paid; done
+C
+chmod 755 /usr/local/bin/counts
+cat > /etc/systemd/system/nifi.service <<'U'
+[Service]
+User=nifi
+ExecStart=/usr/local/bin/counts
+[Install]
+WantedBy=multi-user.target
+U
+systemctl daemon-reload
+"""
+_STARTED = """
+set -eu
+cd /var/lib/nifi
+mkdir -p conf state content/1/archive
+echo flow > conf/flow.json.gz
+echo 0 > state/paid
+touch content/1/claim content/1/archive/old
+chown -R nifi:nifi conf state content
+systemctl enable -q --now nifi
+"""
+
+
+class Hosts:
+    """The two machines, by number from 1."""
+
+    def __init__(self) -> None:
+        text = (FOLDER / "ssh_config").read_text()
+        self.known = re.findall(r"^Host (\S+) \S+\n\s+HostName (\S+)", text, re.MULTILINE)
+
+    def run(self, number: int, command: str, *, check: bool = True) -> str:
+        done = subprocess.run(
+            ["ssh", "-F", FOLDER / "ssh_config", self.known[number - 1][0], command],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0 or not check, done.stderr
+        return done.stdout.strip()
+
+    def counts(self, number: int) -> bool:
+        return self.run(number, "systemctl is-active nifi", check=False) == "active"
+
+    def paid(self, number: int) -> list[int]:
+        return [int(one) for one in self.run(number, "cat /var/lib/nifi/state/paid").split()]
+
+    def call(self, to: int, **variables: object) -> subprocess.Popen[str]:
+        inventory = {
+            "hosts": {name: {"ansible_host": address} for name, address in self.known},
+            "vars": {
+                "ansible_user": "root",
+                "ansible_ssh_common_args": f"-F {FOLDER}/ssh_config",
+                "common_memory_mb": 4096,
+            },
+            "children": {
+                "nifi": {"hosts": {self.known[to - 1][0]: {}}},
+                **{group: {"hosts": {}} for group in ("opslib", "web")},
+            },
+        }
+        (FOLDER / "carry.json").write_text(json.dumps({"trendlake": inventory}))
+        return subprocess.Popen(
+            [
+                "ansible-playbook", "-i", FOLDER / "carry.json", Path(__file__).with_name("carry.yml"),
+                "-e", json.dumps(variables),
+            ],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+                "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
+                "ANSIBLE_NOCOLOR": "1",
+                "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def interrupted(self, to: int, moment: int) -> None:
+        """End a run when it has said so many lines, as Ctrl-C or a machine that dies would."""
+        run = self.call(to)
+        assert run.stdout
+        if len([line for _, line in zip(range(moment), run.stdout)]) == moment:
+            os.killpg(run.pid, MOMENTS.choice([signal.SIGINT, signal.SIGKILL]))
+        run.communicate(timeout=600)
+
+    def played(self, to: int, **variables: object) -> tuple[int, str]:
+        run = self.call(to, **variables)
+        said, _ = run.communicate(timeout=600)
+        return run.returncode, said
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Hosts:
+    hosts = Hosts()
+    for number in (1, 2):
+        hosts.run(number, _UNIT.format(uid=700 + number))
+    hosts.run(1, _STARTED)
+    return hosts
+
+
+def test_1_an_inventory_with_another_host_is_refused_and_nothing_touched(hosts: Hosts) -> None:
+    code, said = hosts.played(2, as_site_yml=True)
+    assert code != 0
+    assert "ansible/move-nifi.yml moves it" in said
+    assert hosts.counts(1)
+    assert not hosts.counts(2)
+
+
+def test_2_interrupted_again_and_again_it_goes_over_whole_and_nothing_counts_twice(hosts: Hosts) -> None:
+    for _ in range(4):
+        hosts.interrupted(2, MOMENTS.randrange(40, 160))
+        assert not (hosts.counts(1) and hosts.counts(2))
+    code, said = hosts.played(2)
+    assert code == 0, said[-4000:]
+    assert hosts.counts(2)
+    hosts.run(1, "systemctl start nifi", check=False)
+    assert not hosts.counts(1)
+    assert hosts.run(1, "systemctl is-enabled nifi", check=False) == "disabled"
+    here = "cd /var/lib/nifi && stat -c '%U %n' conf/flow.json.gz content/1/claim && cat extensions/own"
+    assert hosts.run(2, here).splitlines() == ["nifi conf/flow.json.gz", "nifi content/1/claim", "702"]
+    assert not hosts.run(2, "ls -A /var/lib/nifi/content/1/archive", check=False)
+    paid, before = hosts.paid(2), hosts.paid(1)
+    assert paid == list(range(len(paid)))
+    assert paid[: len(before)] == before
+
+
+def test_3_it_comes_back_over_what_it_left_there(hosts: Hosts) -> None:
+    code, said = hosts.played(1)
+    assert code == 0, said[-4000:]
+    assert hosts.counts(1)
+    assert not hosts.counts(2)
+    paid, before = hosts.paid(1), hosts.paid(2)
+    assert paid == list(range(len(paid)))
+    assert paid[: len(before)] == before
+
+
+def test_4_there_it_is_left_alone(hosts: Hosts) -> None:
+    started = hosts.run(1, "systemctl show -p InvocationID nifi")
+    code, said = hosts.played(1, as_site_yml=True)
+    assert code == 0, said[-4000:]
+    assert hosts.run(1, "systemctl show -p InvocationID nifi") == started
+    # The stand-in is none of the lake that comes next.
+    hosts.run(1, "systemctl disable --now nifi")
+    for number in (1, 2):
+        hosts.run(number, "rm -rf /var/lib/nifi /etc/systemd/system/nifi.service* && userdel nifi")
