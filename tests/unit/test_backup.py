@@ -417,7 +417,8 @@ def test_who_reads_a_part_of_a_snapshot_leaves_no_lock(
     with repository.read(snapshot) as pipe:
         assert pipe.read(2) == b"\0\1"
     assert list((tmp_path / "repository/locks").iterdir()) == []
-    with contextlib.suppress(ZeroDivisionError), repository.read(snapshot):
+    with contextlib.suppress(ZeroDivisionError), repository.read(snapshot) as pipe:
+        pipe.read(1)  # restic ended in the midst of making its lock would leave it
         raise ZeroDivisionError
     assert list((tmp_path / "repository/locks").iterdir()) == []
 
