@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -24,7 +25,6 @@ from opslib.settings import SettingsError, credential, has_credential, secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from opslib.settings import Backup
 
@@ -99,6 +99,10 @@ class Repository:
             return False
         if "wrong password" in done.stderr:
             raise _failure(done.stderr)
+        keys = Path(self._settings.repository, "keys")
+        # Of a store that is elsewhere only restic could say it, and it does not look.
+        if self._settings.repository.startswith("/") and keys.is_dir() and any(keys.iterdir()):
+            raise BackupError("restic: the repository is damaged: its keys are there, and its file config is not")
         self._call("init", *self._format())
         return True
 

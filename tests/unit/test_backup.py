@@ -463,6 +463,10 @@ def test_restic_keeps_what_it_is_to_and_nothing_of_what_failed_on_the_way(
     with repository.read(found[0].parts["mongodb"]) as pipe:
         assert pipe.read() == b"2"
     assert repository.size() > 0
+    # A second key would be made for another repository in the same place.
+    (tmp_path / "repository/config").unlink()
+    with pytest.raises(BackupError, match="its keys are there"):
+        repository.init()
 
 
 @pytest.mark.slow
