@@ -102,7 +102,7 @@ class Repository:
         keys = Path(self._settings.repository, "keys")
         # Of a store that is elsewhere only restic could say it, and it does not look.
         if self._settings.repository.startswith("/") and keys.is_dir() and any(keys.iterdir()):
-            raise BackupError("restic: the repository is damaged: its keys are there, and its file config is not")
+            raise BackupError("restic: the repository is damaged: its keys are there, its config is not")
         self._call("init", *self._format())
         return True
 
