@@ -9,7 +9,7 @@ import datetime as dt
 
 import pytest
 from cryptography import x509
-from test_changes import FOLDER, MEMBERS
+from machines import FOLDER, MEMBERS
 from test_rotate import Running
 
 NOW = dt.datetime.now(dt.timezone.utc)
