@@ -401,8 +401,11 @@ def test_where_no_backups_are_asked_for_the_doctor_says_so() -> None:
     assert [one.status for one in report.findings] == ["skipped"]
 
 
+NEEDS_RESTIC = pytest.mark.skipif(shutil.which("restic") is None, reason="Debian's restic is not installed")
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("restic") is None, reason="Debian's restic is not installed")
+@NEEDS_RESTIC
 def test_who_reads_a_part_of_a_snapshot_leaves_no_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -424,7 +427,7 @@ def test_who_reads_a_part_of_a_snapshot_leaves_no_lock(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("restic") is None, reason="Debian's restic is not installed")
+@NEEDS_RESTIC
 def test_restic_keeps_what_it_is_to_and_nothing_of_what_failed_on_the_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -470,7 +473,7 @@ def test_restic_keeps_what_it_is_to_and_nothing_of_what_failed_on_the_way(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("restic") is None, reason="Debian's restic is not installed")
+@NEEDS_RESTIC
 def test_a_repository_opens_with_another_password_before_it_closes_to_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
