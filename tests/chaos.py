@@ -53,7 +53,8 @@ def say(text: str) -> None:
 def wait_until(what: str, ready: Callable[[], bool], seconds: float) -> None:
     """Wait until *ready* holds. What is away is not ready.
 
-    *seconds* is what it may take on a machine that does nothing else; after three times as long it fails with *what*.
+    *seconds* is what it may take on a machine that does nothing else; after three times as long it fails
+    with *what*.
     """
     seconds *= 3
     deadline = time.monotonic() + seconds
