@@ -65,7 +65,7 @@ def waited(process: str, answers_at: int) -> str:
             env={"MAINPID": str(service.pid)},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
     finally:
