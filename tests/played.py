@@ -61,8 +61,10 @@ class Machines:
         **variables: Any,
     ) -> subprocess.Popen[str]:
         """Start a playbook, in a group of processes of its own."""
-        command = ["ansible-playbook", "-i", inventory, ROOT / playbook, *arguments]
-        command += ["--vault-password-file", self.folder / "vault-password", "-e", json.dumps(variables)]
+        # Ctrl-C is told to it even where whoever called the tests, from the background, is deaf to it.
+        command = ["env", "--default-signal=INT", "ansible-playbook", "-i", inventory, ROOT / playbook]
+        command += [*arguments, "--vault-password-file", self.folder / "vault-password"]
+        command += ["-e", json.dumps(variables)]
         return subprocess.Popen(
             command,
             cwd=ROOT,

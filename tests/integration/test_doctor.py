@@ -319,7 +319,7 @@ def test_what_processors_of_nifi_complain_about_is_told(lake: Lake) -> None:
         bulletin("ERROR", "Collect trends", "X refuses the token", "23:57:00 UTC"),
         bulletin("ERROR", "Collect trends", "X refuses the token\n  401 Unauthorized", "23:59:50 UTC"),
         bulletin("WARNING", "Search tweets", "the rest waits its turn"),
-        bulletin("ERROR", "Publish tweets", "not confirmed", "23:58:20 UTC"),  # and never since
+        bulletin("ERROR", "Publish tweets", "not confirmed", "23:57:20 UTC"),  # and never since
         {"id": 7},  # of a component that this account may not see
     ]
     answers = {
