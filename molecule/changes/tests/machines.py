@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
-import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +15,13 @@ import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 from cryptography import x509
 from kafka.admin import KafkaAdminClient
+from played import Machines
 from pymongo import MongoClient
 from writing import Writers
 
 if TYPE_CHECKING:
     import signal
+    import subprocess
 
     from testinfra.host import Host
 
@@ -47,13 +47,11 @@ def keep(**figures: Any) -> None:
         file.write(json.dumps({"test": test, **figures, "load": round(os.getloadavg()[1], 1)}) + "\n")
 
 
-class Lake:
+class Lake(Machines):
     """The machines, by number from 1, and an inventory that changes."""
 
     def __init__(self) -> None:
-        text = (FOLDER / "ssh_config").read_text()
-        found = re.findall(r"^Host (\S+) \S+\n\s+HostName (\S+)", text, re.MULTILINE)
-        self.names, self.addresses = [one[0] for one in found], [one[1] for one in found]
+        super().__init__(FOLDER)
         if not VAULT.exists():
             # Beside the inventory, where an operator has it, and where a secret is changed.
             VAULT.parent.mkdir(parents=True, exist_ok=True)
@@ -72,49 +70,23 @@ class Lake:
         """Write the inventory of a lake whose layers are all on *hosts*; those *beside* have none of them."""
         self.hosts = hosts
         subnet = os.environ.get("TRENDLAKE_SUBNET", "10.77.0")
-        names = [self.names[one - 1] for one in hosts]
-        machines = {
-            self.names[one - 1]: {"ansible_host": self.addresses[one - 1]} for one in (*hosts, *beside)
-        }
-        inventory = {
-            "trendlake": {
-                "hosts": machines,
-                "vars": {
-                    "ansible_user": "root",
-                    "ansible_ssh_common_args": f"-F {FOLDER}/ssh_config",
-                    "common_memory_mb": 4096,
-                    # Nor are packages that members do not need.
-                    "common_security_updates": False,
-                    "kafka_acls": ACLS,
-                    "common_client_networks": [f"{subnet}.1"],
-                    "tls_ca_directory": f"{FOLDER}/ca",
-                },
-                "children": {
-                    **{group: {"hosts": {name: {} for name in names}} for group in MEMBERS},
-                    **{group: {"hosts": {}} for group in ("nifi", "opslib", "web")},
-                },
-            }
-        }
-        INVENTORY.write_text(json.dumps(inventory))
+        self.write(
+            INVENTORY,
+            [*hosts, *beside],
+            {**dict.fromkeys(MEMBERS, hosts), **dict.fromkeys(("nifi", "opslib", "web"), ())},
+            # Packages that members do not need.
+            common_security_updates=False,
+            kafka_acls=ACLS,
+            common_client_networks=[f"{subnet}.1"],
+            tls_ca_directory=f"{FOLDER}/ca",
+        )
 
     def call(
         self, playbook: str, hosts: list[int], *arguments: str, beside: tuple[int, ...] = (), **variables: Any
     ) -> subprocess.Popen[str]:
         """Start a playbook for a lake on *hosts*."""
         self.inventory(hosts, beside)
-        # Ctrl-C is told to it even where whoever called the tests, from the background, is deaf to it.
-        command = ["env", "--default-signal=INT", "ansible-playbook", "-i", INVENTORY, ROOT / playbook]
-        command += [*arguments, "--vault-password-file", FOLDER / "vault-password"]
-        command += ["-e", json.dumps(variables)]
-        return subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        return self.start(INVENTORY, playbook, *arguments, **variables)
 
     def played(
         self, playbook: str, hosts: list[int], *arguments: str, beside: tuple[int, ...] = (), **variables: Any

@@ -6,17 +6,18 @@ is paid for. Another account has its number on the second host.
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import re
 import signal
-import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from played import ROOT, Machines
 
-ROOT = Path(__file__).resolve().parents[3]
+if TYPE_CHECKING:
+    import subprocess
+
 FOLDER = ROOT / "out/molecule" / os.environ.get("MOLECULE_SCENARIO_NAME", "move")
 # Lines that a run has said when it is ended.
 MOMENTS = random.Random(16)  # noqa: S311 - no secret
@@ -53,59 +54,21 @@ systemctl enable -q --now nifi
 """
 
 
-class Hosts:
-    """The two machines, by number from 1."""
-
-    def __init__(self) -> None:
-        text = (FOLDER / "ssh_config").read_text()
-        self.known = re.findall(r"^Host (\S+) \S+\n\s+HostName (\S+)", text, re.MULTILINE)
-
-    def run(self, number: int, command: str, *, check: bool = True) -> str:
-        done = subprocess.run(
-            ["ssh", "-F", FOLDER / "ssh_config", self.known[number - 1][0], command],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0 or not check, done.stderr
-        return done.stdout.strip()
+class Hosts(Machines):
+    """The two machines."""
 
     def counts(self, number: int) -> bool:
-        return self.run(number, "systemctl is-active nifi", check=False) == "active"
+        return self.ssh(number, "systemctl is-active nifi", check=False) == "active"
 
     def paid(self, number: int) -> list[int]:
-        return [int(one) for one in self.run(number, "cat /var/lib/nifi/state/paid").split()]
+        return [int(one) for one in self.ssh(number, "cat /var/lib/nifi/state/paid").split()]
 
     def call(self, to: int, **variables: object) -> subprocess.Popen[str]:
-        inventory = {
-            "hosts": {name: {"ansible_host": address} for name, address in self.known},
-            "vars": {
-                "ansible_user": "root",
-                "ansible_ssh_common_args": f"-F {FOLDER}/ssh_config",
-                "common_memory_mb": 4096,
-            },
-            "children": {
-                "nifi": {"hosts": {self.known[to - 1][0]: {}}},
-                **{group: {"hosts": {}} for group in ("opslib", "web")},
-            },
-        }
-        (FOLDER / "carry.json").write_text(json.dumps({"trendlake": inventory}))
-        return subprocess.Popen(
-            [
-                "ansible-playbook", "-i", FOLDER / "carry.json", Path(__file__).with_name("carry.yml"),
-                "-e", json.dumps(variables),
-            ],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-                "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
-                "ANSIBLE_NOCOLOR": "1",
-                "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )  # fmt: skip
+        inventory = self.folder / "carry.json"
+        self.write(inventory, (1, 2), {"nifi": [to], "opslib": [], "web": []})
+        # A line each result: an interruption counts them.
+        lines = {"ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+        return self.start(inventory, Path(__file__).with_name("carry.yml"), environment=lines, **variables)
 
     def interrupted(self, to: int, moment: int) -> None:
         """End a run when it has said so many lines, as Ctrl-C or a machine that dies would."""
@@ -123,10 +86,10 @@ class Hosts:
 
 @pytest.fixture(scope="module")
 def hosts() -> Hosts:
-    hosts = Hosts()
+    hosts = Hosts(FOLDER)
     for number in (1, 2):
-        hosts.run(number, _UNIT.format(uid=700 + number))
-    hosts.run(1, _STARTED)
+        hosts.ssh(number, _UNIT.format(uid=700 + number))
+    hosts.ssh(1, _STARTED)
     return hosts
 
 
@@ -145,12 +108,12 @@ def test_2_interrupted_again_and_again_it_goes_over_whole_and_nothing_counts_twi
     code, said = hosts.played(2)
     assert code == 0, said[-4000:]
     assert hosts.counts(2)
-    hosts.run(1, "systemctl start nifi", check=False)
+    hosts.ssh(1, "systemctl start nifi", check=False)
     assert not hosts.counts(1)
-    assert hosts.run(1, "systemctl is-enabled nifi", check=False) == "disabled"
+    assert hosts.ssh(1, "systemctl is-enabled nifi", check=False) == "disabled"
     here = "cd /var/lib/nifi && stat -c '%U %n' conf/flow.json.gz content/1/claim && cat extensions/own"
-    assert hosts.run(2, here).splitlines() == ["nifi conf/flow.json.gz", "nifi content/1/claim", "702"]
-    assert not hosts.run(2, "ls -A /var/lib/nifi/content/1/archive", check=False)
+    assert hosts.ssh(2, here).splitlines() == ["nifi conf/flow.json.gz", "nifi content/1/claim", "702"]
+    assert not hosts.ssh(2, "ls -A /var/lib/nifi/content/1/archive", check=False)
     paid, before = hosts.paid(2), hosts.paid(1)
     assert paid == list(range(len(paid)))
     assert paid[: len(before)] == before
@@ -167,11 +130,11 @@ def test_3_it_comes_back_over_what_it_left_there(hosts: Hosts) -> None:
 
 
 def test_4_there_it_is_left_alone(hosts: Hosts) -> None:
-    started = hosts.run(1, "systemctl show -p InvocationID nifi")
+    started = hosts.ssh(1, "systemctl show -p InvocationID nifi")
     code, said = hosts.played(1, as_site_yml=True)
     assert code == 0, said[-4000:]
-    assert hosts.run(1, "systemctl show -p InvocationID nifi") == started
+    assert hosts.ssh(1, "systemctl show -p InvocationID nifi") == started
     # The stand-in is none of the lake that comes next.
-    hosts.run(1, "systemctl disable --now nifi")
+    hosts.ssh(1, "systemctl disable --now nifi")
     for number in (1, 2):
-        hosts.run(number, "rm -rf /var/lib/nifi /etc/systemd/system/nifi.service* && userdel nifi")
+        hosts.ssh(number, "rm -rf /var/lib/nifi /etc/systemd/system/nifi.service* && userdel nifi")
