@@ -1,15 +1,18 @@
-"""What the roles bring in Python beside opslib: filters, modules, programs for hosts."""
+"""What roles bring in Python beside opslib: filters, modules, programs for hosts; and how to play one."""
 
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import yaml
 
-ROLES = Path(__file__).resolve().parents[1] / "roles"
+ROOT = Path(__file__).resolve().parents[1]
+ROLES = ROOT / "roles"
 
 
 def module(path: str) -> Any:
@@ -20,6 +23,26 @@ def module(path: str) -> Any:
     found = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(found)
     return found
+
+
+def play(
+    book: Path, inventory: Path | str, *arguments: str, home: Path, path: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run the playbook *book*, with *home* as home and programs of the folder *path* before the system's."""
+    return subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, book, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+        env={
+            "PATH": f"{path}:/usr/sbin:/usr/bin:/sbin:/bin".lstrip(":"),
+            "HOME": str(home),
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+        },
+    )
 
 
 def kafka_topics() -> list[dict[str, Any]]:

@@ -217,8 +217,8 @@ class Forgetting:
         if authors:
             # Written by whoever is forgotten, and never stored here itself.
             holding.append({"retweet_author": {"$in": list(authors)}})
-            holding.append({"entities.mentions.id": {"$in": list(authors)}, "text": {"$regex": "^RT @"}})
         if names:
+            # Those that a mention tells by its id are among them: it gave the name.
             pattern = f"^RT @(?:{'|'.join(map(re.escape, names))}): "
             holding.append({"text": {"$regex": pattern, "$options": "i"}})
         policy = Policy(of.keys(), authors.keys(), frozenset(names))

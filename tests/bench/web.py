@@ -94,10 +94,11 @@ def bench(page: Page, clients: int, seconds: float) -> None:
     sys.stdout.write(
         f"{'':40} {'requests/s':>10} {'of static':>9} {'median ms':>10} {'p95 ms':>8} {'KB':>6}\n"
     )
+    host = page.url.removeprefix("http://")
     static = 0.0
     for name, (path, headers) in wanted.items():
         size = len(session.get(page.url + path, timeout=20).content) if "kept" not in name else 0
-        request = f"GET {path} HTTP/1.1\r\nHost: page\r\nCookie: {cookies}\r\n{headers}\r\n".encode()
+        request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookies}\r\n{headers}\r\n".encode()
         asyncio.run(measured(page.url, request, clients, min(1, seconds)))  # warm
         times = asyncio.run(measured(page.url, request, clients, seconds))
         rate = len(times) / seconds

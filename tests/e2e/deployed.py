@@ -63,6 +63,7 @@ def user(role: str = "viewer") -> Iterator[tuple[str, str]]:
 def opened(browser: Browser, address: str) -> Page:
     # That the certificate is the authority's is a test of its own, by a client that can be told it.
     tab = browser.new_context(ignore_https_errors=True).new_page()
+    tab.set_default_timeout(180_000)  # other tests keep the machine busy
     tab.goto(address)
     return tab
 

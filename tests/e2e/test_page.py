@@ -13,7 +13,7 @@ from deployed import log_in, needs_machine, opened, user
 from playwright.sync_api import Browser, Page, expect
 
 # Two snapshots of trends, the picture of each, and what a loaded machine adds.
-PATIENCE_MILLISECONDS = 240_000
+PATIENCE_MILLISECONDS = 600_000
 
 pytestmark = needs_machine
 

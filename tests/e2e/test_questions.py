@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = needs_machine
 
 # The first cloud of a new machine, and what a loaded one adds.
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900
 
 DESKTOP = {"viewport": {"width": 1440, "height": 900}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}

@@ -17,7 +17,7 @@ import pytest
 from deployed import MACHINE, PROJECT, SCENARIO, TWEETS, in_mongodb, needs_machine, on_machine
 
 # A trend interval, a turn of fifty searches, and what a loaded machine adds.
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900
 
 pytestmark = [
     pytest.mark.skipif(not TWEETS.is_file(), reason="the real tweets are not part of the project"),

@@ -24,7 +24,7 @@ NAME = "Minha casa"
 WORD = "casa"
 OF_IT = {"$elemMatch": {"kind": "follow", "name": NAME}}
 # A follow reaches NiFi within a minute, and statistics are of minutes that are over.
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900
 
 pytestmark = [
     pytest.mark.skipif(not TWEETS.is_file(), reason="the real tweets are not part of the project"),

@@ -44,7 +44,7 @@ class X:
     def _control(self, method: str, path: str, **options: Any) -> Any:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         answer = requests.request(
-            method, f"{self.url}/_control/{path}", headers=headers, timeout=30, **options
+            method, f"{self.url}/_control/{path}", headers=headers, timeout=300, **options
         )
         answer.raise_for_status()
         return answer.json()

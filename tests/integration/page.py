@@ -84,7 +84,7 @@ class Page:
         """Run a command of opslib to its end."""
         return subprocess.run(
             [sys.executable, "-m", "opslib", *arguments], input=stdin,
-            env=self.environment, capture_output=True, text=True, timeout=60, check=False,
+            env=self.environment, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
 
     @contextlib.contextmanager
@@ -118,11 +118,11 @@ class Page:
         """Send the form to log in."""
         with contextlib.ExitStack() as stack:
             session = session or stack.enter_context(new_session())
-            form = session.get(f"{self.url}/login", timeout=60).text
+            form = session.get(f"{self.url}/login", timeout=300).text
             token = re.search(r'name="form_token" value="(\w+)"', form)
             assert token
             data = {"name": name, "password": password, "form_token": token.group(1)}
-            return session.post(f"{self.url}/login", data=data, timeout=60, allow_redirects=False)
+            return session.post(f"{self.url}/login", data=data, timeout=300, allow_redirects=False)
 
     def session(self, name: str = USER, password: str = PASSWORD) -> requests.Session:
         """Return a session that is logged in."""

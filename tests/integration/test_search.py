@@ -77,7 +77,7 @@ class Host:
     def read(self, statement: str, path: Path | None = None) -> list[Any]:
         """Return what a file of the folder says, the one that answers or else the one that is made."""
         chosen = path or self.folder.current() or self.folder.others()[-1]
-        with contextlib.closing(sqlite3.connect(f"file:{chosen}?mode=ro", uri=True, timeout=30)) as database:
+        with contextlib.closing(sqlite3.connect(f"file:{chosen}?mode=ro", uri=True, timeout=300)) as database:
             return database.execute(statement).fetchall()
 
     def progress(self) -> int:
@@ -108,7 +108,7 @@ class Host:
         """Return what the index keeps of tweets, and which words each is found by."""
         tweets = self.read("SELECT id, reach, lang, author, collected, text FROM tweets ORDER BY id")
         current = self.folder.current()
-        with contextlib.closing(sqlite3.connect(str(current), timeout=30)) as database:
+        with contextlib.closing(sqlite3.connect(str(current), timeout=300)) as database:
             database.execute("CREATE VIRTUAL TABLE temp.terms USING fts5vocab(main, words, instance)")
             terms = database.execute("SELECT term, doc, offset FROM temp.terms ORDER BY 1, 2, 3").fetchall()
         return tweets, terms

@@ -298,7 +298,7 @@ def test_a_speed_layer_whose_other_thread_dies_or_is_stuck_ends_and_says_so(
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "speed"],
-        env=lake.environment(**layer.environment()), capture_output=True, text=True, timeout=90, check=False,
+        env=lake.environment(**layer.environment()), capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert done.stderr.splitlines()[-1].startswith(said), done.stderr

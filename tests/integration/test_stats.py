@@ -238,7 +238,7 @@ def test_a_recorder_whose_observer_dies_of_a_surprise_ends_and_says_so(
     )
     done = subprocess.run(
         [sys.executable, "-c", surprised, "stats", "record"],
-        env=lake.environment(**recorder.settings), capture_output=True, text=True, timeout=60, check=False,
+        env=lake.environment(**recorder.settings), capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert done.stderr.splitlines()[-1] == "Error: the thread observer died of KeyError: 'surprise'"

@@ -134,7 +134,7 @@ def test_what_is_followed_streams_by_a_rule_of_its_own(
         """Tell which of two new tweets come by the stream, the second of them being waited for."""
         tweets = x.add(*(f"{text}\n" for text in texts))
         try:
-            services.wait_until("it streams", lambda: tweets[-1] in x.ledger()["streamed"], 5, pause=0.2)
+            services.wait_until("it streams", lambda: tweets[-1] in x.ledger()["streamed"], 2, pause=0.2)
         except TimeoutError:
             return []
         return [tweet in x.ledger()["streamed"] for tweet in tweets]

@@ -56,7 +56,7 @@ def session(page: Page) -> Iterator[requests.Session]:
 
 
 def get(page: Page, session: requests.Session, path: str, status: int = 200, **options: Any) -> Any:
-    answer = session.get(page.url + path, timeout=60, **options)
+    answer = session.get(page.url + path, timeout=300, **options)
     assert answer.status_code == status, answer.text[:2000]
     return answer
 
@@ -163,7 +163,7 @@ def test_operations_show_figures_plots_and_the_budget(page: Page, session: reque
 def test_head_is_answered_by_the_server_without_a_body(page: Page, session: requests.Session) -> None:
     cloud = page.database.clouds.find_one({"kind": "words"})
     for path in ("/", "/operations", "/api/places", "/health", f"/clouds/{cloud['_id']}/light.svg"):
-        answer = session.head(page.url + path, timeout=60)
+        answer = session.head(page.url + path, timeout=300)
         full = get(page, session, path)  # on the same connection, which a body would have spoilt
         assert (answer.status_code, answer.content) == (200, b"")
         assert answer.headers["Content-Type"] == full.headers["Content-Type"]
@@ -320,14 +320,14 @@ def test_without_mongodb_the_page_says_so_and_goes_on_when_it_is_back(
     page: Page, session: requests.Session
 ) -> None:
     with page.servers.mongodb_away():
-        answer = session.get(f"{page.url}/", timeout=30)
+        answer = session.get(f"{page.url}/", timeout=300)
         assert answer.status_code == 503
         assert "The lake does not answer" in answer.text
-        assert session.get(f"{page.url}/api/trending?woeid=1", timeout=30).json() == {
+        assert session.get(f"{page.url}/api/trending?woeid=1", timeout=300).json() == {
             "detail": "MongoDB does not answer"
         }
-        assert session.get(f"{page.url}/health", timeout=30).status_code == 503
-        assert session.get(f"{page.url}/login", timeout=30, allow_redirects=False).status_code == 303
+        assert session.get(f"{page.url}/health", timeout=300).status_code == 503
+        assert session.get(f"{page.url}/login", timeout=300, allow_redirects=False).status_code == 303
     get(page, session, "/")
     assert get(page, session, "/health").json() == {"status": "ok"}
 
@@ -344,7 +344,7 @@ def test_users_are_managed_while_the_page_runs(page: Page) -> None:
     listed = json.loads(page.opslib("web", "user", "list", "--format", "json").stdout)
     assert {user["name"]: user["sessions"] for user in listed}["rita"] == 1
     assert page.opslib("web", "user", "disable", "rita").returncode == 0
-    assert session.get(f"{page.url}/", timeout=60, allow_redirects=False).status_code == 303
+    assert session.get(f"{page.url}/", timeout=300, allow_redirects=False).status_code == 303
     changed = page.opslib("web", "user", "password", "rita", "--password-stdin", stdin="another password\n")
     assert changed.returncode == 0
     get(page, page.session("rita", "another password"), "/")

@@ -36,7 +36,7 @@ class Browser:
 
     def ask(self, method: str, path: str, body: str = "") -> http.client.HTTPResponse:
         connection = http.client.HTTPSConnection(
-            "127.0.0.1", self.port, timeout=30, context=self.context, source_address=(self.address, 0)
+            "127.0.0.1", self.port, timeout=300, context=self.context, source_address=(self.address, 0)
         )
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         connection.request(

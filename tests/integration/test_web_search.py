@@ -41,7 +41,7 @@ def stored(page: Page, tag: str) -> list[int]:
 def get(
     page: Page, session: requests.Session, path: str, status: int = 200, **query: Any
 ) -> requests.Response:
-    answer = session.get(page.url + path, params=query, timeout=60)
+    answer = session.get(page.url + path, params=query, timeout=300)
     assert answer.status_code == status, answer.text
     return answer
 
@@ -200,7 +200,7 @@ def test_a_search_is_saved_under_a_name_and_removed_again(page: Page, tag: str) 
         token = re.search(r'name="form_token" value="(\w+)"', form)
         assert token
         data = {"title": "<b>mine</b>", "q": tag, "order": "reach", "form_token": token[1]}
-        saved = session.post(f"{page.url}/search/saved", data=data, timeout=60)
+        saved = session.post(f"{page.url}/search/saved", data=data, timeout=300)
         assert parse_qs(urlsplit(saved.url).query) == {"q": [tag], "order": ["reach"]}
         text = get(page, session, "/search").text
         link = re.search(r'<li><a href="([^"]+)"><bdi>&lt;b&gt;mine&lt;/b&gt;</bdi>', text)
@@ -208,7 +208,7 @@ def test_a_search_is_saved_under_a_name_and_removed_again(page: Page, tag: str) 
         assert listed(get(page, session, html.unescape(link[1])).text)
         assert "mine" not in get(page, other, "/search").text
         data = {"title": "<b>mine</b>", "form_token": token[1]}
-        removed = session.post(f"{page.url}/search/saved/remove", data=data, timeout=60)
+        removed = session.post(f"{page.url}/search/saved/remove", data=data, timeout=300)
         assert removed.status_code == 200
         assert "mine" not in get(page, session, "/search").text
     finally:
@@ -218,4 +218,4 @@ def test_a_search_is_saved_under_a_name_and_removed_again(page: Page, tag: str) 
 def test_somebody_who_is_not_logged_in_searches_nothing(page: Page) -> None:
     import requests as plain
 
-    assert plain.get(f"{page.url}/api/search", params={"q": "rio"}, timeout=60).status_code == 401
+    assert plain.get(f"{page.url}/api/search", params={"q": "rio"}, timeout=300).status_code == 401

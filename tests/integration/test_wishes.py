@@ -74,11 +74,11 @@ class Wishes:
 
     def send(self, session: requests.Session, what: str, **data: str) -> requests.Response:
         found = re.search(
-            r'name="form_token" value="(\w+)"', session.get(f"{self.url}/account", timeout=60).text
+            r'name="form_token" value="(\w+)"', session.get(f"{self.url}/account", timeout=300).text
         )
         assert found
         form = {"form_token": found.group(1), **data}
-        return session.post(f"{self.url}/follows/{what}", data=form, timeout=90, allow_redirects=False)
+        return session.post(f"{self.url}/follows/{what}", data=form, timeout=300, allow_redirects=False)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_what_an_analyst_wishes_is_estimated_first_and_carried_out_once(
     assert wishes.send(session, "pause", name="Dinheiro").status_code == 303
     assert "paused" in following("follow", "show", "Dinheiro")
     following("follow", "resume", "Dinheiro")
-    assert "active" in session.get(f"{page.url}/follows", timeout=60).text, "the page sees what others do"
+    assert "active" in session.get(f"{page.url}/follows", timeout=300).text, "the page sees what others do"
     assert wishes.send(session, "remove", name="Dinheiro").status_code == 303
     assert following.names() == []
     noted = wishes.noted()

@@ -42,7 +42,7 @@ class Client:
         self._session.headers["Authorization"] = f"Bearer {token}"
 
     def call(self, method: str, path: str, broken: bool = False, **options: Any) -> requests.Response:
-        response = self._session.request(method, self.url + path, timeout=20, **options)
+        response = self._session.request(method, self.url + path, timeout=120, **options)
         path = urlsplit(response.url).path
         contract = self._contract
         if contract is not None and path.startswith("/2/") and not broken:
@@ -58,7 +58,7 @@ class Client:
 
     def refuses(self, path: str, **parameters: Any) -> bool:
         """Tell whether a call is refused as wrong, without reading on where it is not."""
-        with self._session.get(self.url + path, params=parameters, stream=True, timeout=20) as response:
+        with self._session.get(self.url + path, params=parameters, stream=True, timeout=120) as response:
             return response.status_code == 400
 
     def get(self, path: str, **parameters: Any) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class Client:
     def stream(self, **parameters: Any) -> Iterator[Iterator[dict[str, Any] | bytes]]:
         """Yield what the stream sends: objects that are held against the contract, or lines as they are."""
         with self._session.get(
-            f"{self.url}/2/tweets/search/stream", params=parameters, stream=True, timeout=20
+            f"{self.url}/2/tweets/search/stream", params=parameters, stream=True, timeout=120
         ) as response:
             assert response.status_code == 200, response.text
             yield _messages(response, self._contract)
@@ -187,7 +187,7 @@ def serving(x: LocalX, state_file: Path | None = None) -> Iterator[Client]:
             yield Client(f"http://127.0.0.1:{listening.getsockname()[1]}", x=x)
         finally:
             server.handle_exit(signal.SIGTERM, None)
-            thread.join(20)
+            thread.join(60)
         assert not thread.is_alive(), "the server did not end"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+import roles
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("own", "foreign")}
@@ -54,24 +55,8 @@ def refusal(tmp_path: Path, control: str, *hosts: str, **variables: object) -> s
     (tmp_path / "hosts.json").write_text(
         json.dumps({"trendlake": {"hosts": {"lake-1": {"ansible_connection": "local"}}}})
     )
-    run = subprocess.run(
-        [
-            Path(sys.executable).with_name("ansible-playbook"), "-i", tmp_path / "hosts.json",
-            tmp_path / "play.json",
-            "-e", json.dumps({"_tls_places": [f"{tmp_path}/*/tls/ca.pem"], **variables}),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env={
-            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-            "HOME": str(tmp_path),
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-        },
-    )  # fmt: skip
+    known = json.dumps({"_tls_places": [f"{tmp_path}/*/tls/ca.pem"], **variables})
+    run = roles.play(tmp_path / "play.json", tmp_path / "hosts.json", "-e", known, home=tmp_path)
     return "" if run.returncode == 0 else run.stdout + run.stderr
 
 

@@ -63,7 +63,7 @@ class Unit:
         }
         run = subprocess.run(
             [sys.executable, SERVICE / "files/started", *arguments],
-            env=environment, capture_output=True, text=True, check=True, timeout=60,
+            env=environment, capture_output=True, text=True, check=True, timeout=600,
         )  # fmt: skip
         return run.stdout
 

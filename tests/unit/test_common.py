@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+import roles
+
 ROOT = Path(__file__).resolve().parents[2]
 
 GOOD = {
@@ -89,11 +91,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (folder / "hosts.json").write_text(json.dumps(inventory))
     facts = ", ".join(f'{name}: "{{{{ fact.{name} }}}}"' for name in GOOD)
     (folder / "play.yml").write_text(PLAY % (facts, ROOT, folder, folder))
-    ansible = Path(sys.executable).with_name("ansible-playbook")
-    run = subprocess.run(
-        [ansible, "-i", folder / "hosts.json", folder / "play.yml"],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    run = roles.play(folder / "play.yml", folder / "hosts.json", home=folder)
     assert run.returncode == 0, run.stdout + run.stderr
     return {name: (folder / name).read_text() for name in HOSTS}
 

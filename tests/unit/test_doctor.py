@@ -39,8 +39,8 @@ def test_a_check_that_hangs_or_breaks_leaves_the_others_alone() -> None:
     def works(_: Any, report: Any) -> None:
         report.ok("well")
 
-    assert found({"a": hangs, "b": breaks, "c": wrong, "d": works}, timeout=0.2) == [
-        ("a", "failed", "no answer within 0.2 s"),
+    assert found({"a": hangs, "b": breaks, "c": wrong, "d": works}, timeout=2) == [
+        ("a", "failed", "no answer within 2 s"),
         ("a", "ok", "so far so good"),
         ("b", "failed", "ZeroDivisionError: by nothing"),
         ("c", "failed", "nifi.url: no"),

@@ -507,7 +507,7 @@ def test_whoever_holds_a_lock_is_found_and_the_lock_left_to_them(tmp_path: Path)
 def reach(*arguments: str) -> Any:
     done = subprocess.run(
         [sys.executable, ROLES / "preflight/files/reach.py", *arguments],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=600, check=True,
     )  # fmt: skip
     return json.loads(done.stdout)
 

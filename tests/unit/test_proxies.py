@@ -144,7 +144,7 @@ def test_the_role_web_asks_the_page_itself(server: HTTPServer, tmp_path: Path) -
     (tmp_path / "play.yml").write_text(json.dumps([play]))
     ran = subprocess.run(
         [ANSIBLE, "-i", "localhost,", "-c", "local", tmp_path / "play.yml"],
-        capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ),
+        capture_output=True, text=True, timeout=600, check=False, env=dict(os.environ),
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout
     assert Answers.asked == ["/health"]

@@ -227,7 +227,7 @@ def test_a_host_says_which_releases_it_has(tmp_path: Path) -> None:
 
     def said(component: str) -> dict[str, Any]:
         command = [sys.executable, "-", component]
-        run = subprocess.run(command, input=code, capture_output=True, text=True, check=True, timeout=60)
+        run = subprocess.run(command, input=code, capture_output=True, text=True, check=True, timeout=600)
         found: dict[str, Any] = json.loads(run.stdout)
         return found
 

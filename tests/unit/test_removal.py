@@ -6,7 +6,6 @@ import contextlib
 import functools
 import os
 import re
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -16,6 +15,7 @@ import yaml
 import roles
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -135,11 +135,7 @@ def play(
     tmp_path: Path, *arguments: str, book: Path = ROOT / "ansible/remove.yml"
 ) -> subprocess.CompletedProcess[str]:
     (tmp_path / "hosts.yml").write_text("trendlake: {hosts: {here: {ansible_connection: local}}}\n")
-    return subprocess.run(
-        ["ansible-playbook", "-i", str(tmp_path / "hosts.yml"), *arguments, str(book)],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
-        env={**os.environ, "ANSIBLE_HOME": str(tmp_path / "ansible")},
-    )  # fmt: skip
+    return roles.play(book, tmp_path / "hosts.yml", *arguments, home=tmp_path)
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+import roles
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -57,23 +58,8 @@ def play(folder: Path, playbook: str, *arguments: str, **variables: object) -> s
     (folder / "hosts.json").write_text(json.dumps(hosts))
     # Nobody is asked to become root for what is a test's own.
     known = {"ansible_become": False, "ansible_python_interpreter": sys.executable, **variables}
-    run = subprocess.run(
-        [
-            Path(sys.executable).with_name("ansible-playbook"), "-i", folder / "hosts.json",
-            ROOT / "ansible" / playbook, "-e", json.dumps(known), *arguments,
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env={
-            "PATH": f"{folder}/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "HOME": str(folder),
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-        },
-    )  # fmt: skip
+    book, told = ROOT / "ansible" / playbook, ("-e", json.dumps(known), *arguments)
+    run = roles.play(book, folder / "hosts.json", *told, home=folder, path=f"{folder}/bin")
     assert run.returncode == 0, run.stdout + run.stderr
     return run.stdout
 

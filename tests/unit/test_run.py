@@ -178,7 +178,7 @@ def test_a_thread_that_is_stuck_is_noticed_and_where() -> None:
     thread.well()
     thread.check()
     release.set()
-    thread.join(10)
+    thread.join(60)
     now[0] += 1000
     thread.check()  # ended as it should
     assert not died.is_set()

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import roles
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -42,19 +44,7 @@ def preflight(tmp_path: Path, **variables: Any) -> str:
         }
     ]
     (tmp_path / "play.json").write_text(json.dumps(play))
-    run = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", tmp_path / "play.json"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={
-            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-            "HOME": str(tmp_path),
-            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-        },
-    )
+    run = roles.play(tmp_path / "play.json", "localhost,", home=tmp_path)
     return "" if run.returncode == 0 else run.stdout + run.stderr
 
 
@@ -75,7 +65,7 @@ def waited(process: str, answers_at: int) -> str:
             env={"MAINPID": str(service.pid)},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
     finally:

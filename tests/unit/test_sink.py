@@ -464,7 +464,7 @@ def test_a_sink_told_to_stop_finishes_what_it_fetched(monkeypatch: pytest.Monkey
         threading.Event().wait(0.01)
     ends_while_it_is_waited_for(monkeypatch, slow)
     subject.stop()
-    thread.join(10)
+    thread.join(60)
     assert consumer.committed == [{(message.TWEETS, 2): 11}, {(message.TWEETS, 2): 21}]
 
 
@@ -476,7 +476,7 @@ def test_a_sink_told_to_stop_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPa
     thread.start()
     slow.begun.wait(5)
     subject.stop()
-    thread.join(5)
+    thread.join(60)
     assert not thread.is_alive()
     assert consumer.committed == []
     assert "1 messages were not written in time and stay in Kafka" in caplog.text

@@ -63,7 +63,7 @@ def page(tmp_path: Path) -> Path:
 def texts(root: Path, *arguments: str) -> list[str]:
     """Return what the command says of a tree."""
     command = [sys.executable, root / "bin/texts", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == bool(done.stderr), done.stderr
     return done.stderr.splitlines()
 

@@ -43,7 +43,7 @@ from opslib.web.accounts.users import (
 from opslib.web.answers.tweets import parts, shown
 from opslib.web.app import create
 from opslib.web.plots import Plot, Series, binned, nice_ceiling, nice_duration, time_ticks
-from opslib.web.render import plain
+from opslib.web.render import plain, rise
 from opslib.web.viewer import Viewer
 
 if TYPE_CHECKING:
@@ -118,6 +118,21 @@ def test_languages_have_names(code: str, name: str) -> None:
 
 def test_a_language_that_nobody_knows_is_shown_as_it_is() -> None:
     assert Viewer("en", "auto", NOON).language_name("<script>") == "<script>"
+
+
+@pytest.mark.parametrize(
+    ("usual", "expected", "told"),
+    [
+        (0, 1.0, "new"),
+        (None, 4.0, "3\u00d7 the usual"),  # there was no window before it, so nobody knows what is new
+        (8.0, 8.0, "1.5\u00d7 the usual"),
+        (0.1, 1.0, "over 100\u00d7 the usual"),
+    ],
+)
+def test_new_is_what_was_not_there_and_not_what_nobody_looked_for(
+    usual: float | None, expected: float, told: str
+) -> None:
+    assert rise(Viewer("en", "auto", NOON), {"authors": 12, "usual": usual, "expected": expected}) == told
 
 
 def test_names_do_not_turn_what_is_read() -> None:

@@ -299,6 +299,6 @@ def test_x_s_limits() -> None:
 
 
 def test_the_control_api_asks_for_the_token(x: Client) -> None:
-    assert requests.get(f"{x.url}/_control/ledger", timeout=10).status_code == 401
+    assert requests.get(f"{x.url}/_control/ledger", timeout=60).status_code == 401
     with serving(local_x(Ten(), token=None)) as open_to_all:
-        assert requests.get(f"{open_to_all.url}/_control/ledger", timeout=10).status_code == 200
+        assert requests.get(f"{open_to_all.url}/_control/ledger", timeout=60).status_code == 200

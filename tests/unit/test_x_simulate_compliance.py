@@ -32,7 +32,7 @@ def x(clock: Clock) -> Iterator[Client]:
 
 
 def results(job: dict[str, Any]) -> dict[str, str]:
-    found = requests.get(job["download_url"], timeout=10)
+    found = requests.get(job["download_url"], timeout=60)
     assert found.status_code == 200
     lines = [json.loads(line) for line in found.text.splitlines()]
     assert {line["action"] for line in lines} <= {"delete"}
@@ -45,8 +45,8 @@ def test_a_job_says_which_of_the_ids_are_gone_and_why(x: Client, clock: Clock) -
         x.send("POST", f"/_control/tweets/{path}", {"ids": [ids[number]]})
     job = x.send("POST", JOBS, {"type": "tweets", "name": "mine"})["data"]
     assert (job["status"], job["name"]) == ("created", "mine")
-    assert requests.get(job["download_url"], timeout=10).status_code == 404, "nothing is there yet"
-    put_ids = requests.put(job["upload_url"], "\n".join([*ids, "7"]).encode(), timeout=10)
+    assert requests.get(job["download_url"], timeout=60).status_code == 404, "nothing is there yet"
+    put_ids = requests.put(job["upload_url"], "\n".join([*ids, "7"]).encode(), timeout=60)
     assert put_ids.status_code == 200, "the URL says who may: there is no token"
     one = f"{JOBS}/{job['id']}"
     assert x.get(one)["data"]["status"] == "in_progress"
@@ -64,7 +64,7 @@ def test_one_job_of_a_type_runs_at_once_and_one_without_ids_expires(x: Client, c
     x.send("POST", JOBS, {"type": "users"})
     clock.now += timedelta(minutes=16)
     assert x.get(f"{JOBS}/{job['id']}")["data"]["status"] == "expired"
-    assert requests.put(job["upload_url"], b"1", timeout=10).status_code == 403
+    assert requests.put(job["upload_url"], b"1", timeout=60).status_code == 403
     x.send("POST", JOBS, {"type": "tweets"})
 
 
@@ -81,7 +81,7 @@ def test_wrong_jobs_and_foreign_urls_are_refused(x: Client) -> None:
     assert x.call("GET", f"{JOBS}/7").status_code == 404
     job = x.send("POST", JOBS, {"type": "tweets"})["data"]
     stranger = job["upload_url"].replace("signature=", "signature=0")
-    assert requests.put(stranger, b"1", timeout=10).status_code == 403
+    assert requests.put(stranger, b"1", timeout=60).status_code == 403
 
 
 def test_a_token_that_may_not_is_told_so(x: Client) -> None:
@@ -94,7 +94,7 @@ def test_jobs_survive_with_the_state(clock: Clock) -> None:
     one, other = local_x(Ten(), clock), local_x(Ten(), clock)
     with serving(one) as x:
         job = x.send("POST", JOBS, {"type": "tweets"})["data"]
-        requests.put(job["upload_url"], b"20", timeout=10)
+        requests.put(job["upload_url"], b"20", timeout=60)
     put(other, json.loads(json.dumps(taken(one))))
     with serving(other) as x:
         assert x.get(f"{JOBS}/{job['id']}")["data"]["status"] == "in_progress"

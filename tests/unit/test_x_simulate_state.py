@@ -108,7 +108,7 @@ class Process:
 
     def stop(self) -> str:
         self._process.send_signal(signal.SIGTERM)
-        _, errors = self._process.communicate(timeout=20)
+        _, errors = self._process.communicate(timeout=120)
         assert self._process.returncode in (0, -signal.SIGTERM), errors
         return errors
 
@@ -142,7 +142,7 @@ def test_a_restart_keeps_everything(tmp_path: Path, source: str) -> None:
 
 def run(*arguments: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "opslib", "x", "simulate", "--port", "0", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     return done.returncode, done.stderr
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import re
@@ -16,6 +15,7 @@ import opened
 import testinfra
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
+from cryptography import x509
 from kafka.admin import KafkaAdminClient
 from pymongo import MongoClient
 from writing import Writers
@@ -34,8 +34,8 @@ INVENTORY, VAULT = FOLDER / "inventory.json", FOLDER / "group_vars/all/vault.yml
 CA, CERTIFICATE = (str(FOLDER / "ca/operator" / name) for name in ("ca.pem", "operator.pem"))
 
 
-@functools.cache
 def secrets() -> dict[str, Any]:
+    """Return what the vault has; a playbook may have changed it meanwhile."""
     vault = VaultLib([("default", VaultSecret((FOLDER / "vault-password").read_bytes().strip()))])
     return yaml.safe_load(vault.decrypt(VAULT.read_bytes()))
 
@@ -58,6 +58,11 @@ class Lake:
             # Beside the inventory, where an operator has it, and where a secret is changed.
             VAULT.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(FOLDER / "vault.yml", VAULT)
+        # Those of its clusters, or all machines while nothing was deployed.
+        self.hosts = list(range(1, len(self.names) + 1))
+        if INVENTORY.exists():
+            there = json.loads(INVENTORY.read_text())["trendlake"]["children"]["kafka"]["hosts"]
+            self.hosts = [self.names.index(name) + 1 for name in there]
 
     def host(self, number: int) -> Host:
         where = f"ssh://{self.names[number - 1]}"
@@ -65,6 +70,7 @@ class Lake:
 
     def inventory(self, hosts: list[int], beside: tuple[int, ...] = ()) -> None:
         """Write the inventory of a lake whose layers are all on *hosts*; those *beside* have none of them."""
+        self.hosts = hosts
         subnet = os.environ.get("TRENDLAKE_SUBNET", "10.77.0")
         names = [self.names[one - 1] for one in hosts]
         machines = {
@@ -91,10 +97,15 @@ class Lake:
         }
         INVENTORY.write_text(json.dumps(inventory))
 
-    def start(self, playbook: str, *arguments: str, **variables: Any) -> subprocess.Popen[str]:
-        """Start a playbook with the inventory that is there."""
-        command = ["ansible-playbook", "-i", INVENTORY, ROOT / playbook, *arguments]
-        command += ["--vault-password-file", FOLDER / "vault-password", "-e", json.dumps(variables)]
+    def call(
+        self, playbook: str, hosts: list[int], *arguments: str, beside: tuple[int, ...] = (), **variables: Any
+    ) -> subprocess.Popen[str]:
+        """Start a playbook for a lake on *hosts*."""
+        self.inventory(hosts, beside)
+        # Ctrl-C is told to it even where whoever called the tests, from the background, is deaf to it.
+        command = ["env", "--default-signal=INT", "ansible-playbook", "-i", INVENTORY, ROOT / playbook]
+        command += [*arguments, "--vault-password-file", FOLDER / "vault-password"]
+        command += ["-e", json.dumps(variables)]
         return subprocess.Popen(
             command,
             cwd=ROOT,
@@ -105,17 +116,12 @@ class Lake:
             start_new_session=True,
         )
 
-    def call(
+    def played(
         self, playbook: str, hosts: list[int], *arguments: str, beside: tuple[int, ...] = (), **variables: Any
-    ) -> subprocess.Popen[str]:
-        """Start a playbook for a lake on *hosts*."""
-        self.inventory(hosts, beside)
-        return self.start(playbook, *arguments, **variables)
-
-    def ended(self, playbook: str, *arguments: str, **variables: Any) -> tuple[int, str]:
-        """Return how a playbook ended, with the inventory that is there, and what it said."""
+    ) -> tuple[int, str]:
+        """Return how a playbook for a lake on *hosts* ended and what it said."""
         began = time.monotonic()
-        run = self.start(playbook, *arguments, **variables)
+        run = self.call(playbook, hosts, *arguments, beside=beside, **variables)
         said, _ = run.communicate(timeout=3600)
         keep(playbook=playbook, code=run.returncode, seconds=round(time.monotonic() - began))
         with (FOLDER / "playbooks.log").open("a") as log:
@@ -129,7 +135,10 @@ class Lake:
         return said
 
     def interrupted(self, moment: int, how: signal.Signals, *called: Any, **variables: Any) -> bool:
-        """Start a playbook, and end it when it has said *moment* lines; return whether it got so far."""
+        """Start a playbook, and end it when it has said *moment* lines; return whether it got so far.
+
+        One that says less has ended well by itself.
+        """
         run = self.call(*called, **variables)
         assert run.stdout
         said = [line for _, line in zip(range(moment), run.stdout)]
@@ -138,15 +147,9 @@ class Lake:
             # As Ctrl-C does, or a machine that dies: to all of the processes.
             os.killpg(run.pid, how)
         run.communicate(timeout=600)
+        assert ended or run.returncode == 0, "".join(said)[-3000:]
         keep(interrupted=called[0], line=moment, how=how.name, at="".join(said)[-300:])
         return ended
-
-    def played(
-        self, playbook: str, hosts: list[int], *arguments: str, beside: tuple[int, ...] = (), **variables: Any
-    ) -> tuple[int, str]:
-        """Return how a playbook for a lake on *hosts* ended and what it said."""
-        self.inventory(hosts, beside)
-        return self.ended(playbook, *arguments, **variables)
 
     def kafka(self, hosts: list[int]) -> dict[str, Any]:
         return {
@@ -175,6 +178,24 @@ class Lake:
         """Return when each service of a host was started."""
         said = self.host(number).check_output(f"systemctl show -p InvocationID {' '.join(MEMBERS)}")
         return dict(zip(MEMBERS, said.split()))
+
+    def certificate(self, number: int, service: str) -> x509.Certificate:
+        """Return the certificate that a service of a host has in its files."""
+        text = self.host(number).check_output(f"cat /etc/{service}/tls/cert.pem")
+        return x509.load_pem_x509_certificate(text.encode())
+
+    def nothing_is_pending(self) -> None:
+        """Hold that each cluster is whole, and that all of it runs with what its files say."""
+        units = " ".join(f"{name}.service" for name in MEMBERS)
+        for number in self.hosts:
+            for service in MEMBERS:
+                said = json.loads(self.host(number).check_output(f"/etc/{service}/cluster --wait 300"))
+                assert said["whole"]
+            said = json.loads(
+                self.host(number).check_output(f"/usr/local/lib/trendlake/started pending {units}")
+            )
+            assert {unit["state"] for unit in said.values()} == {"active"}
+            assert [unit["differs"] for unit in said.values()] == [[]] * len(MEMBERS)
 
     def hand_over(self, number: int) -> None:
         """Have another member than *number* be MongoDB's primary."""

@@ -1,6 +1,6 @@
 """The thirteenth month: certificates that have two days left are renewed while clients are connected.
 
-Of the lake that `test_changes.py` left, or of one machine with an inventory beside it, as `test_rotate.py`.
+Of the lake that `test_changes.py` left.
 """
 
 from __future__ import annotations
@@ -9,44 +9,40 @@ import datetime as dt
 
 import pytest
 from cryptography import x509
-from machines import FOLDER, MEMBERS
-from test_rotate import Running
+from machines import FOLDER, MEMBERS, Lake, nothing_lost
 
 NOW = dt.datetime.now(dt.timezone.utc)
 
 
 @pytest.fixture(scope="module")
-def lake() -> Running:
-    return Running()
+def lake() -> Lake:
+    return Lake()
 
 
-def days(lake: Running) -> dict[tuple[int, str], float]:
+def days(lake: Lake) -> dict[tuple[int, str], float]:
     """Return the days that each service's certificate has left, and the operator's."""
-    shown = {(number, name): lake.shown(number, name) for number in lake.numbers for name in MEMBERS}
+    shown = {(number, name): lake.certificate(number, name) for number in lake.hosts for name in MEMBERS}
     shown[0, "operator"] = x509.load_pem_x509_certificate((FOLDER / "ca/operator/operator.pem").read_bytes())
     return {one: (found.not_valid_after_utc - NOW) / dt.timedelta(days=1) for one, found in shown.items()}
 
 
-def test_1_what_has_two_days_left_is_renewed_and_nothing_ends(lake: Running) -> None:
-    code, said = lake.ended(
-        "ansible/rotate.yml", rotate="certificates", tls_certificate_days=2, tls_renew_days=1
-    )
-    assert code == 0, said[-6000:]
+def test_1_what_has_two_days_left_is_renewed_and_nothing_ends(lake: Lake) -> None:
+    short = {"tls_certificate_days": 2, "tls_renew_days": 1}
+    tags = ",".join(["tls", *MEMBERS])
+    lake.play("ansible/rotate.yml", lake.hosts, "--tags", tags, rotate="certificates", **short)
     assert max(days(lake).values()) < 3
-    writers = lake.writers(lake.numbers)
+    writers = lake.writers(lake.hosts)
     with writers.going_on():
-        code, said = lake.ended("ansible/renew.yml")
-        assert code == 0, said[-6000:]
+        lake.play("ansible/renew.yml", lake.hosts)
     assert min(days(lake).values()) > 300
     # Each runs with its new one, and nobody that was connected lost anything by it.
     lake.nothing_is_pending()
-    assert writers.lost() == {"kafka": set(), "mongodb": set()}, writers.refused
+    nothing_lost(writers, renewed="all")
 
 
-def test_2_the_next_night_finds_nothing_to_do(lake: Running) -> None:
-    before = [lake.started(number) for number in lake.numbers]
-    code, said = lake.ended("ansible/renew.yml")
-    assert code == 0, said[-6000:]
+def test_2_the_next_night_finds_nothing_to_do(lake: Lake) -> None:
+    before = [lake.started(number) for number in lake.hosts]
+    said = lake.play("ansible/renew.yml", lake.hosts)
     assert "nothing: the next one ends in 396 days" in said
     assert said.count("changed=0") == said.count("changed=")
-    assert [lake.started(number) for number in lake.numbers] == before
+    assert [lake.started(number) for number in lake.hosts] == before

@@ -1,13 +1,11 @@
 """Certificates, the authority and secrets replaced while a lake is written to.
 
-Of the lake that `test_changes.py` left, or of one machine with an inventory beside it:
-`MOLECULE_SCENARIO_NAME=NAME pytest molecule/changes/tests/test_rotate.py` with `out/molecule/NAME`.
+Of the lake that `test_changes.py` left.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -16,7 +14,7 @@ import pytest
 import yaml
 from cryptography import x509
 from kafka import KafkaProducer
-from machines import ACLS, FOLDER, INVENTORY, MEMBERS, ROOT, Lake, nothing_lost, secrets
+from machines import ACLS, FOLDER, MEMBERS, ROOT, Lake, nothing_lost, secrets
 from pymongo import MongoClient
 from pymongo.errors import DuplicateKeyError, OperationFailure
 from writing import Writers
@@ -97,148 +95,101 @@ class Connecting(Writers):
         return super().lost()
 
 
-class Running(Lake):
-    """The lake as its inventory says."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        hosts = json.loads(INVENTORY.read_text())["trendlake"]["hosts"]
-        self.numbers = [self.names.index(name) + 1 for name in hosts]
-
-    def ended(self, playbook: str, *arguments: str, **variables: Any) -> tuple[int, str]:
-        """Return how a playbook ended and what it said; it may have changed secrets."""
-        try:
-            return super().ended(playbook, *arguments, **variables)
-        finally:
-            secrets.cache_clear()
-
-    def rotate(self, *arguments: str, **variables: Any) -> str:
-        """Return what the playbook said that ended well."""
-        code, said = self.ended(
-            "ansible/rotate.yml", *arguments, secrets_password_file=f"{FOLDER}/vault-password", **variables
-        )
-        assert code == 0, said[-6000:]
-        return said
-
-    def written_to(self) -> Connecting:
-        return Connecting(lambda: self.kafka(self.numbers), lambda: self.mongodb(self.numbers))
-
-    def shown(self, number: int, service: str) -> x509.Certificate:
-        """Return the certificate that a service has."""
-        text = self.host(number).check_output(f"cat /etc/{service}/tls/cert.pem")
-        return x509.load_pem_x509_certificate(text.encode())
-
-    def access_lists(self) -> str:
-        """Return Kafka's access lists as its own tool prints them."""
-        said: str = self.host(self.numbers[0]).check_output(
-            "/opt/java/current/bin/java -Xmx128m -cp '/opt/kafka/current/libs/*' kafka.admin.AclCommand "
-            f"--list --bootstrap-server {self.addresses[self.numbers[0] - 1]}:9093 "
-            "--command-config /etc/kafka/client.properties"
-        )
-        return said
-
-    def nothing_is_pending(self) -> None:
-        """Hold that each cluster is whole, and that all of it runs with what its files say."""
-        for number in self.numbers:
-            for service in MEMBERS:
-                said = json.loads(self.host(number).check_output(f"/etc/{service}/cluster --wait 300"))
-                assert said["whole"]
-            units = " ".join(f"{name}.service" for name in MEMBERS)
-            said = json.loads(
-                self.host(number).check_output(f"/usr/local/lib/trendlake/started pending {units}")
-            )
-            assert {unit["state"] for unit in said.values()} == {"active"}
-            assert [unit["differs"] for unit in said.values()] == [[]] * len(MEMBERS)
-
-
-@pytest.fixture(scope="module")
-def lake() -> Running:
-    return Running()
-
-
-def under_writers(lake: Running, *arguments: str, **variables: Any) -> str:
-    """Return what the playbook said, called while a lake is written to that loses nothing by it."""
-    writers = lake.written_to()
-    with writers.going_on():
-        said = lake.rotate(*arguments, **variables)
-    lake.nothing_is_pending()
-    nothing_lost(writers, **variables)
+def access_lists(lake: Lake) -> str:
+    """Return Kafka's access lists as its own tool prints them."""
+    said: str = lake.host(lake.hosts[0]).check_output(
+        "/opt/java/current/bin/java -Xmx128m -cp '/opt/kafka/current/libs/*' kafka.admin.AclCommand "
+        f"--list --bootstrap-server {lake.addresses[lake.hosts[0] - 1]}:9093 "
+        "--command-config /etc/kafka/client.properties"
+    )
     return said
 
 
-def test_1_a_service_gets_new_keys_and_no_other_is_touched(lake: Running) -> None:
-    before = [(lake.started(number), lake.shown(number, "kafka")) for number in lake.numbers]
+@pytest.fixture(scope="module")
+def lake() -> Lake:
+    return Lake()
+
+
+def under_writers(lake: Lake, *arguments: str, **variables: Any) -> None:
+    """Hold that the playbook ends well while a lake is written to, which loses nothing by it."""
+    writers = Connecting(lambda: lake.kafka(lake.hosts), lambda: lake.mongodb(lake.hosts))
+    variables["secrets_password_file"] = f"{FOLDER}/vault-password"
+    with writers.going_on():
+        lake.play("ansible/rotate.yml", lake.hosts, *arguments, **variables)
+    lake.nothing_is_pending()
+    nothing_lost(writers, rotated=variables["rotate"])
+
+
+def test_1_a_service_gets_new_keys_and_no_other_is_touched(lake: Lake) -> None:
+    before = [(lake.started(number), lake.certificate(number, "kafka")) for number in lake.hosts]
     under_writers(lake, "--tags", "kafka", rotate="kafka")
-    for number, (started, certificate) in zip(lake.numbers, before):
+    for number, (started, certificate) in zip(lake.hosts, before):
         now = lake.started(number)
         assert {name for name in MEMBERS if now[name] != started[name]} == {"kafka"}
-        assert lake.shown(number, "kafka").public_key() != certificate.public_key()
+        assert lake.certificate(number, "kafka").public_key() != certificate.public_key()
 
 
-def test_2_the_authority_is_replaced_and_its_old_one_is_trusted_by_nobody(lake: Running) -> None:
+def test_2_the_authority_is_replaced_and_its_old_one_is_trusted_by_nobody(lake: Lake) -> None:
     old = x509.load_pem_x509_certificate((FOLDER / "ca/ca.pem").read_bytes())
-    code, said = lake.ended("ansible/rotate.yml", "--tags", "kafka", rotate="authority")
+    code, said = lake.played("ansible/rotate.yml", lake.hosts, "--tags", "kafka", rotate="authority")
     assert code != 0
     assert "without --tags" in said
     under_writers(lake, rotate="authority")
     new = x509.load_pem_x509_certificate((FOLDER / "ca/ca.pem").read_bytes())
     assert new.public_key() != old.public_key()
     assert sorted(file.name for file in (FOLDER / "ca").iterdir()) == ["ca.key", "ca.pem", "operator"]
-    for number in lake.numbers:
+    for number in lake.hosts:
         for service in MEMBERS:
-            lake.shown(number, service).verify_directly_issued_by(new)
+            lake.certificate(number, service).verify_directly_issued_by(new)
             trusted = lake.host(number).check_output(f"cat /etc/{service}/tls/ca.pem")
             assert x509.load_pem_x509_certificates(trusted.encode()) == [new]
 
 
-def test_3_an_account_gets_another_password_and_the_old_one_opens_nothing(lake: Running) -> None:
+def test_3_an_account_gets_another_password_and_the_old_one_opens_nothing(lake: Lake) -> None:
     old = secrets()["mongodb_admin_password"]
     under_writers(lake, "--tags", "mongodb", rotate="mongodb_admin_password")
     assert secrets()["mongodb_admin_password"] != old
     with (
-        MongoClient(**{**lake.mongodb(lake.numbers), "password": old}) as client,
+        MongoClient(**{**lake.mongodb(lake.hosts), "password": old}) as client,
         pytest.raises(OperationFailure, match="Authentication failed"),
     ):
         client.admin.command("ping")
 
 
-def test_4_members_of_the_replica_set_get_another_key_and_forget_the_old_one(lake: Running) -> None:
+def test_4_members_of_the_replica_set_get_another_key_and_forget_the_old_one(lake: Lake) -> None:
     old = secrets()["mongodb_keyfile"]
     under_writers(lake, "--tags", "mongodb", rotate="mongodb_keyfile")
     new = secrets()["mongodb_keyfile"]
     assert new != old
     assert "mongodb_keyfile_previous" not in secrets()
     digest = hashlib.sha256(f"{new}\n".encode()).hexdigest()
-    for number in lake.numbers:
+    for number in lake.hosts:
         assert lake.host(number).check_output("sha256sum < /etc/mongodb/keyfile").split()[0] == digest
 
 
-def test_5_who_is_taken_off_a_list_loses_the_rights(lake: Running) -> None:
+def test_5_who_is_taken_off_a_list_loses_the_rights(lake: Lake) -> None:
     users = yaml.safe_load((ROOT / "roles/mongodb/defaults/main.yml").read_text())["mongodb_users"]
     acls = [*ACLS, {"principal": "opslib-former", "topics": ["tweets.raw"], "operations": ["READ"]}]
     privileges = [{"collections": ["tweets"], "actions": ["find"]}]
     users += [{"name": "former", "password_from": "mongodb_web_password", "privileges": privileges}]
-    code, said = lake.ended("site.yml", "--tags", "kafka,mongodb", kafka_acls=acls, mongodb_users=users)
-    assert code == 0, said[-6000:]
-    assert "opslib-former" in lake.access_lists()
+    lake.play("site.yml", lake.hosts, "--tags", "kafka,mongodb", kafka_acls=acls, mongodb_users=users)
+    assert "opslib-former" in access_lists(lake)
     account = {"username": "former", "password": secrets()["mongodb_web_password"]}
-    with MongoClient(**{**lake.mongodb(lake.numbers), **account}) as client:
+    with MongoClient(**{**lake.mongodb(lake.hosts), **account}) as client:
         client.trendlake.tweets.find_one()
-    code, said = lake.ended("site.yml", "--tags", "kafka,mongodb")
-    assert code == 0, said[-6000:]
-    assert "opslib-former" not in lake.access_lists()
-    assert "opslib-sink" in lake.access_lists()
+    lake.play("site.yml", lake.hosts, "--tags", "kafka,mongodb")
+    assert "opslib-former" not in access_lists(lake)
+    assert "opslib-sink" in access_lists(lake)
     with (
-        MongoClient(**{**lake.mongodb(lake.numbers), **account}) as client,
+        MongoClient(**{**lake.mongodb(lake.hosts), **account}) as client,
         pytest.raises(OperationFailure, match="Authentication failed"),
     ):
         client.admin.command("ping")
-    with MongoClient(**lake.mongodb(lake.numbers)) as client:
+    with MongoClient(**lake.mongodb(lake.hosts)) as client:
         assert not client.admin.command("rolesInfo", "former")["roles"]
 
 
-def test_6_afterwards_site_yml_changes_nothing(lake: Running) -> None:
-    code, said = lake.ended("site.yml")
-    assert code == 0, said[-6000:]
+def test_6_afterwards_site_yml_changes_nothing(lake: Lake) -> None:
+    said = lake.play("site.yml", lake.hosts)
     assert "changed=" in said
     assert said.count("changed=0") == said.count("changed="), said[-3000:]

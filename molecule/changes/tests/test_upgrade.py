@@ -51,10 +51,6 @@ def archives() -> dict[str, Any]:
 class Upgraded(Lake):
     """A lake on all of the machines."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.hosts = list(range(1, len(self.names) + 1))
-
     def upgrade(self, component: str, *arguments: str, **variables: Any) -> str:
         called = {"component": component, "backup": "none", "untried": True, **variables}
         return self.play("ansible/upgrade.yml", self.hosts, *arguments, **called)
