@@ -181,7 +181,13 @@ class Recorder:
             if known is None or known[0] < over or not self._assign(known[1]):
                 return False
             asked_at = time.time()
-            self._ends = (asked_at, self._consumer.end_offsets(self._partitions))
+            try:
+                self._ends = (asked_at, self._consumer.end_offsets(self._partitions))
+            except AuthorizationError:
+                raise
+            except KafkaError as error:
+                _LOG.warning("how far the topics go cannot be asked for: %s", error)
+                return False
         ends = self._ends[1]
         return all(
             self._minutes.is_behind(tuple(partition), minute)

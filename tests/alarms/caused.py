@@ -27,6 +27,7 @@ class Alarm:
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
     due: float = 0  # seconds from the fault until it counts as one
+    shortened: float = 0  # seconds that it has to last for less, as the tests set its rule
     missed: bool = False
     fires: Told | None = None
     ends: Told | None = None
@@ -34,6 +35,11 @@ class Alarm:
 
     def __str__(self) -> str:
         return f"{self.name}{dict(self.labels) or ''}"
+
+    @property
+    def within(self) -> float:
+        """The seconds that docs/alarms.md promises."""
+        return promised(self.name) - self.shortened
 
 
 @dataclass
@@ -98,8 +104,8 @@ def _told(fault: Fault, webhook: Webhook) -> bool:
         alarm.fires = webhook.find(alarm.name, alarm.labels, "firing", fault.began_at)
         if alarm.fires:
             alarm.seconds = alarm.fires.at - fault.began_at - alarm.due
-            say(f"{alarm} told {alarm.seconds:.0f} s after it was due, of {promised(alarm.name)}")
-        elif alarm.seconds > _PATIENCE * promised(alarm.name):
+            say(f"{alarm} told {alarm.seconds:.0f} s after it was due, of {alarm.within:.0f}")
+        elif alarm.seconds > _PATIENCE * alarm.within:
             alarm.missed = True
             say(f"{alarm} did not come")
     return all(alarm.fires or alarm.missed for alarm in fault.alarms)

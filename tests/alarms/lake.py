@@ -16,7 +16,16 @@ from chaos import ROOT, Machine, Producer, wait_until
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from kafka import KafkaProducer
-from kafka.admin import KafkaAdminClient
+from kafka.admin import (
+    ACL,
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    KafkaAdminClient,
+    ResourcePattern,
+    ResourceType,
+)
 from kazoo.client import KazooClient
 from kazoo.security import make_acl
 
@@ -36,6 +45,22 @@ _LISTENER = (
     "--important python3-aiosmtpd | grep ^python3-); for one in *.deb; do dpkg -x $one ..; done; "
     "mv ../usr /root/mailer; rm -r /root/smtp"
 )
+# What machines that share one clock, and one member of a set, cannot have: told as exporters tell it.
+_PRETENDED = """
+import http.server, time
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        now = time.time()
+        self.send_response(200)
+        self.end_headers()
+        member = 'figure="repl.lastWrite.lastWriteDate",member="mongodb-2"'
+        told = f"node_time_seconds {now - 60}\\ntrendlake_stats_mongodb_status{{{member}}} {now - 120}\\n"
+        self.wfile.write(told.encode())
+
+http.server.HTTPServer(("127.0.0.1", 9481), Handler).serve_forever()
+"""
+_PRETENDED_TARGET = [{"targets": ["127.0.0.1:9481"], "labels": {"host": "pretended", "job": "pretended"}}]
 
 
 @dataclass
@@ -78,6 +103,26 @@ class Lake(Machine):
         found = json.loads(self.on_watch(f"python3 -c {shlex.quote(code)} {url}"))
         return {one["labels"]["alertname"] for one in found}
 
+    def pretend(self) -> None:
+        """Let Prometheus look at a host with a wrong clock that has a member of MongoDB's set far behind."""
+        target = shlex.quote(json.dumps(_PRETENDED_TARGET))
+        self.on_watch(
+            f"systemd-run -q --unit=pretended python3 -c {shlex.quote(_PRETENDED)}; sleep 2; "
+            f"printf %s {target} > /etc/prometheus/targets/pretended.json"
+        )
+
+    def pretend_no_longer(self) -> None:
+        """Let it go."""
+        self.on_watch("rm /etc/prometheus/targets/pretended.json; systemctl stop pretended")
+
+    def shorten(self, alarm: str, lasts: str, less: str) -> None:
+        """Let an alarm have to last for *less* than it *lasts* by its rule."""
+        rules = "/etc/prometheus/trendlake-rules.yml"
+        self.on_watch(
+            f"sed -i '/alert: {alarm}$/,/for:/ s/for: {lasts}$/for: {less}/' {rules}; "
+            f"grep -q 'for: {less}' {rules} && systemctl reload prometheus"
+        )
+
     # ---- X and NiFi
 
     def let_x_fail(self, **faults: Any) -> None:
@@ -94,51 +139,146 @@ class Lake(Machine):
         assert answer.ok, f"{path}: {answer.status_code} {answer.text[:500]}"
         return answer.json()
 
-    def _flow(self) -> dict[str, Any]:
+    def _group(self) -> dict[str, Any]:
         root = self.nifi("GET", "flow/process-groups/root")["processGroupFlow"]["flow"]["processGroups"]
-        flow: dict[str, Any] = self.nifi("GET", f"flow/process-groups/{root[0]['id']}")["processGroupFlow"]
-        return flow["flow"]
+        group: dict[str, Any] = self.nifi("GET", f"flow/process-groups/{root[0]['id']}")["processGroupFlow"]
+        return group
 
-    def publish(self, run: bool, most: int) -> None:
-        """Start or stop what publishes tweets, with room for *most* pages before it."""
-        flow = self._flow()
-        (publisher,) = (one for one in flow["processors"] if one["component"]["name"] == "Publish tweets")
-        if not run:
-            self._run(publisher, "STOPPED")
-        for one in flow["connections"]:
-            if one["destinationId"] == publisher["id"] != one["sourceId"]:
-                component = {"id": one["id"], "backPressureObjectThreshold": most}
-                body = {"revision": one["revision"], "component": component}
-                self.nifi("PUT", f"connections/{one['id']}", body)
-        if run:
-            self._run(publisher, "RUNNING")
+    def _collector(self) -> dict[str, Any]:
+        processors = self._group()["flow"]["processors"]
+        return next(one for one in processors if one["component"]["name"] == "Collect trends")
 
-    def _run(self, processor: dict[str, Any], state: str) -> None:
-        path = f"processors/{processor['id']}/run-status"
-        self.nifi("PUT", path, {"revision": processor["revision"], "state": state})
+    def fill_queue(self) -> None:
+        """Let what is collected run into a queue as well that has room for one and that nobody takes from.
 
-    def spend(self, part: float) -> None:
-        """Let the day's budget be such that *part* of it is spent."""
-        parameters = json.loads(self.run("cat /etc/opslib/flow/parameters.json"))
-        spent = json.loads(self.run("opslib stats --format json"))["budget"]["today"]["usd"]
-        # A budget that trends would use up by themselves is refused.
-        few = {"trends_interval": "60 min"} if part > 0.5 else {}
-        parameters |= {"x_budget_usd_day": f"{spent / part:.2f}", **few}
-        changed = shlex.quote(json.dumps(parameters))
-        self.run(
-            f"(umask 077; printf %s {changed} > /root/parameters.json); opslib flow deploy --parameters "
-            "/root/parameters.json /etc/opslib/flow/definition.json",
-            seconds=300,
+        Behind a queue with more room, so that collecting goes on.
+        """
+        group = f"process-groups/{self._group()['id']}"
+        new = {"revision": {"version": 0}}
+        first, last = (
+            self.nifi("POST", f"{group}/funnels", {**new, "component": {"position": {"x": at, "y": -400}}})
+            for at in (0, 400)
         )
+        ends = (
+            (self._collector()["id"], "PROCESSOR", first["id"], {"selectedRelationships": ["success"]}),
+            (first["id"], "FUNNEL", last["id"], {"backPressureObjectThreshold": 1}),
+        )
+        for source, kind, destination, more in ends:
+            ends_of = {
+                "source": {"id": source, "groupId": self._group()["id"], "type": kind},
+                "destination": {"id": destination, "groupId": self._group()["id"], "type": "FUNNEL"},
+            }
+            self.nifi("POST", f"{group}/connections", {**new, "component": {**ends_of, **more}})
+
+    def drop_queue(self) -> None:
+        """Take the queue away again."""
+        self._run("STOPPED")
+        flow = self._group()["flow"]
+        funnels = {one["id"] for one in flow["funnels"]}
+        for one in flow["connections"]:
+            if one["destinationId"] in funnels:
+                request = self.nifi("POST", f"flowfile-queues/{one['id']}/drop-requests")["dropRequest"]
+                path = f"flowfile-queues/{one['id']}/drop-requests/{request['id']}"
+                wait_until(
+                    "the queue is empty",
+                    lambda path=path: self.nifi("GET", path)["dropRequest"]["finished"],  # type: ignore[misc]
+                    60,
+                )
+                self.nifi("DELETE", f"connections/{one['id']}?version={one['revision']['version']}")
+        for one in flow["funnels"]:
+            self.nifi("DELETE", f"funnels/{one['id']}?version={one['revision']['version']}")
+        self._run("RUNNING")
+
+    def _run(self, state: str) -> None:
+        one = self._collector()
+        body = {"revision": one["revision"], "state": state}
+        self.nifi("PUT", f"processors/{one['id']}/run-status", body)
+        wait_until(f"it is {state}", lambda: self._is(state), 60)
+
+    def _is(self, state: str) -> bool:
+        one = self._collector()
+        at_work = one["status"]["aggregateSnapshot"]["activeThreadCount"] > 0
+        return bool(one["component"]["state"] == state and (state == "RUNNING" or not at_work))
+
+    def restart_collecting(self) -> None:
+        """Let X be asked at once: NiFi has it wait otherwise, after an error for longer and longer."""
+        self._run("STOPPED")
+        self._run("RUNNING")
+
+    def spend(self) -> None:
+        """Let there be a budget of which a twentieth is left."""
+        spent = self._budget("INSERT INTO spent VALUES (date('now'), 'count_all', 40000, 400000000)")
+        parameters = json.loads(self.run("cat /etc/opslib/flow/parameters.json"))
+        changed = shlex.quote(json.dumps({**parameters, "x_budget_usd_day": f"{spent / 0.95:.2f}"}))
+        self.run(f"(umask 077; printf %s {changed} > /root/parameters.json)")
+        self._deploy("/root/parameters.json")
+
+    def give_back(self) -> None:
+        """Let most of it be left."""
+        self._budget("DELETE FROM spent WHERE kind = 'count_all'")
+
+    def lift_budget(self) -> None:
+        """Let there be none, as before."""
+        self._deploy("/etc/opslib/flow/parameters.json")
+
+    def _budget(self, statement: str) -> float:
+        """Change the file of the budget, and return the USD that today has cost by it."""
+        code = (
+            "import sqlite3, sys; d = sqlite3.connect(sys.argv[1], 60); d.execute(sys.argv[2]); d.commit(); "
+            "print(d.execute(\"SELECT sum(micro_usd) FROM spent WHERE day = date('now')\").fetchone()[0])"
+        )
+        path = json.loads(self.run("opslib settings --format json"))["settings"]["x"]["budget_file"]
+        command = ["runuser", "-u", "nifi", "--", "python3", "-c", code, path, statement]
+        return int(self.run(shlex.join(command))) / 1e6
+
+    def _deploy(self, parameters: str) -> None:
+        command = f"opslib flow deploy --parameters {parameters} /etc/opslib/flow/definition.json"
+        self.run(command, seconds=600)
+
+    def promise_place(self) -> None:
+        """Promise trends of a place that nobody asks X for."""
+        self.run(
+            "cp -a /etc/opslib/opslib.toml /root/; "
+            "sed -i '/^.schedule.places.$/a 742676 = \"Lisboa\"' /etc/opslib/opslib.toml; "
+            "grep -q Lisboa /etc/opslib/opslib.toml"
+        )
+
+    def take_back_place(self) -> None:
+        """Promise it no longer."""
+        self.run("cp -a /root/opslib.toml /etc/opslib/")
 
     # ---- Kafka and ZooKeeper
 
     def hold_rollups(self) -> None:
-        """Stop counting, and let tweets come that are to be counted."""
+        """Stop counting, and let a minute have waited for it for ten minutes."""
         self.run("systemctl disable -q --now opslib-rollup")
+        now = dt.datetime.now(dt.timezone.utc)
+        minute = now.replace(second=0, microsecond=0) - dt.timedelta(minutes=12)
+        touched = {"$set": {"touched_at": now - dt.timedelta(minutes=10)}, "$inc": {"touches": 1}}
+        mark = {"_id": {"unit": "minute", "at": minute}}
+        self.database.rollup_marks.update_one(mark, touched, upsert=True)
+
+    def produce(self) -> None:
+        """Let tweets come."""
         producer = Producer(self, number=20, seconds=1, seed=1)
         producer.start()
         producer.finish(120)
+
+    def lose_clouds(self) -> None:
+        """Take away all clouds, and draw none."""
+        self.run("systemctl disable -q --now opslib-report.timer")
+        self.database.clouds.delete_many({})
+
+    def hide_from_doctor(self, prefix: str, hidden: bool) -> None:
+        """Let the doctor not see topics: what it finds wrong about Kafka explains what is behind Kafka."""
+        pattern = ResourcePattern(ResourceType.TOPIC, prefix, ACLResourcePatternType.PREFIXED)
+        rule = ("User:opslib-doctor", "*", ACLOperation.DESCRIBE, ACLPermissionType.DENY, pattern)
+        admin = KafkaAdminClient(**self.kafka)
+        if hidden:
+            admin.create_acls([ACL(*rule)])
+        else:
+            admin.delete_acls([ACLFilter(*rule)])
+        admin.close()
 
     def spoil(self) -> None:
         """Put a message into tweets.raw that cannot be stored."""
@@ -220,18 +360,19 @@ class Lake(Machine):
 
     # ---- MongoDB
 
-    def cut_from_mongodb(self, *accounts: str) -> None:
-        """Let nothing that *accounts* send get to MongoDB."""
+    def cut_from_mongodb(self, account: str) -> None:
+        """Let nothing that *account* sends get to MongoDB."""
+        table = f"inet verify-{account}"
         rules = (
-            "add table inet verify",
-            "add chain inet verify cut { type filter hook output priority 0; }",
-            f"add rule inet verify cut meta skuid {{ {', '.join(accounts)} }} tcp dport 27017 drop",
+            f"add table {table}",
+            f"add chain {table} cut {{ type filter hook output priority 0; }}",
+            f"add rule {table} cut meta skuid {account} tcp dport 27017 drop",
         )
         self.run(f"printf '%s\\n' {' '.join(map(shlex.quote, rules))} | nft -f -")
 
-    def let_to_mongodb(self) -> None:
-        """Let them again."""
-        self.run("nft delete table inet verify")
+    def let_to_mongodb(self, account: str) -> None:
+        """Let it again."""
+        self.run(f"nft delete table inet verify-{account}")
 
     # ---- files
 
@@ -273,6 +414,16 @@ class Lake(Machine):
     def is_well(self) -> bool:
         """Tell whether the doctor finds everything well."""
         return "failed " not in self.run("opslib doctor", check=False)
+
+    def silence_doctor(self) -> None:
+        """Stop its timer, as if it had looked nearly a quarter of an hour ago for the last time."""
+        self.run(
+            "systemctl stop opslib-doctor.timer; systemctl stop opslib-doctor; "
+            "then=$(($(date +%s) - 890)); file=/var/lib/opslib/metrics/doctor.prom; "
+            'sed "s/^\\(trendlake_doctor_looked_timestamp_seconds\\) .*/\\1 $then/" $file > $file.new; '
+            "chown --reference=$file $file.new; chmod --reference=$file $file.new; mv $file.new $file; "
+            'grep -q " $then$" $file'
+        )
 
     def settle(self, seconds: float) -> None:
         """Wait until all is well, and nobody is to be told of anything."""

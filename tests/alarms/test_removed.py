@@ -23,7 +23,7 @@ def test_nothing_is_left_of_either() -> None:
     hosts = Hosts(FOLDER, groups, (ROOT / "molecule/alarms/vars/alarms.yml",))
     # What the tests of the alarms put there.
     hosts.ssh(lake.watch, "systemctl stop smtp; rm -rf /root/mailer /root/mail")
-    hosts.ssh(lake.name, "rm -f /root/*.pem /root/parameters.json /root/restic_password")
+    hosts.ssh(lake.name, "rm -f /root/*.pem /root/parameters.json /root/restic_password /root/opslib.toml")
     debian = os.environ.get("TRENDLAKE_TEST_DEBIAN", "12")
     was = {
         lake.name: Blank(debian, lifelike=True, name=f"{lake.name}-blank").look(),

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
+import threading
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
+from unittest.mock import MagicMock
 
 import pytest
 import time_machine
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka.errors import KafkaTimeoutError  # type: ignore[import-untyped]
 
 from opslib import message
 from opslib.cli import main
 from opslib.run.lag import waiting
 from opslib.stats import delays
 from opslib.stats.minutes import OTHERS, Minute, Minutes, begin_of, budget_in, follows_in
+from opslib.stats.recorder import Recorder
 from opslib.stats.stored import Stored
 from opslib.x.budget import Budget, Limits
 
@@ -216,6 +221,33 @@ def test_a_sink_that_is_away_for_long_leaves_the_oldest_waiting_and_bounds_them(
     stored.read(partition, 20_001, 30_001.0)
     stored.told({partition: 20_002}, 30_003.0)
     assert stored.taken() == [2.0]
+
+
+def test_a_recorder_outlasts_a_broker_that_does_not_say_how_far_topics_go() -> None:
+    stop, asked = threading.Event(), []
+
+    def end_offsets(partitions: list[Any]) -> dict[Any, int]:
+        asked.append(partitions)
+        if len(asked) == 1:  # where to begin
+            return dict.fromkeys(partitions, 0)
+        if len(asked) == 3:
+            stop.set()
+        raise KafkaTimeoutError("Failed to get offsets by timestamps in 30000 ms")
+
+    consumer = MagicMock(end_offsets=end_offsets)
+    consumer.beginning_offsets.side_effect = lambda partitions: dict.fromkeys(partitions, 0)
+    series = MagicMock()
+    series.newest.return_value = series.newest_budget.return_value = None
+    consumer.partitions_for_topic.return_value = {0, 1}
+    observer = MagicMock(topics=(math.inf, {message.TWEETS: 2}), lag=None)
+    with time_machine.travel(begin_of(NOW), tick=False) as clock:
+        consumer.poll.side_effect = lambda **_: clock.shift(60) or {}
+        Recorder(
+            consumer, series, observer, MagicMock(), MagicMock(), stop,
+            topics={message.TWEETS: 2}, grace_seconds=1,
+        ).run()  # fmt: skip
+    assert len(asked) == 3
+    assert not series.record.called
 
 
 def test_answers_are_kept_for_as_long_as_the_recorder_may_be_behind() -> None:

@@ -11,6 +11,7 @@ import pytest
 from flowfiles import Held, messages_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kafka.errors import KafkaTimeoutError  # type: ignore[import-untyped]
 from local_x import Client, Clock, Ten, local_x, serving
 
 from opslib.message import searched_in
@@ -356,6 +357,22 @@ def test_what_is_not_confirmed_is_tried_again_with_a_new_connection() -> None:
     turns.close()
     turns.close()
     assert whole.closed == 1
+
+
+def test_a_producer_that_cannot_be_closed_is_let_go_of_all_the_same() -> None:
+    class Stuck(Kafka):
+        def close(self, timeout: float) -> None:
+            super().close(timeout)
+            raise KafkaTimeoutError("Timeout waiting for future")
+
+    stuck, whole = Stuck(fails=1), Kafka()
+    producers = iter([stuck, whole])
+    turns = PublishTurns(lambda: next(producers), "trends.raw")
+    assert turns.turn(PAGE).errors == [
+        "2 messages for trends.raw are not confirmed: TimeoutError('not in all replicas')"
+    ]
+    assert turns.turn(PAGE).relationship == "success"
+    assert (stuck.closed, len(whole.sent)) == (1, 2)
 
 
 def test_brokers_that_are_away_and_a_line_that_is_no_message_are_said() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Callable
 
 from opslib.message import key_of
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 # What the statistics are told on each message: the budget as it was when it was collected.
 _HEADERS = "x.budget."
 _CONFIRMED_SECONDS = 60
+_DELIVERED_SECONDS = 50
 _CLOSED_SECONDS = 5
 
 
@@ -25,6 +27,8 @@ def connect(servers: str, tls_directory: str) -> Any:
         bootstrap_servers=servers.split(","),
         acks="all",
         enable_idempotence=True,
+        # Less than what is waited for: nothing is left behind that a producer could not be closed for.
+        delivery_timeout_ms=_DELIVERED_SECONDS * 1000,
         # Brokers that are away are tried again soon; a processor that waits cannot be stopped.
         bootstrap_timeout_ms=5_000,
         compression_type="zstd",
@@ -73,7 +77,9 @@ class PublishTurns:
         return Turn("success", attributes={"kafka.topic": self._topic, "kafka.count": str(len(lines))})
 
     def close(self) -> None:
-        """Let go of the connections."""
-        if self._producer is not None:
-            self._producer.close(timeout=_CLOSED_SECONDS)
-            self._producer = None
+        """Let go of the connections: the next turn has new ones, whatever becomes of these."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            # It raises for what it still has in hand, which comes again with its FlowFile.
+            with contextlib.suppress(Exception):
+                producer.close(timeout=_CLOSED_SECONDS)
