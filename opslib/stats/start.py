@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
@@ -19,6 +20,8 @@ from opslib.stats.series import Series
 from opslib.stats.stored import Stored
 
 if TYPE_CHECKING:
+    from pymongo.database import Database
+
     from opslib.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -34,13 +37,11 @@ def run(settings: Settings) -> None:
     server = metrics.serve(registry, settings.stats.metrics_port, "stats.metrics_port")
     client = connecting.mongodb_client(settings, "opslib-stats")
     try:
-        series = Series(client[settings.mongodb.database])
-        connecting.mongodb(settings, stop, series.newest)
         consumer = connecting.consumer(
             settings, stop, client_id="opslib-stats", group_id=settings.stats.group_id
         )
         topics = connecting.topics(consumer, TOPICS, stop)
-        _record(settings, consumer, topics, series, figures, stop)
+        _record(settings, consumer, topics, client[settings.mongodb.database], figures, stop)
     except Stopped:
         pass  # before it began
     finally:
@@ -54,26 +55,29 @@ def _record(
     settings: Settings,
     consumer: Any,
     topics: dict[str, int],
-    series: Series,
+    database: Database[dict[str, Any]],
     figures: metrics.Stats,
     stop: threading.Event,
 ) -> None:
-    stored = Stored()
+    stored, series = Stored(), Series(database)
     observer = Observer(settings, TOPICS, stored, figures, died=stop.set)
-    recorder = Recorder(
-        consumer,
-        series,
-        observer,
-        stored,
-        figures,
-        stop,
-        topics=topics,
-        grace_seconds=settings.stats.grace_seconds,
-    )
+    # It tells that MongoDB is away while that is waited for.
     observer.start()
-    notify(READY="1", STATUS="recording")
     try:
-        recorder.run()
+        with suppress(Stopped):
+            connecting.mongodb(settings, stop, series.newest)
+            recorder = Recorder(
+                consumer,
+                series,
+                observer,
+                stored,
+                figures,
+                stop,
+                topics=topics,
+                grace_seconds=settings.stats.grace_seconds,
+            )
+            notify(READY="1", STATUS="recording")
+            recorder.run()
         observer.check()
     finally:
         observer.stop()

@@ -189,6 +189,23 @@ def test_what_waits_costs_and_is_stored_is_told(lake: Lake, recorder: Recorder) 
     assert "today    120 resources, 0.6 USD" in table
 
 
+def test_a_mongodb_that_is_away_when_it_starts_is_told(lake: Lake, recorder: Recorder) -> None:
+    away = services.free_port()
+    there = f"127.0.0.1:{lake.servers.mongodb.port}"
+    process = lake.start(
+        "stats", "stats", "record", **recorder.settings,
+        OPSLIB_MONGODB__URI=f"mongodb://127.0.0.1:{away}/?replicaSet=trendlake&tls=true",
+    )  # fmt: skip
+
+    def told() -> float | None:
+        found = recorder.scraped() if services.listening(recorder.port) else {}
+        assert f"trendlake_stats_mongodb_up member={there}" not in found
+        return found.get(f"trendlake_stats_mongodb_up member=127.0.0.1:{away}")
+
+    services.wait_until(lambda: f"it tells, log:\n{recorder.log()}", lambda: told() == 0)
+    assert end(process) == 0
+
+
 def test_partitions_that_are_added_belong_to_the_minute_in_which_they_are(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
