@@ -315,7 +315,11 @@ WINDOWS = st.lists(
 
 
 @given(windows=WINDOWS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_a_topic_or_a_word_is_said_to_have_risen_when_rising_showed_it(
     site: Site, windows: list[tuple[bool, dict[tuple[str, str], tuple[int, int]]]]
 ) -> None:

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 import time_machine
 from clocks import Clock
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# No property is about how long it takes, and others may keep the machine busy.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -85,7 +85,7 @@ counts_of_words = st.dictionaries(
 ).map(lambda words: dict(sorted(words.items(), key=lambda pair: -pair[1])))
 
 
-@examples(max_examples=25, deadline=None)
+@examples(max_examples=25)
 @given(
     counts=counts_of_words, seed=st.integers(0, 1000), wide=st.integers(300, 1000), high=st.integers(200, 900)
 )

@@ -39,6 +39,7 @@ def test_the_keycap_of_the_number_sign_is_no_hashtag() -> None:
     assert [found.text for found in hashtags("ligue #️⃣ e #️⃣amor, depois ✌️#paz")] == ["paz"]
 
 
+@pytest.mark.slow
 def test_each_character_of_unicode_is_in_a_hashtag_or_ends_it() -> None:
     wrong = []
     for character in map(chr, range(sys.maxunicode + 1)):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from opslib import message
@@ -282,7 +282,6 @@ def test_half_characters_that_make_a_whole_are_none() -> None:
     assert decode_tweet(json.dumps({**GOOD, "text": "😀"}).encode())["text"] == "😀"
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(
         st.sampled_from(

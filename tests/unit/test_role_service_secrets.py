@@ -7,7 +7,7 @@ import string
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import roles
@@ -19,7 +19,6 @@ NAMES = NAMES.filter(lambda name: isinstance(yaml.safe_load(name), str))
 VALUES = st.text(string.ascii_letters + string.digits, min_size=1)
 
 
-@settings(deadline=None)
 @given(
     before=st.dictionaries(NAMES, st.text(string.printable)),
     values=st.dictionaries(NAMES, VALUES | st.just("")),

@@ -66,19 +66,17 @@ def test_words_are_those_that_the_docs_say(lake: list[by_hand.Tweet]) -> None:
 
 @given(st.text(alphabet="aÉe\u0301 _1#@\uff03東京ー🇧🇷👩💻❤\ufe0f\u200d\u200c👍🏽กินหमि्\u064bب.'", max_size=30))
 @example("#1\u0301\u200d\u094d")
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_words_of_any_text_are_those_that_the_docs_say(text: str) -> None:
     assert written(text) == by_hand.words_written(text)
     assert words(text) == by_hand.words_found(text)
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="#\uff03@aç_9日ไม😂\u200d\u200c\u0301 .-", max_size=40) | st.text(max_size=40))
 def test_hashtags_of_any_text_are_the_words_that_are_hashtags(text: str) -> None:
     assert hashtags(text) == list(dict.fromkeys(word for word in words(text) if word[0] == "#"))
 
 
-@settings(deadline=None)
 @given(
     st.text(alphabet="#aAç日😂\u0301 -", max_size=30) | st.text(max_size=30),
     st.integers(0, 9),
@@ -205,7 +203,7 @@ CHANGES = st.fixed_dictionaries(
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5), CHANGES), max_size=12), st.randoms())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_copies_come_in_whatever_order_the_index_has_what_mongodb_has(
     tmp_path_factory: pytest.TempPathFactory,
     copies: list[tuple[int, int, dict[str, Any]]],
@@ -410,7 +408,7 @@ def test_what_is_not_understood_is_told_with_what_to_write_instead(line: str, to
     st.text(alphabet=st.sampled_from('ab"(*)-:=#@ORANDNTfromsincehas😂\u201c\n2026-01é'), max_size=40)
     | st.text(max_size=60)
 )
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_any_line_is_answered_or_explained(folder: Path, line: str) -> None:
     try:
         query = parse(line, by_hand.PLACES)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Callable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from slow_texts import LETTERS, ONLY_WHOLE, REPEATED, patterns, text
 
@@ -73,7 +73,7 @@ def test_each_pattern_comes_to_the_end_of_a_long_text(name: str) -> None:
         pattern.fullmatch(subject)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 @given(
     pieces=st.lists(st.sampled_from([*REPEATED, *LETTERS.values()]), min_size=1, max_size=4),
     beginning=st.sampled_from(["", "http://", "x.com/", "#", "é"]),

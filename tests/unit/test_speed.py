@@ -172,7 +172,7 @@ tweets = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(tweets, min_size=1, max_size=40),
     st.sets(st.integers(0, 40), max_size=6),

@@ -119,7 +119,8 @@ def wanted(usd: float, *, spread: bool = False) -> Any:
     return new_backfill(FOLLOW, SINCE, UNTIL, usd, spread=spread, now=NOW)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.slow
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(kills=st.lists(st.booleans(), max_size=40), number=st.integers(0, 1800), spread=st.booleans())
 def test_killed_anywhere_it_brings_all_of_the_span_and_pays_again_for_a_page_a_kill_at_most(
     tmp_path_factory: pytest.TempPathFactory, kills: list[bool], number: int, spread: bool

@@ -410,7 +410,7 @@ events = st.dictionaries(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(
     follows=events,
     trends=st.lists(st.sampled_from([0.0, 0.01, 0.2, 1.5]), min_size=1, max_size=3),
@@ -420,6 +420,7 @@ events = st.dictionaries(
     kills=st.lists(st.booleans(), max_size=60),
     away=st.sets(st.integers(1, 6), max_size=2),
 )
+@pytest.mark.slow
 def test_over_days_no_cap_and_no_budget_is_passed_trends_keep_their_share_and_little_is_left_at_midnight(
     tmp_path_factory: pytest.TempPathFactory,
     follows: dict[str, tuple[int, float, float | None, float]],

@@ -185,7 +185,7 @@ def _users(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(_posts(), max_size=4), st.lists(_posts(), max_size=3), st.lists(_users(), max_size=3), st.data()
 )

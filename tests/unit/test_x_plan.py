@@ -76,7 +76,7 @@ def test_what_is_no_period_is_said(text: str) -> None:
         period_of(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.integers(1, 12),
     st.integers(1, 26 * 60),

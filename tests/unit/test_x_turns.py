@@ -242,7 +242,7 @@ def test_where_x_does_not_answer_a_turn_ends_before_all_places_were_tried(tmp_pa
     assert set(tried) == set(places), "who has waited longest comes first"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.dictionaries(
         st.sampled_from([0, *PLACES]),
@@ -261,6 +261,7 @@ def test_where_x_does_not_answer_a_turn_ends_before_all_places_were_tried(tmp_pa
         ),
     )
 )
+@pytest.mark.slow
 def test_whatever_fails_all_places_come_and_no_call_is_made_twice_at_once(
     tmp_path_factory: pytest.TempPathFactory, failures: dict[int, list[XError]]
 ) -> None:

@@ -143,11 +143,12 @@ def some(number: int, first: int = 0) -> list[int]:
     return [id_at(NOW - timedelta(hours=1), n) for n in range(first, first + number)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(0, 45), min_size=1, max_size=4),
     st.lists(st.sampled_from(["before the state", "after the state"]), max_size=6),
 )
+@pytest.mark.slow
 def test_killed_anywhere_it_loses_nothing_and_repeats_a_page_at_most(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], kills: list[str]
 ) -> None:
@@ -172,7 +173,7 @@ def test_the_next_walk_asks_for_newer_tweets_alone(budget: Budget) -> None:
     assert max(lake.x.given.values()) == 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(0, 25), st.integers(0, 25), st.integers(0, 25)), min_size=1, max_size=3),
     st.integers(0, 12),
