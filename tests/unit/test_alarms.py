@@ -184,7 +184,11 @@ def judged(alert: str, series: list[str], at: int, fires: bool) -> dict[str, Any
 
 
 @pytest.mark.skipif(PROMTOOL is None, reason="there is no promtool: bin/setup")
-@pytest.mark.parametrize("alert", list(CASES))
+@pytest.mark.parametrize(
+    "alert",
+    # A day of the budget is many evaluations.
+    [pytest.param(one, marks=pytest.mark.slow) if one == "BudgetEndsEarly" else one for one in CASES],
+)
 def test_an_alarm_fires_in_its_time_and_not_before_nor_without_cause(alert: str, tmp_path: Path) -> None:
     case = CASES[alert]
     lasts = seconds(ALERTS[alert].get("for"))
