@@ -61,26 +61,40 @@ class Beside:
 @contextmanager
 def opened(directory: Path) -> Iterator[Answers]:
     """Give what answers for the index in *directory*; raise :class:`NoIndexError` if there is none."""
-    current = Folder(directory).current()
-    if current is None:
-        raise _how_far(directory)
-    database = _connected(current)
+    database = _answering(directory)
     try:
         yield Answers(database)
     finally:
         database.close()
 
 
-def _connected(path: Path) -> sqlite3.Connection:
-    """Return a connection that reads alone."""
+def _answering(directory: Path) -> sqlite3.Connection:
+    """Return a connection to the file that answers, which may be another one from one moment to the next."""
+    folder = Folder(directory)
+    current = folder.current()
+    while current is not None:
+        database = _connected(current)
+        if database is not None:
+            return database
+        before, current = current, folder.current()
+        if before == current:
+            raise NoIndexError("the index {path} cannot be read", path=current)
+    raise _how_far(directory)
+
+
+def _connected(path: Path) -> sqlite3.Connection | None:
+    """Return a connection that reads alone, unless *path* is no index, or none any more."""
     for option in ("mode=ro", "mode=ro&immutable=1"):
-        database = sqlite3.connect(
-            f"file:{path}?{option}",
-            uri=True,
-            timeout=_WAIT_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+        try:
+            database = sqlite3.connect(
+                f"file:{path}?{option}",
+                uri=True,
+                timeout=_WAIT_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        except sqlite3.OperationalError:
+            continue
         try:
             database.execute("SELECT 1 FROM sqlite_master").fetchone()
         except sqlite3.OperationalError:
@@ -91,7 +105,7 @@ def _connected(path: Path) -> sqlite3.Connection:
         database.execute(f"PRAGMA mmap_size = {_MAPPED}")
         database.create_function(EXACTLY, 2, has_exactly, deterministic=True)
         return database
-    raise NoIndexError("the index {path} cannot be read", path=path)
+    return None
 
 
 def _how_far(directory: Path) -> NoIndexError:
@@ -107,9 +121,8 @@ def progress(directory: Path) -> tuple[int, int] | None:
     others = Folder(directory).others()
     if not others:
         return None
-    try:
-        database = _connected(others[-1])
-    except NoIndexError:
+    database = _connected(others[-1])
+    if database is None:  # it was only begun, or is gone by now
         return None
     try:
         rows = dict(

@@ -363,6 +363,27 @@ def test_there_is_no_answer_before_there_is_an_index(tmp_path: Path) -> None:
         pass
 
 
+def test_an_index_that_goes_while_somebody_looks_for_it_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tweets = by_hand.lake(6, some=20)
+    made(tmp_path, [document(tweet) for tweet in tweets]).close()
+    # Listed, and not there when it is opened.
+    (tmp_path / "8.sqlite").symlink_to("gone.sqlite")
+    assert find.progress(tmp_path) is None
+    turns = iter([tmp_path / "gone.sqlite"])
+    current = Folder.current
+    monkeypatch.setattr(Folder, "current", lambda folder: next(turns, None) or current(folder))
+    with find.opened(tmp_path) as answers:
+        assert answers.count(EVERYTHING) == len(tweets)
+
+
+def test_an_index_that_nobody_can_open_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Folder, "current", lambda folder: folder.path / "gone.sqlite")
+    with pytest.raises(find.NoIndexError, match="cannot be read"), find.opened(tmp_path):
+        pass
+
+
 # ---- the language
 
 
