@@ -19,7 +19,7 @@ from opslib.simulate.control import control_routes
 from opslib.simulate.faults import REFUSALS
 from opslib.simulate.limits import LIMITS, headers
 from opslib.simulate.parameters import OF_TWEETS, check, names, number
-from opslib.simulate.problems import InvalidRequest, capped, connection_issue, problem
+from opslib.simulate.problems import InvalidRequest, capped, connection_issue, problem, refused
 from opslib.simulate.state import saving
 from opslib.simulate.stream import Stream, cut, partial
 
@@ -185,18 +185,18 @@ def _endpoint(x: LocalX, kind: str, sent: Sent) -> Any:
     async def respond(request: Request) -> ASGIApp:
         token = _bearer(x, request)
         if token is None:
-            return _refusal(x, 401, problem(401, "Unauthorized"), {})
+            return _refusal(x, 401, refused(401), {})
         limited: dict[str, str] = {}
         if x.limits is not None:
             allowed, limited = x.limits.spend(token, kind)
             if not allowed:
-                return _refusal(x, 429, problem(429, "Too Many Requests"), limited)
+                return _refusal(x, 429, refused(429), limited)
         try:
             return await sent(x, request, token, limited)
         except InvalidRequest as error:
             return _refusal(x, 400, error.problem(), limited)
-        except _Refused as refused:
-            return _refusal(x, refused.status, refused.answer, limited)
+        except _Refused as error:
+            return _refusal(x, error.status, error.answer, limited)
 
     return respond
 
@@ -242,10 +242,9 @@ def _answered(route: str, answer: Answer, told_as: str | None = None) -> Sent:
 
 
 def _fault_refusal(x: LocalX, route: str, fault: str, limited: dict[str, str]) -> ASGIApp:
-    if fault == "503":
-        return _refusal(x, 503, problem(503, "Service Unavailable"), limited)
-    limited = headers(LIMITS[route], 0, x.store.now().timestamp() + x.faults.reset_seconds)
-    return _refusal(x, 429, problem(429, "Too Many Requests"), limited)
+    if fault == "429":
+        limited = headers(LIMITS[route], 0, x.store.now().timestamp() + x.faults.reset_seconds)
+    return _refusal(x, int(fault), refused(int(fault)), limited)
 
 
 async def _connected(x: LocalX, request: Request, token: str, limited: dict[str, str]) -> ASGIApp:

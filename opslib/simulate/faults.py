@@ -16,11 +16,12 @@ ROUTES = (
     *("trends", "search", "search_all", "counts", "counts_all", "lookup", "usage", "rules", "stream"),
     *("compliance", "connections"),
 )
-FAULTS = ("429", "503", "disconnect", "stall", "malformed", "partial", "duplicate", "disorder")
 # Refusals are for a call; on a stream they meet the connect, and the others single posts.
-REFUSALS = ("429", "503")
+REFUSALS = ("401", "402", "403", "429", "503")
 # Only a stream repeats posts and sends them in another order.
 _STREAM_ONLY = ("duplicate", "disorder")
+_OF_ALL = (*REFUSALS, "disconnect", "stall", "malformed", "partial")
+FAULTS = (*_OF_ALL, *_STREAM_ONLY)
 _DEFAULTS: Json = {
     "seed": 1,
     "rates": {},
@@ -60,7 +61,7 @@ class Faults:
 
     def draw(self, route: str, kinds: tuple[str, ...] | None = None) -> str | None:
         """Return the fault that befalls this call of *route*, of *kinds* alone; mostly none."""
-        possible = kinds or (FAULTS if route == "stream" else FAULTS[:6])
+        possible = kinds or (FAULTS if route == "stream" else _OF_ALL)
         for ordered in self._next:
             if ordered.route in (route, "*") and ordered.fault in possible:
                 ordered.times -= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 Json = dict[str, Any]
@@ -29,6 +30,19 @@ class InvalidRequest(Exception):  # noqa: N818 - X's own name for it
 def problem(status: int, title: str, detail: str | None = None) -> Json:
     """Return a problem that has no more to say than the status has."""
     return {"title": title, "type": "about:blank", "status": status, "detail": detail or title}
+
+
+def refused(status: int) -> Json:
+    """Return what X says where it refuses any call: token, credits, access, limits, outage."""
+    if status == HTTPStatus.PAYMENT_REQUIRED:
+        return problem(402, "CreditsDepleted", "The account has no credits left for this request.")
+    if status == HTTPStatus.FORBIDDEN:
+        return {
+            **problem(403, "Client Forbidden", "This app may not use this endpoint."),
+            "reason": "client-not-enrolled",
+            "type": f"{_TYPES}/client-forbidden",
+        }
+    return problem(status, HTTPStatus(status).phrase)
 
 
 def not_found(kind: str, resource_id: str, parameter: str) -> Json:

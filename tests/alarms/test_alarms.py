@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 from caused import Alarm, Fault, cause
-from chaos import ROOT, say
+from chaos import ROOT, say, wait_until
 from lake import FOLDER, Lake
 from told import Webhook
 
@@ -47,8 +47,10 @@ def faults_of(lake: Lake) -> list[Fault]:
         return functools.partial(lake.run, command.replace("{}", unit))
 
     def x_says_no() -> None:
-        # Again and again, each time for so long that NiFi complains, and then nothing comes.
-        lake.let_x_fail(by_route={"trends": {"429": 1}}, reset_seconds=330)
+        # The credits are used up: it is asked again after a minute, then two, four, eight.
+        lake.let_x_fail(by_route={"trends": {"402": 1}})
+        why = "the credits at X are used up"
+        wait_until("the doctor says why", lambda: why in lake.run("opslib doctor", check=False), 300)
 
     def x_answers() -> None:
         lake.let_x_fail()

@@ -9,7 +9,7 @@ import pytest
 import requests
 from local_x import Client, Ten, local_x, posts, serving
 
-from opslib.simulate.faults import BadFaults, Faults
+from opslib.simulate.faults import REFUSALS, BadFaults, Faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def x() -> Iterator[Client]:
 
 
 @pytest.mark.parametrize(("route", "path"), ROUTES)
-@pytest.mark.parametrize("fault", ["429", "503"])
+@pytest.mark.parametrize("fault", REFUSALS)
 def test_a_refusal_gives_nothing_and_costs_nothing(x: Client, route: str, path: str, fault: str) -> None:
     before = x.ledger()
     x.faults(next=[{"route": route, "fault": fault, "times": 2}])
@@ -43,6 +43,7 @@ def test_a_refusal_gives_nothing_and_costs_nothing(x: Client, route: str, path: 
     if fault == "429":
         assert refusals[0].headers["x-rate-limit-remaining"] == "0"
         assert int(refusals[0].headers["x-rate-limit-reset"]) > 0
+    assert ("CreditsDepleted" in refusals[0].text) == (fault == "402")
 
 
 @pytest.mark.parametrize(("route", "path"), ROUTES)
