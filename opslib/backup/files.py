@@ -159,8 +159,11 @@ def _beside(path: Path, ending: str) -> Path:
 
 
 def _times(path: Path) -> tuple[int, int]:
-    log = _beside(path, "-wal")
-    return path.stat().st_mtime_ns, log.stat().st_mtime_ns if log.exists() else 0
+    try:
+        log = _beside(path, "-wal").stat().st_mtime_ns
+    except FileNotFoundError:  # it goes with the last who has the database open
+        log = 0
+    return path.stat().st_mtime_ns, log
 
 
 def present(archive: Reader, root: Path) -> list[str]:

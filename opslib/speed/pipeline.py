@@ -10,10 +10,13 @@ instance takes it over.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import os
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -235,8 +238,7 @@ class Pipeline:
                     lag += figures["consumer_lag"]
         self._metrics.drop(self._partitions - partitions)
         self._partitions = partitions
-        size = sum(path.stat().st_size for path in self._settings.state_directory.rglob("*.sst"))
-        self._metrics.state_bytes.set(size)
+        self._metrics.state_bytes.set(state_bytes(self._settings.state_directory))
         if not self._ready:
             self._ready = True
             _LOG.info("started group=%s", self._settings.group_id)
@@ -252,6 +254,17 @@ class Pipeline:
             self.stop()
             return False
         return True
+
+
+def state_bytes(folder: Path) -> int:
+    """Return how large the files of the state below *folder* are; RocksDB replaces some at any moment."""
+    total = 0
+    for below, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith(".sst"):
+                with contextlib.suppress(FileNotFoundError):
+                    total += Path(below, name).stat().st_size
+    return total
 
 
 def refusal(error: Exception) -> SettingsError | None:

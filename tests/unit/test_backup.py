@@ -196,6 +196,20 @@ def test_a_database_that_nobody_has_open_is_read_without_a_trace(tmp_path: Path)
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_a_database_is_saved_whose_log_goes_while_it_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "budget.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE spent (usd)")
+    # Whoever asks whether it is there is told so, and finds it gone then.
+    monkeypatch.setattr(Path, "exists", lambda asked: asked.name.endswith("-wal") or asked.is_file())
+    monkeypatch.setattr(files, "_opened", lambda *_: sqlite3.connect(path))
+    saved = packed(files.Trees([tmp_path]))
+    found = [one.info.name for one in archive.Reader(io.BytesIO(saved)) if one.content]  # type: ignore[union-attr]
+    assert [name.rpartition("/")[2] for name in found] == ["budget.sqlite"]
+
+
 def test_files_that_go_together_are_read_again_when_one_is_replaced_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -550,3 +550,11 @@ def test_a_tick_that_is_not_delivered_ends_nothing(caplog: pytest.LogCaptureFixt
     layer._tick()
     assert layer._stop.is_set()
     assert caplog.text.count("a tick was not delivered: <KafkaProducerDeliveryError") == 2
+
+
+def test_the_size_of_a_state_is_told_whose_files_go_meanwhile(tmp_path: Path) -> None:
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0/7.sst").write_bytes(b"x" * 10)
+    (tmp_path / "0/8.sst").symlink_to("gone")
+    assert pipelines.state_bytes(tmp_path) == 10
+    assert pipelines.state_bytes(tmp_path / "gone") == 0
