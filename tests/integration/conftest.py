@@ -149,7 +149,7 @@ class Lake:
         """Run a command of opslib to its end."""
         return subprocess.run(
             [sys.executable, "-m", "opslib", *arguments],
-            env=self.environment(**extra), capture_output=True, text=True, timeout=180, check=False,
+            env=self.environment(**extra), capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
 
     def start_sink(self, instance: str = "1", **extra: str) -> subprocess.Popen[str]:

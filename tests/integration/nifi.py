@@ -76,7 +76,7 @@ class Nifi(Service):
         """Return the status and the text that the API answers its administrator with."""
         tls = ssl.create_default_context(cafile=str(self.client.ca))
         tls.load_cert_chain(self.client.cert, self.client.key)
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=tls)
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=tls)
         try:
             connection.request("GET", f"/nifi-api/{path}")
             answer = connection.getresponse()

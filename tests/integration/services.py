@@ -82,7 +82,7 @@ def wait_until(
 def listening(port: int) -> bool:
     """Tell whether something accepts connections on loopback *port*."""
     with socket.socket() as probe:
-        probe.settimeout(1)
+        probe.settimeout(10)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
@@ -90,7 +90,7 @@ def scraped(port: int) -> dict[str, float]:
     """Return what a service shows Prometheus on *port*, by name and labels; nothing if nobody listens."""
     if not listening(port):
         return {}
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         families = list(text_string_to_metric_families(answer.read().decode()))
     return {
         " ".join(

@@ -126,7 +126,7 @@ def test_metrics_of_this_host_are_among_it_and_people_are_told_where_it_is(plant
     done = subprocess.run(
         [sys.executable, "-m", "opslib", "support"],
         env=planted.environment(OPSLIB_STATS__METRICS_PORT=str(port)),
-        cwd=where, capture_output=True, text=True, timeout=180, check=False,
+        cwd=where, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     (made,) = where.iterdir()
