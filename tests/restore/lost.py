@@ -235,14 +235,14 @@ class Visitor:
 
     def log_in(self) -> str:
         """Log in; return the page that this ends at."""
-        form = self.session.get(f"https://{self.address}/login", timeout=30).text
+        form = self.session.get(f"https://{self.address}/login", timeout=300).text
         token = re.search(r'name="form_token" value="(\w+)"', form)
         assert token
         data = {"name": self.name, "password": self.password, "form_token": token[1], "next": "/operations"}
-        return self.session.post(f"https://{self.address}/login", data=data, timeout=60).url
+        return self.session.post(f"https://{self.address}/login", data=data, timeout=300).url
 
     def is_known(self) -> bool:
-        return self.session.get(f"https://{self.address}/api/places", timeout=30).status_code == 200
+        return self.session.get(f"https://{self.address}/api/places", timeout=300).status_code == 200
 
 
 def stored(machine: Machine, ids: list[int], what: str, seconds: float = 300) -> None:

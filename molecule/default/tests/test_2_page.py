@@ -14,12 +14,12 @@ from pymongo.errors import OperationFailure
 
 
 def test_it_asks_who_one_is(lake):
-    answer = requests.get(f"https://{lake.address}/", verify=lake.ca, allow_redirects=False, timeout=10)
+    answer = requests.get(f"https://{lake.address}/", verify=lake.ca, allow_redirects=False, timeout=120)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/login?next=/")
     assert "max-age=" in answer.headers["Strict-Transport-Security"]
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert "Server" not in answer.headers or answer.headers["Server"] == "nginx"
-    form = requests.get(f"https://{lake.address}/login", verify=lake.ca, timeout=10)
+    form = requests.get(f"https://{lake.address}/login", verify=lake.ca, timeout=120)
     assert 'name="password"' in form.text
     assert "The tweets here are made up" in form.text  # the local X API feeds it
 
@@ -30,13 +30,13 @@ def test_a_user_logs_in_and_is_shut_out_again(host, lake):
     session = requests.Session()
     session.trust_env = False  # REQUESTS_CA_BUNDLE would win over what is said here
     session.verify = lake.ca
-    form = session.get(f"https://{lake.address}/login", timeout=10).text
+    form = session.get(f"https://{lake.address}/login", timeout=120).text
     token = re.search(r'name="form_token" value="(\w+)"', form).group(1)
     data = {"name": name, "password": password, "form_token": token, "next": "/operations"}
-    assert session.post(f"https://{lake.address}/login", data=data, timeout=20).url.endswith("/operations")
-    assert session.get(f"https://{lake.address}/api/places", timeout=10).json()
+    assert session.post(f"https://{lake.address}/login", data=data, timeout=120).url.endswith("/operations")
+    assert session.get(f"https://{lake.address}/api/places", timeout=120).json()
     host.check_output("opslib web user disable %s", name)
-    assert session.get(f"https://{lake.address}/api/places", timeout=10).status_code == 401
+    assert session.get(f"https://{lake.address}/api/places", timeout=120).status_code == 401
 
 
 def test_old_tls_is_refused(lake):
