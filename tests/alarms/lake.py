@@ -98,10 +98,17 @@ class Lake(Machine):
 
     def firing(self) -> set[str]:
         """Return the alarms that Alertmanager has."""
-        code = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())"
-        url = "http://127.0.0.1:9303/api/v2/alerts"
-        found = json.loads(self.on_watch(f"python3 -c {shlex.quote(code)} {url}"))
+        return {one["labels"]["alertname"] for one in self._asked("http://127.0.0.1:9303/api/v2/alerts")}
+
+    def noticed(self) -> set[str]:
+        """Return the alarms that Prometheus has, those too that have not lasted for long enough yet."""
+        found = self._asked("http://127.0.0.1:9090/api/v1/alerts")["data"]["alerts"]
         return {one["labels"]["alertname"] for one in found}
+
+    def _asked(self, url: str) -> Any:
+        """Return what something on loopback of the host that watches answers."""
+        code = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())"
+        return json.loads(self.on_watch(f"python3 -c {shlex.quote(code)} {url}"))
 
     def pretend(self) -> None:
         """Let Prometheus look at a host with a wrong clock that has a member of MongoDB's set far behind."""
@@ -426,7 +433,8 @@ class Lake(Machine):
         )
 
     def settle(self, seconds: float) -> None:
-        """Wait until all is well, and nobody is to be told of anything."""
+        """Wait until all is well, and nobody is to be told of anything, now or once it has lasted."""
         wait_until("the doctor is content", self.is_well, seconds)
-        wait_until("no alarm is up", lambda: self.firing() == {"DeadMansSwitch"}, seconds)
+        none = {"DeadMansSwitch"}
+        wait_until("no alarm is up", lambda: self.noticed() == self.firing() == none, seconds)
         time.sleep(1)
