@@ -84,11 +84,11 @@ def faults_of(lake: Lake) -> list[Fault]:
             functools.partial(lake.shorten_certificate, 10), lake.restore_certificate,
             [Alarm("CertificateEnds")],
         ),
-        # Of both the messages of before have been told.
+        # Cut off, they go on telling of when members were written to last as it was then.
         Fault(
             functools.partial(lake.cut_from_mongodb, "opslib-stats"),
             functools.partial(lake.let_to_mongodb, "opslib-stats"),
-            [Alarm("MongoDBMemberDown"), Alarm("RecorderSilent")], delay=200,
+            [Alarm("MongoDBMemberDown"), Alarm("RecorderSilent")], after=["ReplicationLag"],
         ),
         Fault(
             sink_waits,
