@@ -67,7 +67,8 @@ def faults_of(lake: Lake) -> list[Fault]:
         ),
         Fault(lake.promise_place, lake.take_back_place, [Alarm("NothingCollected")]),
         Fault(lake.spend, lake.give_back, [Alarm("BudgetEndsEarly")]),
-        Fault(x_says_no, x_answers, [Alarm("NiFiComplains")], delay=120),
+        # Meanwhile it is why nothing comes.
+        Fault(x_says_no, x_answers, [Alarm("NiFiComplains")], after=["NothingCollected"]),
         Fault(lake.fill_queue, lake.drop_queue, [Alarm("NiFiQueueFull", due=60)]),
         Fault(lake.spoil, bool, [Alarm("DeadLetters")]),
         Fault(lake.hold_rollups, run(start, "opslib-rollup"), [Alarm("RollupsOld")]),
