@@ -122,7 +122,7 @@ def test_3_check_mode_says_what_would_be_done_and_an_interrupted_run_goes_on(lak
     assert f"kafka goes from {BEFORE['kafka']} to {NOW['kafka']}" in said
     assert lake.runs("kafka") == {BEFORE["kafka"]}
     called = {"component": "kafka", "backup": "none", "untried": True}
-    # Once anywhere, and twice where the gate has the broker stopped, turned or about to come back.
+    # Before the gate, in it when the broker starts with the other release, and in the run after that.
     kill, ctrl_c = signal.SIGKILL, signal.SIGINT
     for first, last, how in ((100, 240, kill), (244, 248, ctrl_c), (244, 254, kill)):
         moment = MOMENTS.randrange(first, last)
