@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,6 @@ from writing import Writers
 
 if TYPE_CHECKING:
     import signal
-    import subprocess
 
     from testinfra.host import Host
 
@@ -125,7 +125,12 @@ class Lake(Machines):
         """End a playbook that has *said* these lines; return whether it was that which ended it."""
         # As Ctrl-C does, or a machine that dies: to all of the processes.
         os.killpg(run.pid, how)
-        rest, _ = run.communicate(timeout=600)
+        try:
+            rest, _ = run.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            # Ansible may wait for a lock of a worker that the first Ctrl-C ended, for good: once more.
+            os.killpg(run.pid, how)
+            rest, _ = run.communicate(timeout=120)
         code, at = run.returncode, "".join(said)[-300:]
         keep(interrupted=playbook, line=len(said), how=how.name, code=code, at=at)
         with (FOLDER / "playbooks.log").open("a") as log:

@@ -140,17 +140,17 @@ def test_7_a_roll_that_is_interrupted_again_and_again_is_completed_by_the_next_r
 
 
 def test_8_three_hosts_become_one(lake: Lake) -> None:
-    gone = ",".join(lake.addresses[number - 1] for number in (3, 4))
+    gone = ",".join(lake.addresses[number - 1] for number in HOSTS[1:])
     lake.hand_over(1)
     writers = lake.writers(HOSTS)
     with writers.going_on():
         code, said = lake.played("ansible/member.yml", [1], member_retire=gone)
         assert code != 0
         assert "runs Kafka" in said
-        lake.play("ansible/member.yml", [1], beside=(3, 4), member_retire=gone)
+        lake.play("ansible/member.yml", [1], beside=(*HOSTS[1:],), member_retire=gone)
     lake.whole([1])
     nothing_lost(writers)
-    for number in (3, 4):
+    for number in HOSTS[1:]:
         for service in MEMBERS:
             assert not lake.host(number).service(service).is_running
             assert not lake.host(number).service(service).is_enabled
@@ -160,8 +160,8 @@ def test_9_growth_that_is_interrupted_again_and_again_is_completed_by_the_next_r
     code, said = lake.played("ansible/member.yml", HOSTS)
     assert code != 0
     assert "was a member before" in said
-    away = ",".join(lake.names[number - 1] for number in (3, 4))
-    lake.play("ansible/remove.yml", [1], "--limit", away, beside=(3, 4), remove="yes")
+    away = ",".join(lake.names[number - 1] for number in HOSTS[1:])
+    lake.play("ansible/remove.yml", [1], "--limit", away, beside=(*HOSTS[1:],), remove="yes")
     writers = lake.writers([1])
     with writers.going_on():
         # The lines in which members change, and what prepares it. After the most of it is done few are left.
