@@ -126,11 +126,11 @@ class Lake(Machines):
         # As Ctrl-C does, or a machine that dies: to all of the processes.
         os.killpg(run.pid, how)
         try:
-            rest, _ = run.communicate(timeout=120)
+            rest, _ = run.communicate(timeout=30)
         except subprocess.TimeoutExpired:
             # Ansible may wait for a lock of a worker that the first Ctrl-C ended, for good: once more.
             os.killpg(run.pid, how)
-            rest, _ = run.communicate(timeout=120)
+            rest, _ = run.communicate(timeout=600)
         code, at = run.returncode, "".join(said)[-300:]
         keep(interrupted=playbook, line=len(said), how=how.name, code=code, at=at)
         with (FOLDER / "playbooks.log").open("a") as log:
