@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,6 @@ from writing import Writers
 
 if TYPE_CHECKING:
     import signal
-    import subprocess
 
     from testinfra.host import Host
 
@@ -107,21 +107,35 @@ class Lake(Machines):
         return said
 
     def interrupted(self, moment: int, how: signal.Signals, *called: Any, **variables: Any) -> bool:
-        """Start a playbook, and end it when it has said *moment* lines; return whether it got so far.
+        """Start a playbook, and end it when it has said *moment* lines; return whether that ended it.
 
         One that says less has ended well by itself.
         """
         run = self.call(*called, **variables)
         assert run.stdout
         said = [line for _, line in zip(range(moment), run.stdout)]
-        ended = len(said) == moment
-        if ended:
-            # As Ctrl-C does, or a machine that dies: to all of the processes.
-            os.killpg(run.pid, how)
+        if len(said) == moment:
+            return self.end(run, how, said, playbook=called[0])
         run.communicate(timeout=600)
-        assert ended or run.returncode == 0, "".join(said)[-3000:]
-        keep(interrupted=called[0], line=moment, how=how.name, at="".join(said)[-300:])
-        return ended
+        assert run.returncode == 0, "".join(said)[-3000:]
+        keep(interrupted=called[0], line=moment, said=len(said))
+        return False
+
+    def end(self, run: subprocess.Popen[str], how: signal.Signals, said: list[str], playbook: str) -> bool:
+        """End a playbook that has *said* these lines; return whether it was that which ended it."""
+        # As Ctrl-C does, or a machine that dies: to all of the processes.
+        os.killpg(run.pid, how)
+        try:
+            rest, _ = run.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            # Ansible may wait for a lock of a worker that the first Ctrl-C ended, for good: once more.
+            os.killpg(run.pid, how)
+            rest, _ = run.communicate(timeout=600)
+        code, at = run.returncode, "".join(said)[-300:]
+        keep(interrupted=playbook, line=len(said), how=how.name, code=code, at=at)
+        with (FOLDER / "playbooks.log").open("a") as log:
+            log.write(f"== {playbook}\n{''.join(said)}== {how.name} ==\n{rest}\n== ended with {code} ==\n")
+        return code != 0
 
     def kafka(self, hosts: list[int]) -> dict[str, Any]:
         return {

@@ -5,7 +5,6 @@ Those marked short come first and stand alone: what bin/test has of it.
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import signal
@@ -42,12 +41,12 @@ def test_1_one_host_becomes_three_while_it_is_written_to_and_a_run_is_interrupte
     with writers.going_on():
         run = lake.call("ansible/member.yml", [1, 2, 3])
         assert run.stdout
+        said = []
         for line in run.stdout:
+            said.append(line)
             if "get their vote" in line:
-                # As Ctrl-C does, to all of the processes.
-                os.killpg(run.pid, signal.SIGINT)
                 break
-        run.communicate(timeout=600)
+        assert lake.end(run, signal.SIGINT, said, "ansible/member.yml"), said[-20:]
         lake.play("ansible/member.yml", [1, 2, 3], "--skip-tags", "site")
     lake.whole([1, 2, 3])
     nothing_lost(writers)
@@ -141,17 +140,17 @@ def test_7_a_roll_that_is_interrupted_again_and_again_is_completed_by_the_next_r
 
 
 def test_8_three_hosts_become_one(lake: Lake) -> None:
-    gone = ",".join(lake.addresses[number - 1] for number in (3, 4))
+    gone = ",".join(lake.addresses[number - 1] for number in HOSTS[1:])
     lake.hand_over(1)
     writers = lake.writers(HOSTS)
     with writers.going_on():
         code, said = lake.played("ansible/member.yml", [1], member_retire=gone)
         assert code != 0
         assert "runs Kafka" in said
-        lake.play("ansible/member.yml", [1], beside=(3, 4), member_retire=gone)
+        lake.play("ansible/member.yml", [1], beside=(*HOSTS[1:],), member_retire=gone)
     lake.whole([1])
     nothing_lost(writers)
-    for number in (3, 4):
+    for number in HOSTS[1:]:
         for service in MEMBERS:
             assert not lake.host(number).service(service).is_running
             assert not lake.host(number).service(service).is_enabled
@@ -161,8 +160,8 @@ def test_9_growth_that_is_interrupted_again_and_again_is_completed_by_the_next_r
     code, said = lake.played("ansible/member.yml", HOSTS)
     assert code != 0
     assert "was a member before" in said
-    away = ",".join(lake.names[number - 1] for number in (3, 4))
-    lake.play("ansible/remove.yml", [1], "--limit", away, beside=(3, 4), remove="yes")
+    away = ",".join(lake.names[number - 1] for number in HOSTS[1:])
+    lake.play("ansible/remove.yml", [1], "--limit", away, beside=(*HOSTS[1:],), remove="yes")
     writers = lake.writers([1])
     with writers.going_on():
         # The lines in which members change, and what prepares it. After the most of it is done few are left.
