@@ -72,9 +72,13 @@ def disk(what: str, value: str) -> list[str]:
     return [f"{size}{labels} 100x4000", f"{what}{labels} {value}"]
 
 
-def zookeeper(serving: int) -> list[str]:
+def zookeeper(serving: int, hosts: int = 3) -> list[str]:
     labels = [f'{{job="zookeeper",host="z{n}",instance="z{n}:1"}}' for n in range(3)]
-    return [f"up{one} 1x400" for one in labels] + [f"znode_count{one} 9x400" for one in labels[:serving]]
+    return [
+        *(f"up{one} {int(n < hosts)}x400" for n, one in enumerate(labels)),
+        *(f"znode_count{one} 9x400" for one in labels[:serving]),
+        *(f'up{{job="node",host="z{n}",instance="z{n}:2"}} {int(n < hosts)}x400' for n in range(3)),
+    ]
 
 
 def budget(left: float, spent: float) -> list[str]:
@@ -120,7 +124,7 @@ CASES = {
         'kafka_replicamanager_underreplicatedpartitions{host="a"}', "3x400", "0x400", "3x20 0x400"
     ),
     "NoController": Case(controllers(0, 0), [controllers(1, 0)]),
-    "QuorumLost": Case(zookeeper(1), [zookeeper(2), zookeeper(3)]),
+    "QuorumLost": Case(zookeeper(1), [zookeeper(2), zookeeper(3), zookeeper(0, hosts=0)]),
     "MongoDBMemberDown": of('trendlake_stats_mongodb_up{host="a",member="m:1"}', "0x400", "1x400"),
     "ReplicationLag": Case(members(100), [members(10), members(0)]),
     "HostDown": of('up{job="node",host="a",instance="a:9300"}', "0x400", "1x400", "0x5 1x400"),
