@@ -7,8 +7,10 @@ not forget what was paid. https://sqlite.org/wal.html
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
-from contextlib import closing, contextmanager
+import tempfile
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
@@ -62,6 +64,7 @@ class BudgetFile:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection that alone may write, and keep what it wrote unless the block fails."""
+        self._make()
         # Opened for each: calls are seconds apart, and no process holds a file that another one replaced.
         with closing(sqlite3.connect(self._path, timeout=_WAIT_SECONDS, isolation_level=None)) as database:
             database.execute("PRAGMA journal_mode=WAL")
@@ -78,6 +81,20 @@ class BudgetFile:
                 raise
             if database.in_transaction:
                 database.execute("COMMIT")
+
+    def _make(self) -> None:
+        """Let the file be there with its tables from its first moment on, since others may read it at any."""
+        if self._path.exists():
+            return
+        try:
+            with tempfile.TemporaryDirectory(dir=self._path.parent, prefix=".budget-") as folder:
+                new = Path(folder, self._path.name)
+                with closing(sqlite3.connect(new)) as database:
+                    database.executescript(_SCHEMA)
+                with suppress(FileExistsError):  # another process was as quick
+                    os.link(new, self._path)
+        except OSError as error:
+            raise sqlite3.OperationalError(str(error)) from error
 
     def read(self, ask: Callable[[sqlite3.Connection], _T]) -> _T:
         """Return what *ask* finds in the file as it is: nothing is written, and no file appears beside it.

@@ -12,6 +12,7 @@ import pytest
 from clocks import NOON, Clock
 
 from opslib.x.budget import UNLIMITED, Budget, Exhausted, Limits
+from opslib.x.budget_file import BudgetFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -192,6 +193,12 @@ def test_what_is_written_and_not_yet_in_the_file_itself_is_read(path: Path, cloc
         before = path.read_bytes()
         assert Budget.of(path, clock).spent_today().resources == 3
         assert path.read_bytes() == before
+
+
+def test_a_file_has_its_tables_from_its_first_moment_on(path: Path) -> None:
+    with BudgetFile(path).transaction():
+        assert BudgetFile(path).terms() == {}
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
 def test_a_file_that_cannot_be_read_is_said_to_be_so(path: Path) -> None:
