@@ -113,7 +113,7 @@ class Tweet:
     text: str
     lang: str
     author: tuple[str, str]  # id and name
-    topics: list[tuple[str, int | None]]
+    topics: list[tuple[str, int | None]]  # no place is that of a follow
     reach: int
     likes: int
     at: datetime
@@ -146,7 +146,10 @@ class Tweet:
             "author_id": self.author[0],
             "author": {"id": self.author[0], "username": self.author[1]},
             "public_metrics": {"like_count": count, "retweet_count": self.reach - self.likes},
-            "collected_for": [{"name": name, "woeid": woeid} for name, woeid in self.topics],
+            "collected_for": [
+                {"name": name, "woeid": woeid} if woeid else {"name": name, "kind": "follow"}
+                for name, woeid in self.topics
+            ],
             "collected_at": moment,
             **rest,
         }
@@ -173,12 +176,15 @@ def lake(seed: int, some: int | None = None) -> list[Tweet]:
         likes = int(chance.paretovariate(0.7)) - 1
         kind = chance.choice((None, None, None, "quoted", "replied_to", "retweeted")) if tweets else None
         author = chance.randrange(300)
-        woeid = chance.choice([*PLACES.values(), None])
-        tags = [word for word in words_written(text) if word.startswith("#")] or ["Lula Livre", "São João"]
+        tags = [word for word in words_written(text) if word.startswith("#")]
+        topics = {
+            (chance.choice([*tags, "Lula Livre", "São João"]), chance.choice([*PLACES.values(), None]))
+            for _ in range(chance.choice((1, 1, 2, 4)))
+        }
         tweets.append(
             Tweet(
                 (int((at - EPOCH) / timedelta(milliseconds=1)) << 22) + chance.randrange(4096),
-                text, lang, (str(1000 + author), f"Autora_{author}"), [(chance.choice(tags), woeid)],
+                text, lang, (str(1000 + author), f"Autora_{author}"), sorted(topics, key=str),
                 likes + chance.randrange(3), likes, at, chance.random() < 0.1, chance.random() < 0.05,
                 kind, chance.choice(originals).id if kind else 0,
             )
@@ -190,15 +196,17 @@ def lake(seed: int, some: int | None = None) -> list[Tweet]:
 
 # ---- queries
 
-Holds = Callable[[Tweet], bool]
-
 
 @dataclass(frozen=True)
 class Query:
-    """A line, and when it holds."""
+    """A line, and when it holds of a tweet beside the places that stand around it."""
 
     line: str
-    holds: Holds
+    holds_at: Callable[[Tweet, frozenset[int]], bool]
+    places: frozenset[int] = frozenset()  # which hold for what stands beside it, too
+
+    def holds(self, tweet: Tweet) -> bool:
+        return self.holds_at(tweet, frozenset())
 
 
 def in_row(tweet: Tweet, wanted: list[str], *, exactly: bool = False, beginning: bool = False) -> bool:
@@ -249,17 +257,21 @@ class Queries:
         parts = [self._tree(depth - 1) for _ in range(self._chance.choice((1, 2, 2, 3)))]
         how = self._chance.choice(("and", "side", "or", "not", "minus"))
         lines = [f"({part.line})" for part in parts]
-        if how == "or":
-            return Query(" OR ".join(lines), lambda tweet: any(part.holds(tweet) for part in parts))
+        if how == "or" and len(parts) > 1:
+            return Query(
+                " OR ".join(lines), lambda tweet, at: any(part.holds_at(tweet, at) for part in parts)
+            )
         if how in ("not", "minus"):
             head = f"NOT {lines[0]}" if how == "not" else f"-{lines[0]}"
-            rest = parts[1:]
-            return Query(
-                " ".join([head, *lines[1:]]),
-                lambda tweet: not parts[0].holds(tweet) and all(part.holds(tweet) for part in rest),
-            )
-        joint = " AND " if how == "and" else " "
-        return Query(joint.join(lines), lambda tweet: all(part.holds(tweet) for part in parts))
+            gone = parts[0]
+            but = Query(head, lambda tweet, at: not gone.holds_at(tweet, at))
+            return self._all([but, *parts[1:]], " ".join([head, *lines[1:]]))
+        return self._all(parts, (" AND " if how == "and" else " ").join(lines))
+
+    @staticmethod
+    def _all(parts: list[Query], line: str) -> Query:
+        here = frozenset[int]().union(*(part.places for part in parts))
+        return Query(line, lambda tweet, at: all(part.holds_at(tweet, at | here) for part in parts), here)
 
     def _between(self, query: Query) -> Query:
         moments = sorted(self._chance.choice(self._tweets).at for _ in range(2))
@@ -267,7 +279,7 @@ class Queries:
         if since == until:
             return query
         line = f"({query.line}) since:{since:%Y-%m-%dT%H:%M:%S} until:{until:%Y-%m-%dT%H:%M:%SZ}"
-        return Query(line, lambda tweet: query.holds(tweet) and since <= tweet.at < until)
+        return Query(line, lambda tweet, at: query.holds_at(tweet, at) and since <= tweet.at < until)
 
     def _some(self) -> Tweet:
         while True:
@@ -282,13 +294,13 @@ class Queries:
             return self._word()
         shown = self._chance.choice((word, word.upper(), wanted[0]))
         wanted = words_found(shown)
-        return Query(f'"{shown}"', lambda tweet: in_row(tweet, wanted))
+        return Query(f'"{shown}"', lambda tweet, _: in_row(tweet, wanted))
 
     def _phrase(self) -> Query:
         tweet = self._some()
         at = self._chance.randrange(len(tweet.found))
         wanted = tweet.found[at : at + self._chance.choice((2, 2, 3))]
-        return Query(f'"{" ".join(wanted)}"', lambda tweet: in_row(tweet, words_found(" ".join(wanted))))
+        return Query(f'"{" ".join(wanted)}"', lambda tweet, _: in_row(tweet, words_found(" ".join(wanted))))
 
     def _beginning(self) -> Query:
         words = [word for word in self._some().found if len(word) > 2 and word[0] not in "#@"]
@@ -299,7 +311,7 @@ class Queries:
         wanted = words_found(head)
         if len(wanted) != 1 or len(wanted[0]) < 2:
             return self._word()
-        return Query(f'"{head}"*', lambda tweet: in_row(tweet, wanted, beginning=True))
+        return Query(f'"{head}"*', lambda tweet, _: in_row(tweet, wanted, beginning=True))
 
     def _exact(self) -> Query:
         tweet = self._some()
@@ -311,35 +323,49 @@ class Queries:
         wanted = words_written(line)
         if not words_found(line):
             return self._word()
-        return Query(f'="{line}"', lambda tweet: in_row(tweet, wanted, exactly=True))
+        return Query(f'="{line}"', lambda tweet, _: in_row(tweet, wanted, exactly=True))
 
     def _from(self) -> Query:
         author = self._chance.choice(self._tweets).author
         name = self._chance.choice((author[0], author[1], f"@{author[1].upper()}"))
-        return Query(f"from:{name}", lambda tweet: tweet.author == author)
+        return Query(f"from:{name}", lambda tweet, _: tweet.author == author)
 
     def _lang(self) -> Query:
         lang = self._chance.choice(LANGUAGES)
-        return Query(f"lang:{lang}", lambda tweet: tweet.lang == lang)
+        return Query(f"lang:{lang}", lambda tweet, _: tweet.lang == lang)
 
     def _topic(self) -> Query:
-        topic = self._chance.choice(self._tweets).topics[0][0]
+        topic, woeid = self._chance.choice(self._chance.choice(self._tweets).topics)
         name = topic.upper() if topic.upper().casefold() == topic.casefold() else topic
-        return Query(
-            f'topic:"{name}"', lambda tweet: any(plain(one) == plain(topic) for one, _ in tweet.topics)
-        )
+
+        def places(tweet: Tweet) -> set[int | None]:
+            return {woeid for one, woeid in tweet.topics if plain(one) == plain(topic)}
+
+        if woeid is None and self._chance.random() < 0.5:
+            return Query(f'follow:"{name}"', lambda tweet, _: None in places(tweet))
+        found = Query(f'topic:"{name}"', lambda tweet, at: bool(places(tweet)) and at <= places(tweet))
+        # By chance the two would stand together too seldom.
+        if woeid is None or self._chance.random() < 0.5:
+            return found
+        return self._all([found, self._at(woeid)], f"{found.line} place:{woeid}")
 
     def _place(self) -> Query:
-        woeid = self._chance.choice(list(PLACES.values()))
-        return Query(f"place:{woeid}", lambda tweet: any(one == woeid for _, one in tweet.topics))
+        return self._at(self._chance.choice(list(PLACES.values())))
+
+    @staticmethod
+    def _at(woeid: int) -> Query:
+        def holds(tweet: Tweet, _: frozenset[int]) -> bool:
+            return any(one == woeid for _, one in tweet.topics)
+
+        return Query(f"place:{woeid}", holds, frozenset({woeid}))
 
     def _has(self) -> Query:
         name = self._chance.choice(("links", "media", "hashtags", "mentions", "emoji", "geo"))
-        return Query(f"has:{name}", lambda tweet: name in tweet.had)
+        return Query(f"has:{name}", lambda tweet, _: name in tweet.had)
 
     def _is(self) -> Query:
         name = self._chance.choice(list(KINDS.values()))
-        return Query(f"is:{name}", lambda tweet: name in kinds(tweet))
+        return Query(f"is:{name}", lambda tweet, _: name in kinds(tweet))
 
 
 def plain(name: str) -> str:

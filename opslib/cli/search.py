@@ -104,8 +104,8 @@ def find(
 ) -> None:
     """Find stored tweets. QUERY is written as docs/search.md says.
 
-    Words, "phrases", beginnings*, =Exactly, AND, OR, NOT, parentheses, and from: lang: topic: place: has: is:
-    since: until:. Places are named by their WOEID.
+    Words, "phrases", beginnings*, =Exactly, AND, OR, NOT, parentheses, and from: lang: topic: follow: place:
+    has: is: since: until:. Places are named by their WOEID.
     """
     try:
         asked = parse(query)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # What the index is made of: another number, and each host makes its index anew. It goes up whenever words are
 # taken in another way, or other things are said of a tweet.
-FORM = 1
+FORM = 2
 # Of a document: what words and facts are made of, and what copies are joined by.
 FIELDS = (
     *("text", "lang", "author", "public_metrics", "referenced_tweets", "retweet_of", "retweet_author", "geo"),

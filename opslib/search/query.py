@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Union
 
 import regex
 
-from opslib.search.tokens import EVERY, HAS, IS, said, words, written
+from opslib.search.tokens import EVERY, HAS, IS, said, said_of_trend, words, written
 from opslib.search.told import Told
 
 if TYPE_CHECKING:
@@ -23,11 +23,12 @@ MOST_CHARACTERS = 1000
 MOST_TERMS = 64
 MOST_DEPTH = 20
 LEAST_BEGINNING = 2  # letters before a *
-OPERATORS = ("from", "lang", "topic", "place", "has", "is", "since", "until")
+OPERATORS = ("from", "lang", "topic", "follow", "place", "has", "is", "since", "until")
 EXAMPLES = {
     "from": "from:ana",
     "lang": "lang:pt",
     "topic": 'topic:#Carnaval or topic:"Lula Livre"',
+    "follow": "follow:#Carnaval",
     "place": "place:Brazil",
     "has": "has:links",
     "is": "is:retweet",
@@ -62,6 +63,8 @@ class Term:
     words: tuple[str, ...]
     beginning: bool = False
     exact: tuple[str, ...] = ()  # as it is to be written, where that matters
+    topic: str | None = None  # the name of what tweets were collected for
+    woeid: str | None = None  # the place for which they were
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,7 @@ def parse(text: str, places: Mapping[str, int] | None = None, zone: tzinfo = tim
     since, until = line.moments.get("since"), line.moments.get("until")
     if since and until and since >= until:
         raise line.wrong("since: is not before until:, so no tweet can be between them", 0)
-    return Query(node, since, until, line.stands)
+    return Query(_at_places(node), since, until, line.stands)
 
 
 def terms(node: Node) -> Iterator[Term]:
@@ -190,6 +193,36 @@ def narrowed_to(text: str, asked: Query, since: datetime, until: datetime) -> st
     for name, (begin, end) in sorted(asked.stands.items(), key=lambda item: item[1], reverse=True):
         text = text[:begin] + written_as.pop(name) + text[end:]
     return narrowed(text, asked, " ".join(written_as.values())).strip()
+
+
+# ---- a topic and a place, which are one thing
+
+
+def _at_places(node: Node, woeids: tuple[str, ...] = ()) -> Node:
+    """Return *node* with each topic beside a place as what was trending there.
+
+    A tweet may have been collected for one topic here and for another one there.
+    """
+    if isinstance(node, Term):
+        if node.topic is None or not woeids:
+            return node
+        found = tuple(Term((said_of_trend(node.topic, woeid),)) for woeid in woeids)
+        return found[0] if len(found) == 1 else Every(found)
+    if isinstance(node, Not):
+        return Not(_at_places(node.node, woeids))
+    if isinstance(node, Some):
+        return Some(tuple(_at_places(one, woeids) for one in node.nodes))
+    here = tuple(dict.fromkeys((*woeids, *_places(node))))
+    return Every(tuple(_at_places(one, here) for one in node.nodes))
+
+
+def _places(node: Node) -> Iterator[str]:
+    """Yield the places that hold for all of *node*."""
+    if isinstance(node, Term) and node.woeid is not None:
+        yield node.woeid
+    elif isinstance(node, Every):
+        for one in node.nodes:
+            yield from _places(one)
 
 
 # ---- the grammar, from what binds least
@@ -361,6 +394,11 @@ def _fact(line: _Line, name: str, value: str, start: int) -> Term:
     return Term((said(name, value.lstrip("@\uff20") if name == "from" else value),))
 
 
+def _topic(line: _Line, name: str, value: str, start: int) -> Term:
+    del line, start
+    return Term((said(name, value),), topic=value)
+
+
 def _named(line: _Line, name: str, value: str, start: int) -> Term:
     known = HAS if name == "has" else IS
     if value.lower() not in known:
@@ -386,7 +424,8 @@ def _place(line: _Line, name: str, value: str, start: int) -> Term:
         raise line.wrong(
             "no trends were collected for {value}; places known: {some}", start, value=shown, some=some
         )
-    return Term((said(name, value.lstrip("0") if woeid is None else woeid),))
+    known = value.lstrip("0") if woeid is None else str(woeid)
+    return Term((said(name, known),), woeid=known)
 
 
 def _moment(line: _Line, name: str, value: str, start: int) -> Term:
@@ -426,7 +465,8 @@ def _time(line: _Line, name: str, value: str, start: int) -> datetime:
 _READ: dict[str, Callable[[_Line, str, str, int], Term]] = {
     "from": _fact,
     "lang": _fact,
-    "topic": _fact,
+    "topic": _topic,
+    "follow": _fact,
     "place": _place,
     "has": _named,
     "is": _named,

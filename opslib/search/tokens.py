@@ -74,6 +74,11 @@ def said(kind: str, value: object) -> str:
     return f"{_SAYS}{kind}_{safe}"
 
 
+def said_of_trend(name: str, woeid: object) -> str:
+    """Return the word by which a tweet is found that was collected for the trend *name* of one place."""
+    return said(f"trend_{woeid}", name)
+
+
 def reach_of(tweet: Mapping[str, Any]) -> int:
     """Return how many times a tweet was liked, retweeted, quoted and answered, together."""
     metrics = tweet.get("public_metrics") or {}
@@ -103,9 +108,15 @@ def facts(tweet: Mapping[str, Any], found: list[str]) -> list[str]:
     ]
     for topic in tweet["topics"]:
         pairs += [("topic", topic["name"]), ("place", topic.get("woeid"))]
-        pairs.append(("kind", "follow" if topic.get("kind") == FOLLOW else "trend"))
-    known = (said(kind, value) for kind, value in pairs if value not in (None, ""))
-    return [EVERY, *dict.fromkeys(known)]
+        if topic.get("kind") == FOLLOW:
+            pairs.append(("follow", topic["name"]))
+    known = [said(kind, value) for kind, value in pairs if value not in (None, "")]
+    return [EVERY, *dict.fromkeys(known), *_trends(tweet)]
+
+
+def _trends(tweet: Mapping[str, Any]) -> list[str]:
+    places = ((topic["name"], topic.get("woeid")) for topic in tweet["topics"])
+    return list(dict.fromkeys(said_of_trend(name, woeid) for name, woeid in places if woeid is not None))
 
 
 HAS = ("emoji", "geo", "hashtags", "links", "media", "mentions")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import html
 import re
 from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
-from seeded import BRAZIL
+from seeded import BRAZIL, FOLLOWED
 
 from opslib.search.tokens import words
 from opslib.words import merge
@@ -69,10 +71,20 @@ def test_the_peak_of_a_topic_leads_to_all_that_was_written_then(
     page: Page, session: requests.Session
 ) -> None:
     snapshot = page.database.trends.find_one({"woeid": BRAZIL}, sort=[("collected_at", -1)])
-    text = get(page, session, "/topic", place=BRAZIL, name=snapshot["trends"][0]["name"], day=page.day()).text
-    ((number, link),) = re.findall(r'\(([\d,]+)[^)]*\)\. <a href="(/search\?[^"]*)">What was said then', text)
-    found = get(page, session, html.unescape(link)).text
-    assert re.findall(r'<p class="lead">([\d,]+) tweet', found) == [number]
+    topics = [(trend["name"], "/topic") for trend in snapshot["trends"]] + [(FOLLOWED, "/follow")]
+    # A trend and a follow may have one name, and are two: some tweets were collected for both.
+    assert (FOLLOWED, "/topic") in topics
+    # Of the day at a place there are twelve hours at least, whatever the clock says.
+    day = (page.until - timedelta(hours=12)).astimezone(ZoneInfo("America/Sao_Paulo")).date()
+    led = []
+    for name, path in topics:
+        text = get(page, session, path, place=BRAZIL, name=name, day=day).text
+        peak = re.search(r'\(([\d,]+)[^)]*\)\. <a href="(/search\?[^"]*)">What was said then', text)
+        if peak:
+            found = get(page, session, html.unescape(peak[2])).text
+            assert re.findall(r'<p class="lead">([\d,]+) tweet', found) == [peak[1]], (name, path)
+            led.append((name, path))
+    assert {(FOLLOWED, "/topic"), (FOLLOWED, "/follow")} <= set(led)
 
 
 def test_what_stands_beside_narrows_the_search(page: Page, session: requests.Session, tag: str) -> None:

@@ -397,7 +397,7 @@ def test_an_index_that_nobody_can_open_is_told(tmp_path: Path, monkeypatch: pyte
         ('"bom dia', "this quote is never closed: write another one where the phrase ends (at character 1)"),
         ("rio AND", "something is to follow here, such as a word (at character 8)"),
         ("OR rio", "OR stands between two things, such as rio OR bahia"),
-        ("form:ana", "there is no form: here. There are from:, lang:, topic:, place:, has:, is:, since:"),
+        ("form:ana", "there is no form: here. There are from:, lang:, topic:, follow:, place:, has:, is:"),
         ("from: ana", "from: says nothing: write it without a space, such as from:ana (at character 1)"),
         ("has:pictures", "has: knows emoji, geo, hashtags, links, media, mentions, and not 'pictures'"),
         ("place:Atlantis", "no trends were collected for 'Atlantis'; places known: brasil, rio de janeiro"),

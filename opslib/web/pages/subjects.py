@@ -225,7 +225,7 @@ def _peak(subject: Subject, where: Place, course: list[tuple[datetime, int]]) ->
         return None
     at, tweets = max(course, key=lambda one: (one[1], one[0]))
     # Compare counts by when tweets were collected, the search by when they were written, as the course does.
-    asked = [f"topic:{quoted(subject.name)}"]
+    asked = [f"{'follow' if subject.kind else 'topic'}:{quoted(subject.name)}"]
     if where.woeid and not subject.kind:
         asked.append(f"place:{where.woeid}")
     asked += [f"since:{at.isoformat()}", f"until:{(at + QUARTER).isoformat()}"]
