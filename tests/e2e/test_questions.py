@@ -1,7 +1,8 @@
 """Ten questions of an analyst, on the deployed machine: each answered at most three pages from Now.
 
 By mouse, on a phone, in the dark by keyboard alone, and without scripts. What the answer has to be is in its
-words: how the numbers on it are counted has tests of its own on seeded data.
+words: how the numbers on it are counted has tests of its own on seeded data. bin/test asks each in two
+of these ways, ``pytest tests/e2e/test_questions.py`` in all of them.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class Analyst:
         self.turns_to(self.tab.get_by_role("button", name="Search"))
 
 
-@pytest.fixture(scope="module", params=WAYS)
+@pytest.fixture(scope="module")
 def analyst(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iterator[Analyst]:
     with user() as (name, password):
         tab = browser.new_context(ignore_https_errors=True, **WAYS[request.param]).new_page()
@@ -207,7 +208,17 @@ QUESTIONS = [
 ]
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.__name__)
+# Each way by itself, since somebody logs in for it; every second of the pairs is what bin/test has.
+PAIRS = [
+    pytest.param(
+        way, question, id=f"{way}-{question.__name__}", marks=[pytest.mark.long] * ((row + column) % 2)
+    )
+    for row, way in enumerate(WAYS)
+    for column, question in enumerate(QUESTIONS)
+]
+
+
+@pytest.mark.parametrize(("analyst", "question"), PAIRS, indirect=["analyst"])
 def test_it_is_answered_in_three_steps(analyst: Analyst, question: Callable[[Analyst], None]) -> None:
     analyst.starts()
     question(analyst)
