@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Union
 
 import regex
 
-from opslib.search.tokens import EVERY, HAS, IS, said, said_of_trend, words, written
+from opslib.search.tokens import EVERY, HAS, IS, said, trend_at, words, written
 from opslib.search.told import Told
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def _at_places(node: Node, woeids: tuple[str, ...] = ()) -> Node:
     if isinstance(node, Term):
         if node.topic is None or not woeids:
             return node
-        found = tuple(Term((said_of_trend(node.topic, woeid),)) for woeid in woeids)
+        found = tuple(Term((said(trend_at(woeid), node.topic),)) for woeid in woeids)
         return found[0] if len(found) == 1 else Every(found)
     if isinstance(node, Not):
         return Not(_at_places(node.node, woeids))

@@ -74,9 +74,9 @@ def said(kind: str, value: object) -> str:
     return f"{_SAYS}{kind}_{safe}"
 
 
-def said_of_trend(name: str, woeid: object) -> str:
-    """Return the word by which a tweet is found that was collected for the trend *name* of one place."""
-    return said(f"trend_{woeid}", name)
+def trend_at(woeid: object) -> str:
+    """Return what kind of thing the name of a trend of one place says of a tweet."""
+    return f"trend_{woeid}"
 
 
 def reach_of(tweet: Mapping[str, Any]) -> int:
@@ -107,16 +107,14 @@ def facts(tweet: Mapping[str, Any], found: list[str]) -> list[str]:
         ("ofauthor", retweeted_author(tweet)),
     ]
     for topic in tweet["topics"]:
-        pairs += [("topic", topic["name"]), ("place", topic.get("woeid"))]
+        name, woeid = topic["name"], topic.get("woeid")
+        pairs += [("topic", name), ("place", woeid)]
         if topic.get("kind") == FOLLOW:
-            pairs.append(("follow", topic["name"]))
-    known = [said(kind, value) for kind, value in pairs if value not in (None, "")]
-    return [EVERY, *dict.fromkeys(known), *_trends(tweet)]
-
-
-def _trends(tweet: Mapping[str, Any]) -> list[str]:
-    places = ((topic["name"], topic.get("woeid")) for topic in tweet["topics"])
-    return list(dict.fromkeys(said_of_trend(name, woeid) for name, woeid in places if woeid is not None))
+            pairs.append(("follow", name))
+        if woeid is not None:
+            pairs.append((trend_at(woeid), name))
+    known = (said(kind, value) for kind, value in pairs if value not in (None, ""))
+    return [EVERY, *dict.fromkeys(known)]
 
 
 HAS = ("emoji", "geo", "hashtags", "links", "media", "mentions")
