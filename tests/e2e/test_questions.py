@@ -7,6 +7,7 @@ of these ways, ``pytest tests/e2e/test_questions.py`` in all of them.
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from dataclasses import dataclass
@@ -96,20 +97,22 @@ class Analyst:
 
 
 @pytest.fixture(scope="module")
-def analyst(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iterator[Analyst]:
+def analysts(browser: Browser, address: str) -> Iterator[Callable[[str], Analyst]]:
+    """Return who asks in a way, logged in once for all questions."""
     with user() as (name, password):
-        tab = browser.new_context(ignore_https_errors=True, **WAYS[request.param]).new_page()
-        tab.goto(address)
-        log_in(tab, name, password)
-        expect(tab.get_by_role("heading", level=1)).to_be_visible()
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not tab.locator("figure.cloud").count() and time.monotonic() < deadline:
-            time.sleep(2)
-            tab.reload()
-        yield Analyst(
-            tab, address, keyboard="keyboard" in request.param, scripts="scripts" not in request.param
-        )
-        tab.context.close()
+        yield functools.cache(lambda way: begun(browser, address, way, name, password))
+
+
+def begun(browser: Browser, address: str, way: str, name: str, password: str) -> Analyst:
+    tab = browser.new_context(ignore_https_errors=True, **WAYS[way]).new_page()
+    tab.goto(address)
+    log_in(tab, name, password)
+    expect(tab.get_by_role("heading", level=1)).to_be_visible()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not tab.locator("figure.cloud").count() and time.monotonic() < deadline:
+        time.sleep(2)
+        tab.reload()
+    return Analyst(tab, address, keyboard="keyboard" in way, scripts="scripts" not in way)
 
 
 def what_is_talked_about_now(analyst: Analyst) -> None:
@@ -208,7 +211,7 @@ QUESTIONS = [
 ]
 
 
-# Each way by itself, since somebody logs in for it; every second of the pairs is what bin/test has.
+# Every second of the pairs is what bin/test has.
 PAIRS = [
     pytest.param(
         way, question, id=f"{way}-{question.__name__}", marks=[pytest.mark.long] * ((row + column) % 2)
@@ -218,8 +221,11 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(("analyst", "question"), PAIRS, indirect=["analyst"])
-def test_it_is_answered_in_three_steps(analyst: Analyst, question: Callable[[Analyst], None]) -> None:
+@pytest.mark.parametrize(("way", "question"), PAIRS)
+def test_it_is_answered_in_three_steps(
+    analysts: Callable[[str], Analyst], way: str, question: Callable[[Analyst], None]
+) -> None:
+    analyst = analysts(way)
     analyst.starts()
     question(analyst)
     assert analyst.pages <= 3

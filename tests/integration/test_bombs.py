@@ -69,7 +69,9 @@ def sent(lake: Lake, value: bytes, codec: str, key: bytes = b"") -> Any:
     return found[0]
 
 
-@pytest.mark.parametrize(("codec", "size"), [("zstd", GIBIBYTE), ("gzip", GIBIBYTE // 4)])
+@pytest.mark.parametrize(
+    ("codec", "size"), [("zstd", GIBIBYTE), pytest.param("gzip", GIBIBYTE // 4, marks=pytest.mark.long)]
+)
 def test_a_bomb_is_a_dead_letter_and_the_sink_goes_on(lake: Lake, codec: str, size: int) -> None:
     process = lake.start_sink()
     lake.send(tweet(1))

@@ -154,6 +154,7 @@ def test_names_that_x_changes_under_a_running_flow_lose_nothing_and_are_paid_for
         x.stop()
 
 
+@pytest.mark.long
 def test_a_budget_of_n_resources_collects_n_at_most_over_a_kill_and_at_days_change(
     collector: Collector, tmp_path: Path
 ) -> None:

@@ -120,6 +120,7 @@ def test_a_query_that_x_refuses_is_refused_with_its_reason_and_nothing_is_saved(
     assert "'nobody' is not followed" in following("follow", "show", "nobody", fails=True)
 
 
+@pytest.mark.long
 def test_nifi_killed_during_a_backfill_loses_nothing_and_pays_again_for_pages_in_flight_alone(
     collector: Collector, lake: Lake, tmp_path: Path
 ) -> None:

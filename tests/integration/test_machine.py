@@ -54,6 +54,7 @@ def test_a_live_machine_is_not_taken_over(names: tuple[str, str]) -> None:
     assert "is up already" in refused.stderr
 
 
+@pytest.mark.long
 def test_a_killed_run_leaves_nothing_to_trip_over(names: tuple[str, str]) -> None:
     machine("up", names[0])
     os.kill(int((MACHINES / names[0] / "pid").read_text()), signal.SIGKILL)
@@ -61,6 +62,7 @@ def test_a_killed_run_leaves_nothing_to_trip_over(names: tuple[str, str]) -> Non
     assert machine("ssh", names[0], "systemctl is-system-running --wait").stdout.strip() == "running"
 
 
+@pytest.mark.long
 def test_debian_12_and_a_host_with_cgroup_v2_alone(names: tuple[str, str]) -> None:
     script = (
         "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && "

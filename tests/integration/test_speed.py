@@ -215,6 +215,7 @@ def test_killed_while_tweets_come_its_windows_equal_a_recount_and_a_replay_chang
     }
 
 
+@pytest.mark.long
 def test_two_share_the_work_and_the_other_goes_on_when_the_one_that_counts_is_killed(
     speed: SpeedLayer,
 ) -> None:

@@ -51,6 +51,7 @@ def x(tmp_path: Path) -> Iterator[X]:
     x.stop()
 
 
+@pytest.mark.long
 def test_what_a_kill_of_nifi_took_from_the_stream_is_searched_for(
     collector: Collector, lake: Lake, x: X, tmp_path: Path
 ) -> None:

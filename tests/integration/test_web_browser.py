@@ -108,8 +108,15 @@ def watched(context: BrowserContext) -> Tab:
     return tab
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("device", ["desktop", "phone"])
+@pytest.mark.parametrize(
+    ("device", "scheme"),
+    [
+        ("desktop", "light"),
+        ("phone", "dark"),
+        pytest.param("desktop", "dark", marks=pytest.mark.long),
+        pytest.param("phone", "light", marks=pytest.mark.long),
+    ],
+)
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
     browser: Browser, state: Any, page: Page, device: str, scheme: str
 ) -> None:

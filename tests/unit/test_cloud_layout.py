@@ -158,7 +158,14 @@ def stayed(before: Layout, after: Layout) -> float:
 @pytest.mark.slow
 @needs_tweets
 @needs_noto
-@pytest.mark.parametrize(("lang", "step", "least"), [("pt", 4, 0.95), ("ar", 4, 0.9), ("ar", 200, 0.7)])
+@pytest.mark.parametrize(
+    ("lang", "step", "least"),
+    [
+        ("pt", 4, 0.95),
+        pytest.param("ar", 4, 0.9, marks=pytest.mark.long),
+        pytest.param("ar", 200, 0.7, marks=pytest.mark.long),
+    ],
+)
 def test_words_keep_their_places_from_one_picture_to_the_next(lang: str, step: int, least: float) -> None:
     size = words_size(1600, 900)
     first = place(real(lang, 0, 1200), *size, seed=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -48,14 +49,15 @@ def kafka(lake: Any, pair: Pair) -> dict[str, Any]:
 
 
 def read(options: dict[str, Any], topic: str) -> None:
-    consumer = KafkaConsumer(**options, consumer_timeout_ms=10_000)
+    consumer = KafkaConsumer(**options)
+    deadline = time.monotonic() + 10
     with contextlib.closing(consumer):
         consumer.assign([TopicPartition(topic, 0)])
         consumer.seek(TopicPartition(topic, 0), 0)
-        next(consumer, None)
-        # Who may not even know of a topic is told when asking where it is, and the client only logs it.
-        if topic in consumer._client.cluster.unauthorized_topics:  # noqa: SLF001
-            raise TopicAuthorizationFailedError(topic)
+        while not consumer.poll(timeout_ms=100) and time.monotonic() < deadline:
+            # Who may not even know of a topic is told when asking where it is, and the client only logs it.
+            if topic in consumer._client.cluster.unauthorized_topics:  # noqa: SLF001
+                raise TopicAuthorizationFailedError(topic)
 
 
 def write(options: dict[str, Any], topic: str) -> None:
