@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 
@@ -61,6 +63,27 @@ def test_a_name_that_is_the_beginning_of_others_is_given_and_found_as_one() -> N
         f"{head} --group sink",
         f"{head} --resource-pattern-type prefixed --group search-",
     ]
+
+
+def named(command: list[str]) -> set[tuple[str, str, str, str]]:
+    """Return what a run of AclCommand gives: to each principal each operation on each resource."""
+    told = list(zip(command, [*command[1:], ""]))
+    values = {option: [value for name, value in told if name == option] for option in command}
+    end = "*" if "prefixed" in command else ""
+    resources = [("TOPIC", f"{name}{end}") for name in values.get("--topic", [])]
+    resources += [("GROUP", f"{name}{end}") for name in values.get("--group", [])]
+    resources += [("CLUSTER", "kafka-cluster")] if "--cluster" in command else []
+    operations = [re.sub(r"(?<!^)(?=[A-Z])", "_", one).upper() for one in values["--operation"]]
+    principals = [one.removeprefix("User:") for one in values["--allow-principal"]]
+    return {(who, *what, may) for who in principals for what in resources for may in operations}
+
+
+def test_few_runs_name_each_entry_of_the_access_lists_and_no_other() -> None:
+    acls = yaml.safe_load((roles.ROLES / "kafka/defaults/main.yml").read_text())["kafka_acls"]
+    wanted = kafka_state.wanted_acls(acls)
+    commands = kafka_state.acl_commands(wanted)
+    assert set().union(*map(named, commands)) == wanted
+    assert len(commands) < len(acls)
 
 
 def test_every_topic_has_bounds_of_time_and_bytes_that_hold_within_a_segment() -> None:

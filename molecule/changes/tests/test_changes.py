@@ -1,6 +1,6 @@
 """Changes without loss: more hosts, another one, fewer, a bad setting, and runs that are interrupted.
 
-Those marked short come first and stand alone: what bin/test has of it.
+Those marked short come first and stand alone.
 """
 
 from __future__ import annotations

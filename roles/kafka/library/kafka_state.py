@@ -125,22 +125,28 @@ def superfluous_acls(
 
 
 def acl_commands(entries: set[tuple[str, str, str, str]]) -> list[list[str]]:
-    """Return the fewest runs of AclCommand that name *entries*."""
-    by_resource: dict[tuple[str, str, str], list[str]] = {}
+    """Return few runs of AclCommand that name *entries*: each costs a start of Java.
+
+    A run gives all of its principals all of its operations on all of its resources.
+    """
+    operations: dict[tuple[str, str, str], list[str]] = {}
     for principal, kind, name, operation in sorted(entries):
-        by_resource.setdefault((principal, kind, name), []).append(operation)
-    runs: dict[tuple[str, str, tuple[str, ...], bool], list[str]] = {}
-    for (principal, kind, name), operations in by_resource.items():
-        runs.setdefault((principal, kind, tuple(operations), name.endswith(_BEGINNING)), []).append(name)
+        operations.setdefault((principal, kind, name), []).append(operation)
+    resources: dict[tuple[str, tuple[str, ...], bool], list[tuple[str, str]]] = {}
+    for (principal, kind, name), may in operations.items():
+        resources.setdefault((principal, tuple(may), name.endswith(_BEGINNING)), []).append((kind, name))
+    principals: dict[tuple[tuple[str, ...], bool, tuple[tuple[str, str], ...]], list[str]] = {}
+    for (principal, may, beginning), named in resources.items():
+        principals.setdefault((may, beginning, tuple(named)), []).append(principal)
     commands = []
-    for (principal, kind, operations, _), names in runs.items():
-        command = ["--allow-principal", f"User:{principal}"]
-        for operation in operations:
+    for (may, beginning, named), who in principals.items():
+        command = [argument for name in who for argument in ("--allow-principal", f"User:{name}")]
+        for operation in may:
             command += ["--operation", operation.title().replace("_", "")]
-        if names[0].endswith(_BEGINNING):
+        if beginning:
             command += ["--resource-pattern-type", "prefixed"]
-        for name in names:
-            told = name[:-1] if name.endswith(_BEGINNING) else name
+        for kind, name in named:
+            told = name[:-1] if beginning else name
             command += ["--cluster"] if kind == "CLUSTER" else [f"--{kind.lower()}", told]
         commands.append(command)
     return commands
