@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -21,14 +22,13 @@ from pymongo import MongoClient
 from writing import Writers
 
 if TYPE_CHECKING:
-    import signal
-
     from testinfra.host import Host
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "out/molecule" / os.environ.get("MOLECULE_SCENARIO_NAME", "changes")
 MEMBERS = ("zookeeper", "kafka", "mongodb")
-# Each entry of the role's own, long list costs a start of Java, and none is about what changes here.
+# Each entry of the role's own, long lists costs a start of Java, and none is about what changes here.
+TOPICS = [{"name": "tweets.raw", "partitions": 6, "config": {}}]
 ACLS = [{"principal": "opslib-sink", "topics": ["tweets.raw"], "operations": ["READ", "DESCRIBE"]}]
 INVENTORY, VAULT = FOLDER / "inventory.json", FOLDER / "group_vars/all/vault.yml"
 CA, CERTIFICATE = (str(FOLDER / "ca/operator" / name) for name in ("ca.pem", "operator.pem"))
@@ -76,6 +76,7 @@ class Lake(Machines):
             {**dict.fromkeys(MEMBERS, hosts), **dict.fromkeys(("nifi", "opslib", "web"), ())},
             # Packages that members do not need.
             common_security_updates=False,
+            kafka_topics=TOPICS,
             kafka_acls=ACLS,
             common_client_networks=[f"{subnet}.1"],
             tls_ca_directory=f"{FOLDER}/ca",
@@ -106,19 +107,27 @@ class Lake(Machines):
         assert code == 0, said[-6000:]
         return said
 
-    def interrupted(self, moment: int, how: signal.Signals, *called: Any, **variables: Any) -> bool:
-        """Start a playbook, and end it when it has said *moment* lines; return whether that ended it.
+    def interrupted(
+        self, moment: int, how: signal.Signals, *called: Any, after: str = "", **variables: Any
+    ) -> bool:
+        """Start a playbook, and end it when it has said *moment* lines, of which the first has *after* in it.
 
-        One that says less has ended well by itself.
+        Return whether that ended it: one that says less has ended well by itself.
         """
-        run = self.call(*called, **variables)
+        # Ctrl-C as people have it, whatever makes runs of a test faster.
+        plain = {"ANSIBLE_STRATEGY": "linear"} if how is signal.SIGINT else {}
+        run = self.call(*called, environment=plain, **variables)
         assert run.stdout
-        said = [line for _, line in zip(range(moment), run.stdout)]
-        if len(said) == moment:
-            return self.end(run, how, said, playbook=called[0])
+        said, left = [], moment
+        for line in run.stdout:
+            said.append(line)
+            if left < moment or after in line:
+                left -= 1
+            if not left:
+                return self.end(run, how, said, playbook=called[0])
         run.communicate(timeout=600)
         assert run.returncode == 0, "".join(said)[-3000:]
-        keep(interrupted=called[0], line=moment, said=len(said))
+        keep(interrupted=called[0], after=after, line=moment, said=moment - left)
         return False
 
     def end(self, run: subprocess.Popen[str], how: signal.Signals, said: list[str], playbook: str) -> bool:

@@ -122,11 +122,15 @@ def test_3_check_mode_says_what_would_be_done_and_an_interrupted_run_goes_on(lak
     assert f"kafka goes from {BEFORE['kafka']} to {NOW['kafka']}" in said
     assert lake.runs("kafka") == {BEFORE["kafka"]}
     called = {"component": "kafka", "backup": "none", "untried": True}
-    # Before the gate, in it when the broker starts with the other release, and in the run after that.
+    # Before the gate, in it when a broker starts with the other release, and in the run after that.
     kill, ctrl_c = signal.SIGKILL, signal.SIGINT
-    for first, last, how in ((100, 240, kill), (244, 248, ctrl_c), (244, 254, kill)):
+    for after, first, last, how in (
+        ("", 100, 240, kill),
+        ("Gate | start", 1, 5, ctrl_c),
+        ("Gate | all is whole", 1, 8, kill),
+    ):
         moment = MOMENTS.randrange(first, last)
-        assert lake.interrupted(moment, how, "ansible/upgrade.yml", lake.hosts, **called)
+        assert lake.interrupted(moment, how, "ansible/upgrade.yml", lake.hosts, after=after, **called)
     lake.upgrade("kafka")
     assert lake.runs("kafka") == {NOW["kafka"]}
     lake.upgrade("kafka", back=True)
