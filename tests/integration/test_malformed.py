@@ -1,4 +1,4 @@
-"""Ten thousand messages that are none, among good ones, through a real sink: each ends where it belongs."""
+"""Thousands of messages that are none, among good ones, through a real sink: each ends where it belongs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import random
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import services
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,6 @@ from opslib import message
 if TYPE_CHECKING:
     from conftest import Lake
 
-MALFORMED = 10_000
 GOOD = 2_000
 MEGABYTE = 1024 * 1024
 Case = tuple[bytes, str]  # a message, and a word that the reason has to hold
@@ -137,12 +137,12 @@ KINDS = [
 ]
 
 
-def generated() -> list[Case]:
-    """Return as many malformed messages, the same ones each time; none twice, so that each can be told."""
+def generated(number: int) -> list[Case]:
+    """Return *number* malformed messages, the same ones each time; none twice, so that each can be told."""
     cases: dict[bytes, str] = {}
 
     @settings(
-        max_examples=2 * MALFORMED,
+        max_examples=2 * number,
         phases=[Phase.generate],
         derandomize=True,
         database=None,
@@ -151,7 +151,7 @@ def generated() -> list[Case]:
     )
     @given(st.one_of(KINDS))
     def collect(case: Case) -> None:
-        if len(cases) < MALFORMED:
+        if len(cases) < number:
             cases.setdefault(*case)
 
     collect()
@@ -186,9 +186,12 @@ def good(number: int) -> dict[str, Any]:
     return {**tweet(number), **odd[number % len(odd)]}
 
 
-def test_malformed_messages_end_in_the_dead_letters_and_all_good_ones_in_mongodb(lake: Lake) -> None:
-    cases = [*generated(), *large(), (b"", "empty")]
-    assert len(cases) > MALFORMED
+@pytest.mark.parametrize("number", [2_000, pytest.param(10_000, marks=pytest.mark.long)])
+def test_malformed_messages_end_in_the_dead_letters_and_all_good_ones_in_mongodb(
+    lake: Lake, number: int
+) -> None:
+    cases = [*generated(number), *large(), (b"", "empty")]
+    assert len(cases) > number
     everything: list[Any] = [*cases, *((message.encode(good(n)), None) for n in range(GOOD))]
     random.Random(2).shuffle(everything)  # noqa: S311 - not a secret
     sink = lake.start_sink()

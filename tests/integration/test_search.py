@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import search_by_hand as by_hand
 import services
 from conftest import end
@@ -124,17 +125,19 @@ def compare(host: Host, tweets: list[by_hand.Tweet], seed: int, number: int) -> 
             assert answers.page(parse(query.line), limit=MANY).ids == wanted, query.line
 
 
-def test_the_index_finds_what_a_search_by_hand_finds_whatever_happens_to_it(lake: Lake) -> None:
-    tweets = by_hand.lake(11)
+@pytest.mark.parametrize("some", [5000, pytest.param(None, marks=pytest.mark.long, id="all")])
+def test_the_index_finds_what_a_search_by_hand_finds_whatever_happens_to_it(
+    lake: Lake, some: int | None
+) -> None:
+    tweets = by_hand.lake(11, some)
     host = Host(lake)
     lake.start_sink()
     lake.wait_for_commit()
     # Killed ten times while it takes in what comes.
     for part in range(KILLS):
-        some = tweets[part::KILLS]
         host.start()
         before = host.progress()
-        lake.send(*(tweet.message(NOW) for tweet in some))
+        lake.send(*(tweet.message(NOW) for tweet in tweets[part::KILLS]))
         host.wait_for(before + 1)
         host.kill()
     host.start()
