@@ -12,7 +12,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -21,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import chaos
 import pytest
-import requests
 from chaos import say, wait_until
 from played import ROOT, Machines
+from simulated import X
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,81 +57,26 @@ def keep(**figures: Any) -> None:
         file.write(json.dumps({**figures, "load": round(os.getloadavg()[1], 1)}) + "\n")
 
 
-class X:
-    """The local X API, and people who write: each tweet has one hashtag, so that one search finds it."""
+class WatchedX(X):
+    """The local X API that knows how long nobody asked it for anything new."""
 
     def __init__(self) -> None:
-        self.url = f"http://{SUBNET}.1:{PORT}"
-        command = [
-            sys.executable,
-            "-m",
-            "opslib",
-            "x",
-            "simulate",
-            "--host",
-            f"{SUBNET}.1",
-            "--port",
-            str(PORT),
-        ]
         # What was given out before is not forgotten where tests go on with machines that are there.
-        command += ["--rate", "0", "--backlog", "0", "--no-limits", "--state", str(FOLDER / "x.json")]
-        with (FOLDER / "x.log").open("a") as log:
-            self._process = subprocess.Popen(command, cwd=ROOT, stderr=log)
-        self.written: dict[int, float] = {}
+        super().__init__(FOLDER, f"{SUBNET}.1", PORT, "--state", str(FOLDER / "x.json"), a_second=2)
         self.idle = 0.0  # the longest time without a new tweet that was asked for, in seconds
         self._given, self._given_at = 0, time.monotonic()
-        self._stop = threading.Event()
-        self._writing = threading.Thread(target=self._write)
 
-    def start(self) -> None:
-        wait_until("the local X API answers", lambda: self.returned() is not None, 60)
-        self._writing.start()
-
-    def _call(self, method: str, path: str, **options: Any) -> Any:
-        try:
-            answer = requests.request(method, f"{self.url}/_control/{path}", timeout=60, **options)
-        except requests.ConnectionError as error:
-            raise AssertionError(error) from error
-        answer.raise_for_status()
-        return answer.json()
-
-    def _write(self) -> None:
-        number = 0
-        while not self._stop.wait(1):
-            texts = [f"mudança {number + n} #tema{(number + n) % 4} nada se perde" for n in range(2)]
-            number += len(texts)
-            body = "\n".join(json.dumps({"text": text, "lang": "pt"}) for text in texts)
-            for one in self._call("POST", "tweets", data=body.encode())["added"]:
-                self.written[int(one)] = time.monotonic()
-            given = len(self.returned())
-            if given > self._given or not given:
-                self._given, self._given_at = given, time.monotonic()
-            self.idle = max(self.idle, time.monotonic() - self._given_at)
-
-    def quiet(self) -> None:
-        """Let people write no more."""
-        self._stop.set()
-        self._writing.join(60)
-
-    def returned(self) -> dict[int, int]:
-        """Return how often each tweet was given out to searches."""
-        return {int(id_): number for id_, number in self._call("GET", "ledger")["returned"].items()}
-
-    def offered(self) -> set[int]:
-        """Return all that people have written."""
-        return {int(id_) for id_ in self._call("GET", "ledger")["offered"]}
-
-    def end(self) -> None:
-        if self._writing.is_alive():
-            self.quiet()
-        self._process.terminate()
-        self._process.wait(60)
+    def look(self) -> None:
+        given = len(self.returned())
+        if given > self._given or not given:
+            self._given, self._given_at = given, time.monotonic()
+        self.idle = max(self.idle, time.monotonic() - self._given_at)
 
 
 class Lake(Machines):
     """The machines, and an inventory that says where what there is once is to be."""
 
-    def __init__(self, x: X) -> None:
+    def __init__(self, x: WatchedX) -> None:
         super().__init__(FOLDER)
         self.x = x
         vault = INVENTORY.parent / "group_vars/all/vault.yml"
@@ -247,7 +191,7 @@ class Lake(Machines):
 
 @pytest.fixture(scope="module")
 def lake() -> Iterator[Lake]:
-    x = X()
+    x = WatchedX()
     try:
         x.start()
         yield Lake(x)

@@ -1,0 +1,76 @@
+"""A whole lake of the scenario's machines, which follows the stream of a local X."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from chaos import wait_until
+from machines import Lake
+from pymongo import MongoClient
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+    from simulated import X
+
+SUBNET = os.environ.get("TRENDLAKE_SUBNET", "10.77.0")
+
+
+class Whole(Lake):
+    """Members are on all of its hosts, what there is once is on the first, and X outlives them."""
+
+    def __init__(self, x: X) -> None:
+        super().__init__()
+        self.x = x
+        self.began = time.monotonic()  # all that was written from then on is to be stored
+
+    def write(self, path: Path, hosts: Any, groups: Any, **variables: Any) -> None:
+        del variables["kafka_topics"], variables["kafka_acls"]
+        super().write(
+            path,
+            hosts,
+            {**groups, **dict.fromkeys(("nifi", "opslib", "web"), (1,))},
+            nifi_flow_x_base_url=self.x.url,
+            nifi_flow_mode="stream",
+            nifi_flow_places=[{"woeid": 23424768, "name": "Brazil"}],
+            nifi_flow_trends_interval="1 min",
+            # Nothing of a gap is left out, however long it was.
+            nifi_flow_pages_per_topic=2000,
+            **dict.fromkeys(("nifi_flow_budget_usd_day", "nifi_flow_budget_usd_month"), ""),
+            # What is not about changes would only take its time.
+            opslib_report_enabled=False,
+            opslib_search_enabled=False,
+            **variables,
+        )
+
+    def start(self, *called: Any, **variables: Any) -> subprocess.Popen[str]:
+        # The vault has an empty token, and the local X API takes any.
+        return super().start(*called, x_token="of-the-local-x-api", **variables)  # noqa: S106
+
+    def stored(self) -> set[int]:
+        with MongoClient(**self.mongodb(self.hosts)) as client:
+            return {one["_id"] for one in client.trendlake.tweets.find({}, {"_id": 1}).batch_size(50_000)}
+
+    def written(self, before: float) -> set[int]:
+        return {one for one, at in self.x.written.copy().items() if self.began <= at < before}
+
+    def collects(self, a_second: int) -> None:
+        """Wait until the stream is read, and from then on as many tweets *a_second*."""
+        wait_until("the stream is read", lambda: len(self.stored()) > 20, 600)
+        self.x.a_second = a_second
+        time.sleep(40)
+        # What was written before the stream was connected is searched for as far as its topics trended.
+        self.began = time.monotonic() - 30
+        self.keeps_up()
+
+    def keeps_up(self) -> None:
+        """Wait until all is stored that had been written half a minute before."""
+
+        def is_there() -> bool:
+            wanted = self.written(time.monotonic() - 30)
+            return bool(wanted) and wanted <= self.stored()
+
+        wait_until("what is written is stored half a minute later", is_there, 600)
