@@ -28,10 +28,8 @@ apt-get update -q
 apt-get full-upgrade -q -y -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold
 """
 BOOT = "systemctl show -p UserspaceTimestampMonotonic --value"
-RUNNING = """
-systemctl list-units --state=running --plain --no-legend zookeeper kafka mongodb nifi nginx 'opslib*' |
-cut -d' ' -f1
-"""
+UNITS = "zookeeper.service kafka.service mongodb.service nifi.service nginx.service 'opslib*.service'"
+RUNNING = f"systemctl list-units --state=running --plain --no-legend {UNITS} | cut -d' ' -f1"
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +48,7 @@ def boots(lake: Whole, number: int) -> None:
     lake.ssh(number, "systemctl --no-block reboot")
 
     def is_back() -> bool:
-        said = lake.ssh(number, f"{BOOT}{RUNNING}", check=False).split()
+        said = lake.ssh(number, f"{BOOT}; {RUNNING}", check=False).split()
         assert not before - set(said), f"not there: {before - set(said)}"
         return said[0] != boot
 
