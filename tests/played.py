@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 ROOT = Path(__file__).resolve().parents[1]
+# Differs from boot to boot, on a machine whose kernel goes on running as well.
+BOOT = "systemctl show -p UserspaceTimestampMonotonic --value"
 
 
 class Machines:

@@ -29,6 +29,14 @@ class X:
         command += ["--rate", "0", "--backlog", "0", "--no-limits", *options]
         with (folder / "x.log").open("a") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, stderr=log)
+        # Of a lake that collects from it, with no limit. Its vault has an empty token, and any is good.
+        self.inventory: dict[str, Any] = {
+            "nifi_flow_x_base_url": self.url,
+            "nifi_flow_places": [{"woeid": 23424768, "name": "Brazil"}],
+            "nifi_flow_budget_usd_day": "",
+            "nifi_flow_budget_usd_month": "",
+        }
+        self.token = "of-the-local-x-api"
         self.written: dict[int, float] = {}  # when, by the monotonic clock
         self._stop = threading.Event()
         self._writing = threading.Thread(target=self._write)

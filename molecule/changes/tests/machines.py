@@ -50,6 +50,8 @@ def keep(**figures: Any) -> None:
 class Lake(Machines):
     """The machines, by number from 1, and an inventory that changes."""
 
+    once: tuple[int, ...] = ()  # who has what there is once: NiFi, opslib, the page
+
     def __init__(self) -> None:
         super().__init__(FOLDER)
         if not VAULT.exists():
@@ -66,6 +68,10 @@ class Lake(Machines):
         where = f"ssh://{self.names[number - 1]}"
         return testinfra.get_host(where, ssh_config=str(FOLDER / "ssh_config"))
 
+    def variables(self) -> dict[str, Any]:
+        """Return what the inventory sets of the lake itself."""
+        return {"kafka_topics": TOPICS, "kafka_acls": ACLS}
+
     def inventory(self, hosts: list[int], beside: tuple[int, ...] = ()) -> None:
         """Write the inventory of a lake whose layers are all on *hosts*; those *beside* have none of them."""
         self.hosts = hosts
@@ -73,13 +79,12 @@ class Lake(Machines):
         self.write(
             INVENTORY,
             [*hosts, *beside],
-            {**dict.fromkeys(MEMBERS, hosts), **dict.fromkeys(("nifi", "opslib", "web"), ())},
+            {**dict.fromkeys(MEMBERS, hosts), **dict.fromkeys(("nifi", "opslib", "web"), self.once)},
             # Packages that members do not need.
             common_security_updates=False,
-            kafka_topics=TOPICS,
-            kafka_acls=ACLS,
             common_client_networks=[f"{subnet}.1"],
             tls_ca_directory=f"{FOLDER}/ca",
+            **self.variables(),
         )
 
     def call(

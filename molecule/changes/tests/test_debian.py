@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from chaos import wait_until
 from machines import FOLDER, keep
+from played import BOOT
 from simulated import X
 from whole import SUBNET, Whole
 
@@ -27,7 +28,6 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update -q
 apt-get full-upgrade -q -y -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold
 """
-BOOT = "systemctl show -p UserspaceTimestampMonotonic --value"
 UNITS = "zookeeper.service kafka.service mongodb.service nifi.service nginx.service 'opslib*.service'"
 RUNNING = f"systemctl list-units --state=running --plain --no-legend {UNITS} | cut -d' ' -f1"
 

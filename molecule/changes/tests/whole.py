@@ -12,7 +12,6 @@ from pymongo import MongoClient
 
 if TYPE_CHECKING:
     import subprocess
-    from pathlib import Path
 
     from simulated import X
 
@@ -22,34 +21,28 @@ SUBNET = os.environ.get("TRENDLAKE_SUBNET", "10.77.0")
 class Whole(Lake):
     """Members are on all of its hosts, what there is once is on the first, and X outlives them."""
 
+    once = (1,)
+
     def __init__(self, x: X) -> None:
         super().__init__()
         self.x = x
         self.began = time.monotonic()  # all that was written from then on is to be stored
 
-    def write(self, path: Path, hosts: Any, groups: Any, **variables: Any) -> None:
-        del variables["kafka_topics"], variables["kafka_acls"]
-        super().write(
-            path,
-            hosts,
-            {**groups, **dict.fromkeys(("nifi", "opslib", "web"), (1,))},
-            nifi_flow_x_base_url=self.x.url,
-            nifi_flow_mode="stream",
-            nifi_flow_places=[{"woeid": 23424768, "name": "Brazil"}],
+    def variables(self) -> dict[str, Any]:
+        return {
+            **self.x.inventory,
+            "nifi_flow_mode": "stream",
             # The topics of a place count for three of them without a snapshot: longer than its host is away.
-            nifi_flow_trends_interval="10 min",
+            "nifi_flow_trends_interval": "10 min",
             # Nothing of a gap is left out, however long it was.
-            nifi_flow_pages_per_topic=2000,
-            **dict.fromkeys(("nifi_flow_budget_usd_day", "nifi_flow_budget_usd_month"), ""),
+            "nifi_flow_pages_per_topic": 2000,
             # What is not about changes would only take its time.
-            opslib_report_enabled=False,
-            opslib_search_enabled=False,
-            **variables,
-        )
+            "opslib_report_enabled": False,
+            "opslib_search_enabled": False,
+        }
 
     def start(self, *called: Any, **variables: Any) -> subprocess.Popen[str]:
-        # The vault has an empty token, and the local X API takes any.
-        return super().start(*called, x_token="of-the-local-x-api", **variables)  # noqa: S106
+        return super().start(*called, x_token=self.x.token, **variables)
 
     def stored(self) -> set[int]:
         with MongoClient(**self.mongodb(self.hosts)) as client:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 
 import using
-
-# Differs from boot to boot, on a machine whose kernel goes on running as well.
-BOOT = "systemctl show -p UserspaceTimestampMonotonic --value"
+from played import BOOT
 
 
 def test_everything_is_back_after_a_reboot(host, lake):

@@ -114,12 +114,10 @@ class Lake(Machines):
             },
             common_client_networks=[f"{SUBNET}.1"],
             tls_ca_directory=f"{FOLDER}/ca",
-            nifi_flow_x_base_url=self.x.url,
-            nifi_flow_places=[{"woeid": 23424768, "name": "Brazil"}],
+            **self.x.inventory,
             nifi_flow_trends_interval="15 sec",
             # Nothing is left out, however long nobody collected.
             nifi_flow_pages_per_topic=100,
-            **dict.fromkeys(("nifi_flow_budget_usd_day", "nifi_flow_budget_usd_month"), ""),
             # What is not about moving would only take its time.
             common_security_updates=False,
             opslib_report_enabled=False,
@@ -127,8 +125,7 @@ class Lake(Machines):
             opslib_search_enabled=False,
             **self._backup,
         )
-        # The vault has an empty token, and the local X API takes any.
-        return self.start(INVENTORY, playbook, *arguments, x_token="of-the-local-x-api", **variables)  # noqa: S106
+        return self.start(INVENTORY, playbook, *arguments, x_token=self.x.token, **variables)
 
     def played(self, playbook: str, *arguments: str, **options: Any) -> tuple[int, str]:
         """Return how a playbook ended and what it said."""
