@@ -22,6 +22,7 @@ GOOD = {
     "architecture": "x86_64",
     "service_mgr": "systemd",
     "memtotal_mb": 4096,
+    "python": {"version": {"major": 3, "minor": 9}},
 }
 
 # host: (what is different about it, variables set for it, groups it is in)
