@@ -60,7 +60,12 @@ class Host:
         values = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
-            "ansible_facts": {"hostname": "lake", "fqdn": "lake.example.org", "memtotal_mb": 4096},
+            "ansible_facts": {
+                "hostname": "lake",
+                "fqdn": "lake.example.org",
+                "memtotal_mb": 4096,
+                "python": {"version": {"major": 3, "minor": 11}},
+            },
             "service_address": "192.0.2.7",
             "service_bind_address": "192.0.2.7",
             "tls_ca_directory": str(self.folder / "ca"),
