@@ -32,7 +32,7 @@ from pymongo.write_concern import WriteConcern
 from recount import buckets, rolled_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from recount import Bucket
 
@@ -332,10 +332,12 @@ def roll_ups_differ(machine: Machine) -> list[Bucket]:
     return sorted((key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)), key=str)
 
 
-def windows_differ(machine: Machine, producer: Producer, until: dt.datetime) -> tuple[int, list[str]]:
-    """Compare the windows that ended from when the producer began to *until* with a count from scratch.
+def windows_differ(
+    machine: Machine, began: dt.datetime, until: dt.datetime, hashtags: Collection[str] = _HASHTAGS
+) -> tuple[int, list[str]]:
+    """Compare the windows that ended from *began* to *until* with a count from scratch.
 
-    Returns how many were compared, and those that differ in tweets, authors or what they say about a hashtag.
+    Returns how many were compared, and those that differ in tweets, authors or what they say of *hashtags*.
     """
     tweets = [
         (
@@ -345,14 +347,14 @@ def windows_differ(machine: Machine, producer: Producer, until: dt.datetime) -> 
             {topic["woeid"] for topic in found["topics"]} or {None},
         )
         for found in machine.database.tweets.find(
-            {"created_at": {"$gte": producer.began - dt.timedelta(minutes=5)}},
+            {"created_at": {"$gte": began - dt.timedelta(minutes=5), "$lt": until}},
             {"created_at": 1, "author.id": 1, "text": 1, "topics.woeid": 1},
         )
         if found.get("author")
     ]
     compared, wrong = 0, []
     for window in machine.database.trending.find(
-        {"minutes": {"$in": [1, 5]}, "ends_at": {"$gt": producer.began, "$lte": until}}
+        {"minutes": {"$in": [1, 5]}, "ends_at": {"$gt": began, "$lte": until}}
     ):
         begins = window["ends_at"] - dt.timedelta(minutes=window["minutes"])
         inside = [
@@ -363,7 +365,7 @@ def windows_differ(machine: Machine, producer: Producer, until: dt.datetime) -> 
         wanted: dict[str, Any] = {"tweets": len(inside), "authors": len({author for author, _ in inside})}
         found: dict[str, Any] = {name: window[name] for name in wanted}
         for item in window["items"]:
-            if item["kind"] == "hashtag" and item["name"].lower() in _HASHTAGS:
+            if item["kind"] == "hashtag" and item["name"].lower() in hashtags:
                 those = [author for author, tags in inside if item["name"].lower() in tags]
                 wanted[item["name"]] = (len(those), len(set(those)))
                 found[item["name"]] = (item["tweets"], item["authors"])
@@ -433,7 +435,7 @@ def run(number: int, kills: int, *, seed: int = 1, seconds: float = 150) -> tupl
 
         def windows_are_there() -> bool:
             nonlocal compared, wrong
-            compared, wrong = windows_differ(machine, producer, until)
+            compared, wrong = windows_differ(machine, producer.began, until)
             return compared > 0 and not wrong
 
         try:

@@ -51,6 +51,7 @@ class Lake(Machines):
     """The machines, by number from 1, and an inventory that changes."""
 
     once: tuple[int, ...] = ()  # who has what there is once: NiFi, opslib, the page
+    topic = "tweets.raw"  # which the writers of tests write to
 
     def __init__(self) -> None:
         super().__init__(FOLDER)
@@ -172,7 +173,7 @@ class Lake(Machines):
         }
 
     def writers(self, hosts: list[int]) -> Writers:
-        return Writers(self.kafka(hosts), self.mongodb(hosts))
+        return Writers(self.kafka(hosts), self.mongodb(hosts), self.topic)
 
     def started(self, number: int) -> dict[str, str]:
         """Return when each service of a host was started."""

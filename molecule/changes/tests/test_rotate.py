@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 class Connecting(Writers):
     """Writers that read anew whom to trust, and with which password, whenever they connect anew."""
 
-    def __init__(self, kafka: Callable[[], dict[str, Any]], mongodb: Callable[[], dict[str, Any]]) -> None:
-        super().__init__(kafka(), mongodb())
-        self._kafka_now, self._mongodb_now = kafka, mongodb
-        self.longest = {"kafka": 0.0, "mongodb": 0.0}
+    def __init__(self, lake: Lake) -> None:
+        self._kafka_now, self._mongodb_now = lambda: lake.kafka(lake.hosts), lambda: lake.mongodb(lake.hosts)
+        super().__init__(self._kafka_now(), self._mongodb_now(), lake.topic)
 
     def _write(
         self,
@@ -59,7 +58,7 @@ class Connecting(Writers):
 
     def _produce(self) -> None:
         def write(client: KafkaProducer, name: str) -> None:
-            client.send("tweets.raw", key=name.encode(), value=b"x" * 500).get(timeout=15)
+            client.send(self._topic, key=name.encode(), value=b"x" * 500).get(timeout=15)
 
         def connect() -> KafkaProducer:
             return KafkaProducer(
@@ -112,7 +111,7 @@ def lake() -> Lake:
 
 def under_writers(lake: Lake, *arguments: str, **variables: Any) -> None:
     """Hold that the playbook ends well while a lake is written to, which loses nothing by it."""
-    writers = Connecting(lambda: lake.kafka(lake.hosts), lambda: lake.mongodb(lake.hosts))
+    writers = Connecting(lake)
     variables["secrets_password_file"] = f"{FOLDER}/vault-password"
     with writers.going_on():
         lake.play("ansible/rotate.yml", lake.hosts, *arguments, **variables)

@@ -6,8 +6,9 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+import chaos
 from chaos import wait_until
-from machines import Lake
+from machines import FOLDER, Lake
 from pymongo import MongoClient
 
 if TYPE_CHECKING:
@@ -22,10 +23,12 @@ class Whole(Lake):
     """Members are on all of its hosts, what there is once is on the first, and X outlives them."""
 
     once = (1,)
+    topic = "verify.changes"  # beside tweets, which readers wait for
 
     def __init__(self, x: X) -> None:
         super().__init__()
         self.x = x
+        self.also: dict[str, Any] = {}  # variables from now on
         self.began = time.monotonic()  # all that was written from then on is to be stored
 
     def variables(self) -> dict[str, Any]:
@@ -39,10 +42,20 @@ class Whole(Lake):
             # What is not about changes would only take its time.
             "opslib_report_enabled": False,
             "opslib_search_enabled": False,
+            **self.also,
         }
 
     def start(self, *called: Any, **variables: Any) -> subprocess.Popen[str]:
         return super().start(*called, x_token=self.x.token, **variables)
+
+    @property
+    def machine(self) -> chaos.Machine:
+        """Return what counts again, with a client of the whole replica set."""
+        found = chaos.Machine(FOLDER)
+        found.mongo.close()
+        found.mongo = MongoClient(**self.mongodb(self.hosts), tz_aware=True)
+        found.database = found.mongo.trendlake
+        return found
 
     def stored(self) -> set[int]:
         with MongoClient(**self.mongodb(self.hosts)) as client:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Writers:
     """One producer with ``acks=all`` and one client of MongoDB with majority writes."""
 
-    def __init__(self, kafka: dict[str, Any], mongodb: dict[str, Any]) -> None:
-        self._kafka, self._mongodb = kafka, mongodb
+    def __init__(self, kafka: dict[str, Any], mongodb: dict[str, Any], topic: str) -> None:
+        self._kafka, self._mongodb, self._topic = kafka, mongodb, topic
         self._stop = threading.Event()
         self._run = uuid.uuid4().hex
         self.acknowledged: dict[str, set[str]] = {"kafka": set(), "mongodb": set()}
@@ -48,7 +48,7 @@ class Writers:
         for name in self.names():
             try:
                 with self.acknowledging("kafka", name):
-                    producer.send("tweets.raw", key=name.encode(), value=b"x" * 500).get(timeout=600)
+                    producer.send(self._topic, key=name.encode(), value=b"x" * 500).get(timeout=600)
             except Exception as error:  # noqa: PERF203 - each is on its own
                 self.refused.append(f"kafka: {error!r}")
         producer.close()
@@ -102,7 +102,7 @@ class Writers:
 
     def _messages(self) -> set[str]:
         consumer = KafkaConsumer(**self._kafka)
-        partitions = [TopicPartition("tweets.raw", number) for number in range(6)]
+        partitions = [TopicPartition(self._topic, number) for number in range(6)]
         consumer.assign(partitions)
         consumer.seek_to_beginning()
         ends = consumer.end_offsets(partitions)

@@ -1,0 +1,178 @@
+"""A whole lake on three hosts is changed while it follows X's stream, at 200 tweets a second.
+
+On machines of their own: `molecule verify -s stream`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import chaos
+import pytest
+from chaos import wait_until
+from kafka.admin import KafkaAdminClient, NewTopic
+from machines import CA, CERTIFICATE, FOLDER, MEMBERS, keep, nothing_lost, secrets
+from simulated import HASHTAGS, X
+from test_rotate import Connecting
+from whole import SUBNET, Whole
+
+import roles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from writing import Writers
+
+pytestmark = pytest.mark.skipif(
+    FOLDER.name != "stream", reason="a whole lake: molecule verify -s stream deploys it"
+)
+
+HOSTS = [1, 2, 3]
+A_SECOND = 200
+metadata = roles.module("kafka/files/metadata.py")
+
+
+@contextlib.contextmanager
+def leaders(lake: Whole, folder: Path) -> Iterator[None]:
+    """Keep for how long, at most, a partition had no leader while the block went on."""
+    for name, path in (
+        ("ca.pem", CA),
+        ("cert.pem", CERTIFICATE),
+        ("key.pem", lake.kafka(HOSTS)["ssl_keyfile"]),
+    ):
+        (folder / name).symlink_to(path)
+    since: dict[tuple[str, int], float] = {}
+    lasted, done = [0.0], threading.Event()
+
+    def headless() -> set[tuple[str, int]]:
+        for address in lake.addresses:
+            with contextlib.suppress(OSError):
+                seen = metadata.metadata(address, 9093, str(folder))["partitions"]
+                return {(one["topic"], one["partition"]) for one in seen if one["leader"] < 0}
+        return set(since)
+
+    def watch() -> None:
+        while not done.wait(0.5):
+            now, seen = time.monotonic(), headless()
+            lasted.extend(now - since.setdefault(one, now) for one in seen)
+            for one in since.keys() - seen:
+                del since[one]
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watching.join(60)
+        keep(longest_without_leader_seconds=round(max(lasted), 1))
+
+
+@pytest.fixture(scope="module")
+def lake() -> Iterator[Whole]:
+    # As many as are written in the time that this takes: what X forgets cannot be searched for.
+    x = X(FOLDER, f"{SUBNET}.1", 8098, "--keep", "5000000", a_second=2)
+    try:
+        x.start()
+        yield Whole(x)
+    finally:
+        x.end()
+
+
+def is_noticed_by_nobody(lake: Whole, writers: Writers, began: dt.datetime, **what: Any) -> None:
+    """Hold that writers lost nothing, the stream goes on, and windows and roll-ups equal a recount."""
+    nothing_lost(writers, **what)
+    lake.keeps_up()
+    machine = lake.machine
+    # Of some minutes, since each window is held against each tweet.
+    until = min(dt.datetime.now(dt.timezone.utc), began + dt.timedelta(minutes=8)).replace(microsecond=0)
+
+    def is_counted() -> bool:
+        compared, wrong = chaos.windows_differ(machine, began, until, HASHTAGS)
+        assert not wrong, wrong[:3]
+        return compared > 0 and not chaos.roll_ups_differ(machine)
+
+    wait_until("windows and roll-ups equal a recount", is_counted, 600)
+    machine.mongo.close()
+
+
+def test_1_the_stream_brings_200_tweets_a_second(lake: Whole) -> None:
+    lake.play("site.yml", HOSTS)
+    admin = KafkaAdminClient(**lake.kafka(HOSTS))
+    admin.create_topics([NewTopic(lake.topic, num_partitions=6, replication_factor=3)])
+    admin.close()
+    lake.collects(A_SECOND)
+
+
+def test_2_a_heap_changed_on_all_hosts_is_noticed_by_nobody(lake: Whole, tmp_path: Path) -> None:
+    before = [lake.started(number)["kafka"] for number in HOSTS]
+    lake.also = {"kafka_heap_mb": 320}
+    began, writers = dt.datetime.now(dt.timezone.utc), lake.writers(HOSTS)
+    with writers.going_on(), leaders(lake, tmp_path):
+        lake.play("site.yml", HOSTS, "--tags", "kafka")
+    assert all(was != lake.started(number)["kafka"] for was, number in zip(before, HOSTS))
+    assert not writers.refused
+    is_noticed_by_nobody(lake, writers, began, changed="the heap of Kafka")
+
+
+def test_3_everything_is_restarted_host_by_host(lake: Whole, tmp_path: Path) -> None:
+    before = [lake.started(number) for number in HOSTS]
+    began, writers = dt.datetime.now(dt.timezone.utc), lake.writers(HOSTS)
+    with writers.going_on(), leaders(lake, tmp_path):
+        lake.play("ansible/roll.yml", HOSTS, roll_restart=True)
+    after = [lake.started(number) for number in HOSTS]
+    assert all(was[name] != now[name] for was, now in zip(before, after) for name in MEMBERS)
+    is_noticed_by_nobody(lake, writers, began, restarted="all")
+
+
+def rotated(lake: Whole, *arguments: str, rotate: str) -> None:
+    """Rotate something while people write, the stream is read, and others write to Kafka and MongoDB."""
+    began = dt.datetime.now(dt.timezone.utc)
+    writers = Connecting(lake)
+    with writers.going_on():
+        lake.play(
+            "ansible/rotate.yml",
+            HOSTS,
+            *arguments,
+            rotate=rotate,
+            secrets_password_file=f"{FOLDER}/vault-password",
+        )
+    is_noticed_by_nobody(lake, writers, began, rotated=rotate)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mongodb_sink_password",
+        "mongodb_web_password",
+        "mongodb_keyfile",
+        "nifi_sensitive_props_key",
+        "tls_keystore_password",
+        "tls_ca_passphrase",
+        "backup_password",
+    ],
+)
+def test_4_a_secret_of_the_vault_is_another_one(lake: Whole, name: str) -> None:
+    old = secrets()[name]
+    rotated(lake, rotate=name)
+    assert secrets()[name] != old
+    lake.nothing_is_pending()
+
+
+def test_5_so_is_the_authority(lake: Whole) -> None:
+    rotated(lake, rotate="authority")
+    lake.nothing_is_pending()
+
+
+def test_6_all_that_was_written_is_stored_and_the_next_run_changes_nothing(lake: Whole) -> None:
+    lake.x.quiet()
+    wanted = lake.written(time.monotonic())
+    wait_until("all that was written is stored", lambda: wanted <= lake.stored(), 600)
+    keep(written=len(wanted))
+    said = lake.play("site.yml", HOSTS)
+    assert said.count("changed=0") == said.count("changed="), said[-3000:]
