@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from certificates import Authority, Certificate
 
 ROLE = Path(__file__).parents[2] / "roles" / "nifi"
+DEFAULTS = yaml.safe_load((ROLE.parent / "service/defaults/main.yml").read_text())
 PASSWORD = "of the tests alone"
 IDENTITIES = ["CN=operator, O=Trendlake", "CN=opslib-doctor, O=Trendlake"]
 QUICK = "-XX:TieredStopAtLevel=1"
@@ -110,6 +111,9 @@ class Nifi(Service):
             "_nifi_data": data,
             "_nifi_tls": self._conf,
             "service_bind_address": "127.0.0.1",
+            "service_tls_ciphers": DEFAULTS["service_tls_ciphers"],
+            # The one that the processors' archive is for: that of the tests, without their environment.
+            "service_python": Path(sys.executable).resolve(),
             "nifi_https_port": port,
             "nifi_sensitive_props_key": PASSWORD,
             "tls_keystore_password": PASSWORD,
@@ -118,7 +122,10 @@ class Nifi(Service):
         }
         own = yaml.safe_load((ROLE / "vars/main.yml").read_text())["_nifi_own_properties"]
         own["nifi.web.proxy.host"] = f"127.0.0.1:{port}"
-        lines = {name: jinja2.Template(str(value)).render(values) for name, value in own.items()}
+        lines = {
+            name: jinja2.Template(str(value), undefined=jinja2.StrictUndefined).render(values)
+            for name, value in own.items()
+        }
         text = "".join(f"{name}={value}\n" for name, value in sorted(lines.items()))
         text = text.replace("/opt/nifi/current", str(nifi)).replace("/etc/nifi", str(self._conf))
         text = text.replace("/var/log/nifi", str(self.folder / "logs"))
