@@ -53,7 +53,7 @@ def leaders(lake: Whole, folder: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):
                 seen = metadata.metadata(address, 9093, str(folder))["partitions"]
                 return {(one["topic"], one["partition"]) for one in seen if one["leader"] < 0}
-        return set(since)
+        return {*since, ("while no broker answers", 0)}
 
     def watch() -> None:
         while not done.wait(0.5):
