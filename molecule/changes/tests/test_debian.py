@@ -12,8 +12,7 @@ import pytest
 from chaos import wait_until
 from machines import FOLDER, keep
 from played import BOOT
-from simulated import X
-from whole import SUBNET, Whole
+from whole import Whole, following
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,12 +33,8 @@ RUNNING = f"systemctl list-units --state=running --plain --no-legend {UNITS} | c
 
 @pytest.fixture(scope="module")
 def lake() -> Iterator[Whole]:
-    x = X(FOLDER, f"{SUBNET}.1", 8097, "--keep", "1000000", a_second=2)
-    try:
-        x.start()
-        yield Whole(x)
-    finally:
-        x.end()
+    with following(8097, keep=1_000_000) as lake:
+        yield lake
 
 
 def boots(lake: Whole, number: int) -> None:

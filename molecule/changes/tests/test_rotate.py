@@ -109,12 +109,18 @@ def lake() -> Lake:
     return Lake()
 
 
-def under_writers(lake: Lake, *arguments: str, **variables: Any) -> None:
-    """Hold that the playbook ends well while a lake is written to, which loses nothing by it."""
+def while_written_to(lake: Lake, *arguments: str, **variables: Any) -> Connecting:
+    """Run the playbook, which is to end well, while a lake is written to, and return who did."""
     writers = Connecting(lake)
     variables["secrets_password_file"] = f"{FOLDER}/vault-password"
     with writers.going_on():
         lake.play("ansible/rotate.yml", lake.hosts, *arguments, **variables)
+    return writers
+
+
+def under_writers(lake: Lake, *arguments: str, **variables: Any) -> None:
+    """Hold that the playbook ends well while a lake is written to, which loses nothing by it."""
+    writers = while_written_to(lake, *arguments, **variables)
     lake.nothing_is_pending()
     nothing_lost(writers, rotated=variables["rotate"])
 

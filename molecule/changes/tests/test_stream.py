@@ -16,9 +16,9 @@ import pytest
 from chaos import wait_until
 from kafka.admin import KafkaAdminClient, NewTopic
 from machines import CA, CERTIFICATE, FOLDER, MEMBERS, keep, nothing_lost, secrets
-from simulated import HASHTAGS, X
-from test_rotate import Connecting
-from whole import SUBNET, Whole
+from simulated import HASHTAGS
+from test_rotate import while_written_to
+from whole import Whole, following
 
 import roles
 
@@ -75,12 +75,8 @@ def leaders(lake: Whole, folder: Path) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def lake() -> Iterator[Whole]:
     # As many as are written in the time that this takes: what X forgets cannot be searched for.
-    x = X(FOLDER, f"{SUBNET}.1", 8098, "--keep", "5000000", a_second=2)
-    try:
-        x.start()
-        yield Whole(x)
-    finally:
-        x.end()
+    with following(8098, keep=5_000_000) as lake:
+        yield lake
 
 
 def is_noticed_by_nobody(lake: Whole, writers: Writers, began: dt.datetime, **what: Any) -> None:
@@ -129,19 +125,10 @@ def test_3_everything_is_restarted_host_by_host(lake: Whole, tmp_path: Path) -> 
     is_noticed_by_nobody(lake, writers, began, restarted="all")
 
 
-def rotated(lake: Whole, *arguments: str, rotate: str) -> None:
+def rotated(lake: Whole, rotate: str) -> None:
     """Rotate something while people write, the stream is read, and others write to Kafka and MongoDB."""
     began = dt.datetime.now(dt.timezone.utc)
-    writers = Connecting(lake)
-    with writers.going_on():
-        lake.play(
-            "ansible/rotate.yml",
-            lake.hosts,
-            *arguments,
-            rotate=rotate,
-            secrets_password_file=f"{FOLDER}/vault-password",
-        )
-    is_noticed_by_nobody(lake, writers, began, rotated=rotate)
+    is_noticed_by_nobody(lake, while_written_to(lake, rotate=rotate), began, rotated=rotate)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,11 @@ import chaos
 from chaos import wait_until
 from machines import FOLDER, Lake
 from pymongo import MongoClient
+from simulated import X
 
 if TYPE_CHECKING:
     import subprocess
-
-    from simulated import X
+    from collections.abc import Iterator
 
 SUBNET = os.environ.get("TRENDLAKE_SUBNET", "10.77.0")
 
@@ -81,3 +82,14 @@ class Whole(Lake):
             return bool(wanted) and wanted <= self.stored()
 
         wait_until("what is written is stored half a minute later", is_there, 600)
+
+
+@contextlib.contextmanager
+def following(port: int, keep: int) -> Iterator[Whole]:
+    """Have a lake follow a local X on a *port*, which keeps so many tweets to be searched for."""
+    x = X(FOLDER, f"{SUBNET}.1", port, "--keep", str(keep), a_second=2)
+    try:
+        x.start()
+        yield Whole(x)
+    finally:
+        x.end()
