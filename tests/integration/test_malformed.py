@@ -38,6 +38,7 @@ FIELDS = [
 ]
 SCALARS = st.integers(-5, 5) | st.floats(allow_nan=False, allow_infinity=False) | st.booleans()
 NUMBERS = st.integers(10_000, 99_999)
+WITHOUT_NUL = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5)
 
 
 def changed(number: int, **fields: Any) -> bytes:
@@ -73,7 +74,9 @@ def no_object(draw: st.DrawFn) -> Case:
 
 @st.composite
 def lone_surrogate(draw: st.DrawFn) -> Case:
-    text = draw(st.text(max_size=5)) + draw(st.sampled_from(["\ud83d", "\udc00", "\udbff\ud800"]))
+    # No NUL before it: a key with both is refused for the NUL, and which texts are drawn hangs on the
+    # constants of the modules that happen to be loaded.
+    text = draw(WITHOUT_NUL) + draw(st.sampled_from(["\ud83d", "\udc00", "\udbff\ud800"]))
     field = draw(st.sampled_from(["text", "lang", "author", "entities"]))
     holder = {"author": {"id": "1", "name": text}, "entities": {text: 1}}.get(field, text)
     return changed(draw(NUMBERS), **{field: holder}), "surrogate"
