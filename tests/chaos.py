@@ -321,15 +321,25 @@ def stored_ids(machine: Machine, producer: Producer) -> set[int]:
     return {found["_id"] for found in machine.database.tweets.find(some, {"_id": 1})}
 
 
-def roll_ups_differ(machine: Machine) -> list[Bucket]:
-    """Return the buckets that are over and that a count from scratch has otherwise."""
-    now = dt.datetime.now(dt.timezone.utc)
+def roll_ups_differ(machine: Machine, until: dt.datetime | None = None) -> list[Bucket]:
+    """Return the buckets that a count from scratch has otherwise.
+
+    Compared are the minutes that began by *until*, by default now, and the hours and days that were over. Where tweets
+    still come, *until* is long enough ago that all of its minute is stored and counted.
+    """
+    until = until or dt.datetime.now(dt.timezone.utc)
     lengths = {"minute": dt.timedelta(0), "hour": dt.timedelta(hours=1), "day": dt.timedelta(days=1)}
     fields = {"first_seen_at": 1, "topics": 1, "words": 1, "retweet_of": 1}
-    recounted = buckets(machine.database.tweets.find({}, fields).sort("_id").batch_size(5000))
-    wanted = {key: value for key, value in recounted.items() if key[1] + lengths[key[0]] <= now}
+    wanted = buckets(machine.database.tweets.find({}, fields).sort("_id").batch_size(5000))
     found = rolled_up(machine.database.word_counts.find().batch_size(2000))
-    return sorted((key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)), key=str)
+    return sorted(
+        (
+            key
+            for key in wanted.keys() | found.keys()
+            if key[1] + lengths[key[0]] <= until and wanted.get(key) != found.get(key)
+        ),
+        key=str,
+    )
 
 
 def windows_differ(
