@@ -324,8 +324,8 @@ def stored_ids(machine: Machine, producer: Producer) -> set[int]:
 def roll_ups_differ(machine: Machine, until: dt.datetime | None = None) -> list[Bucket]:
     """Return the buckets that a count from scratch has otherwise.
 
-    Compared are the minutes that began by *until*, by default now, and the hours and days that were over. Where tweets
-    still come, *until* is long enough ago that all of its minute is stored and counted.
+    Compared are the minutes that began by *until*, by default now, and the hours and days that were over.
+    Where tweets still come, *until* is long enough ago that all of its minute is stored and counted.
     """
     until = until or dt.datetime.now(dt.timezone.utc)
     lengths = {"minute": dt.timedelta(0), "hour": dt.timedelta(hours=1), "day": dt.timedelta(days=1)}
