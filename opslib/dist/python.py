@@ -19,7 +19,7 @@ from opslib.packing.tarball import EPOCH, Tarball
 
 # Those of Debian 11, 12 and 13, to the patch: some packages leave 3.9.0 and 3.9.1 out.
 PYTHONS = {"py39": "3.9.2", "py311": "3.11.2", "py313": "3.13.5"}
-KINDS = {"opslib": "targets", "pymongo": "pymongo", "nar": "nar"}
+KINDS = {"opslib": "targets", "pymongo": "pymongo", "kafkatools": "kafkatools", "nar": "nar"}
 NAMES = tuple(f"{kind}-{tag}" for kind in KINDS for tag in PYTHONS)
 
 # What of opslib the NiFi processors carry: these import nothing but the packages of requirements/nar.in.
@@ -34,7 +34,7 @@ def _requirements(name: str) -> Path:
 def _own_files(name: str) -> list[Path]:
     """Return the files of this checkout that go into the distribution *name*."""
     package = CHECKOUT / "opslib"
-    if name.startswith("pymongo"):
+    if name.startswith(("pymongo", "kafkatools")):
         return []
     roots = [package / part for part in _IN_NAR] if name.startswith("nar") else [package]
     files = [CHECKOUT / "pyproject.toml", CHECKOUT / "LICENSE", CHECKOUT / "README.md"]

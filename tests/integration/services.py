@@ -275,6 +275,11 @@ def kafka(folder: Path, certificate: Certificate, zookeeper_port: int) -> Servic
             "offsets.topic.num.partitions": 1,
             "transaction.state.log.replication.factor": 1,
             "transaction.state.log.min.isr": 1,
+            # Who is not in a list of a thing may do all with what has none.
+            "authorizer.class.name": "kafka.security.authorizer.AclAuthorizer",
+            "allow.everyone.if.no.acl.found": "true",
+            "super.users": "User:server;User:operator",
+            "ssl.principal.mapping.rules": "RULE:^CN=([^,]+).*$/$1/,DEFAULT",
             "group.initial.rebalance.delay.ms": 0,
             "group.min.session.timeout.ms": 1000,
         },

@@ -1,16 +1,19 @@
-"""What the role kafka makes of access lists: ZooKeeper's and Kafka's, as their tools print them."""
+"""What the role kafka makes of topics and access lists; with servers: integration/test_kafka_state.py."""
 
 from __future__ import annotations
 
-import re
-
 import pytest
 import yaml
+from kazoo.security import ACL, Id, Permissions
 
 import roles
 
-OWN = "'x509,'CN=kafka%2CO=Trendlake\n: cdrwa\n"
+OWN = ("x509", "CN=kafka,O=Trendlake", "cdrwa")
 KAFKA = "CN=kafka,O=Trendlake"
+BITS = {
+    letter: getattr(Permissions, name)
+    for letter, name in zip("crwda", ("CREATE", "READ", "WRITE", "DELETE", "ADMIN"))
+}
 
 
 zookeeper_acl, kafka_state = (
@@ -19,71 +22,23 @@ zookeeper_acl, kafka_state = (
 
 
 @pytest.mark.parametrize(
-    ("printed", "is_open"),
+    ("entries", "is_open"),
     [
-        (OWN, False),
-        (OWN + "'world,'anyone\n: r\n", False),  # as Kafka gives its nodes
-        ("'world,'anyone\n: r\n", False),  # ZooKeeper's own, which nobody can change
-        ("'world,'anyone\n: cdrwa\n", True),
-        (OWN + "'world,'anyone\n: cr\n", True),
-        ("'x509,'CN=operator%2CO=Trendlake\n: cdrwa\n", True),
-        ("'x509,'CN=kafka%2CO=Others\n: cdrwa\n", True),
-        ("'ip,'10.0.0.1\n: w\n", True),
+        ([OWN], False),
+        ([OWN, ("world", "anyone", "r")], False),  # as Kafka gives its nodes
+        ([("world", "anyone", "r")], False),  # ZooKeeper's own, which nobody can change
+        ([("world", "anyone", "cdrwa")], True),
+        ([OWN, ("world", "anyone", "cr")], True),
+        ([("x509", "CN=operator,O=Trendlake", "cdrwa")], True),
+        ([("x509", "CN=kafka,O=Others", "cdrwa")], True),
+        ([("ip", "10.0.0.1", "w")], True),
     ],
 )
-def test_a_node_is_open_if_another_than_kafka_may_change_it(printed: str, is_open: bool) -> None:
-    found = zookeeper_acl.entries(f"\nWATCHER::\n\n{printed}")
-    assert found
-    assert zookeeper_acl.is_open(found, KAFKA) is is_open
-
-
-GROUPS = {"principal": "a", "groups": ["sink", "search-*"], "operations": ["READ"]}
-LISTED = """Current ACLs for resource `ResourcePattern(resourceType=GROUP, name=sink, patternType=LITERAL)`:
- \t(principal=User:a, host=*, operation=READ, permissionType=ALLOW)
-
-Current ACLs for resource `ResourcePattern(resourceType=GROUP, name=search-, patternType=PREFIXED)`:
- \t(principal=User:a, host=*, operation=READ, permissionType=ALLOW)
-"""
-
-
-def test_a_name_that_is_the_beginning_of_others_is_given_and_found_as_one() -> None:
-    wanted = kafka_state.wanted_acls([GROUPS])
-
-    class Tools(kafka_state.Tools):  # type: ignore[misc]
-        def __init__(self) -> None:
-            pass
-
-        def run(self, *_: str) -> str:
-            return LISTED
-
-    assert Tools().acls() == wanted
-    told = [" ".join(command) for command in kafka_state.acl_commands(wanted)]
-    head = "--allow-principal User:a --operation Read"
-    assert sorted(told) == [
-        f"{head} --group sink",
-        f"{head} --resource-pattern-type prefixed --group search-",
-    ]
-
-
-def named(command: list[str]) -> set[tuple[str, str, str, str]]:
-    """Return what a run of AclCommand gives: to each principal each operation on each resource."""
-    told = list(zip(command, [*command[1:], ""]))
-    values = {option: [value for name, value in told if name == option] for option in command}
-    end = "*" if "prefixed" in command else ""
-    resources = [("TOPIC", f"{name}{end}") for name in values.get("--topic", [])]
-    resources += [("GROUP", f"{name}{end}") for name in values.get("--group", [])]
-    resources += [("CLUSTER", "kafka-cluster")] if "--cluster" in command else []
-    operations = [re.sub(r"(?<!^)(?=[A-Z])", "_", one).upper() for one in values["--operation"]]
-    principals = [one.removeprefix("User:") for one in values["--allow-principal"]]
-    return {(who, *what, may) for who in principals for what in resources for may in operations}
-
-
-def test_few_runs_name_each_entry_of_the_access_lists_and_no_other() -> None:
-    acls = yaml.safe_load((roles.ROLES / "kafka/defaults/main.yml").read_text())["kafka_acls"]
-    wanted = kafka_state.wanted_acls(acls)
-    commands = kafka_state.acl_commands(wanted)
-    assert set().union(*map(named, commands)) == wanted
-    assert len(commands) < len(acls)
+def test_a_node_is_open_if_another_than_kafka_may_change_it(
+    entries: list[tuple[str, str, str]], is_open: bool
+) -> None:
+    acl = [ACL(sum(BITS[one] for one in allowed), Id(scheme, who)) for scheme, who, allowed in entries]
+    assert zookeeper_acl.is_open(acl, KAFKA) is is_open
 
 
 def test_every_topic_has_bounds_of_time_and_bytes_that_hold_within_a_segment() -> None:

@@ -64,7 +64,7 @@ def test_a_release_belongs_to_root_and_is_the_current_one(host, name):
     assert host.run(f"find /opt/{name} -perm -o=w ! -type l -print -quit").stdout == ""
 
 
-@pytest.mark.parametrize("folder", ["/opt/opslib/current", "/opt/mongodb/tools"])
+@pytest.mark.parametrize("folder", ["/opt/opslib/current", "/opt/mongodb/tools", "/opt/kafka/tools"])
 def test_python_is_called_by_its_whole_name_since_another_debian_has_another(host, folder):
     called = host.check_output("readlink %s/bin/python3", folder)
     assert called == host.check_output("readlink -f /usr/bin/python3")

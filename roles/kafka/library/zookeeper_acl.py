@@ -3,11 +3,21 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-from urllib.parse import unquote
+import contextlib
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
+
+try:
+    from kazoo.client import KazooClient
+    from kazoo.exceptions import KazooException, NoNodeError
+    from kazoo.handlers.threading import KazooTimeoutError
+    from kazoo.security import Permissions, make_acl
+except ImportError:
+    KazooClient = None
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DOCUMENTATION = """
 module: zookeeper_acl
@@ -16,13 +26,10 @@ description:
   - Looks at the access list of every node. Kafka gives its own nodes lists, but not the root, from which
     anybody with a certificate of the lake can delete what is below it, nor what others or earlier versions
     made.
-  - What others may read because Kafka says so stays readable. Two runs of ZooKeeper's tool if nothing is to
-    be changed.
+  - What others may read because Kafka says so stays readable.
 options:
-  java: {type: path, required: true, description: The java program.}
-  libs: {type: path, required: true, description: Folder with Kafka's jars.}
   servers: {type: list, elements: str, required: true, description: "The ensemble, each as host:port."}
-  config: {type: path, required: true, description: Properties file with the settings of Kafka's TLS to it.}
+  tls: {type: path, required: true, description: "Folder with ca.pem, cert.pem and key.pem of Kafka."}
   principal: {type: str, required: true, description: "Subject of Kafka's certificate: CN=kafka,O=Trendlake."}
 """
 
@@ -32,78 +39,90 @@ RETURN = """
 closed: {description: Nodes that were closed or would be., returned: always, type: list, elements: str}
 """
 
-# Kafka's own shell for ZooKeeper, which takes the settings of TLS from a file.
-_SHELL = "org.apache.zookeeper.ZooKeeperMainWithTlsSupportForKafka"
-# What `version` prints: the end of the answer before it.
-_END = re.compile(r"^ZooKeeper CLI version.*$", re.MULTILINE)
-_ENTRY = re.compile(r"^'(\w+),'(.*)\n: (\w*)$", re.MULTILINE)
-_PATH = re.compile(r"^/\S*$", re.MULTILINE)
+# How many questions are asked before the answer to the first is waited for.
+_AT_ONCE = 200
 
 
-def entries(answer: str) -> set[tuple[str, str, str]]:
-    """Return the access list that ``getAcl`` printed: scheme, identity and permissions of each entry.
-
-    It writes the commas of a certificate's subject as a URL does.
-    """
-    return {(scheme, unquote(identity), allowed) for scheme, identity, allowed in _ENTRY.findall(answer)}
-
-
-def is_open(acl: set[tuple[str, str, str]], principal: str) -> bool:
+def is_open(acl: Iterable[Any], principal: str) -> bool:
     """Tell whether somebody else than *principal* may do more than read."""
-    return any(identity != principal and set(allowed) - {"r"} for _, identity, allowed in acl)
+    return any(entry.id.id != principal and entry.perms & ~Permissions.READ for entry in acl)
 
 
-class Shell:
-    """ZooKeeper's command line, as Kafka."""
+class Tree:
+    """ZooKeeper's nodes, as Kafka sees them."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        self._module = module
-
-    def ask(self, commands: list[str]) -> list[str]:
-        """Return what each of *commands* printed."""
-        wanted = self._module.params
-        command = [wanted["java"], "-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
-        command += ["-cp", wanted["libs"] + "/*", _SHELL, "-server", ",".join(wanted["servers"])]
-        command += ["-zk-tls-config-file", wanted["config"]]
-        # The session is there before the first command: what comes without one waits for it.
-        typed = "".join(f"{line}\nversion\n" for line in commands) + "quit\n"
-        code, out, err = self._module.run_command(command, data=typed)
-        answers = _END.split(out)[: len(commands)]
-        if len(_END.findall(out)) < len(commands):
-            self._module.fail_json(msg=f"ZooKeeper's shell ended with {code}: {(err or out).strip()[-600:]}")
-        return answers
+    def __init__(self, client: Any, principal: str) -> None:
+        self._client, self._principal = client, principal
 
     def paths(self) -> list[str]:
-        """Return every node's path."""
-        (answer,) = self.ask(["ls -R /"])
-        return _PATH.findall(answer)
+        """Return every node's path, parents before children."""
+        found, level = ["/"], ["/"]
+        while level:
+            children = self._answers(self._client.get_children_async, level)
+            level = [
+                f"{path.rstrip('/')}/{name}" for path, names in children.items() for name in sorted(names)
+            ]
+            found += level
+        return found
 
     def open_paths(self, paths: list[str]) -> list[str]:
         """Return those of *paths* that others than Kafka may change."""
-        answers = self.ask([f"getAcl {path}" for path in paths])
-        principal = self._module.params["principal"]
-        return [path for path, answer in zip(paths, answers) if is_open(entries(answer), principal)]
+        lists = self._answers(self._client.get_acls_async, paths)
+        return [path for path, (acl, _) in lists.items() if is_open(acl, self._principal)]
+
+    def close(self, paths: list[str]) -> None:
+        """Make *paths* Kafka's alone."""
+        for path in paths:
+            # auth: whoever says it, by the subject of its certificate.
+            self._client.set_acls(path, [make_acl("auth", "", all=True)])
+
+    def _answers(self, ask: Any, paths: list[str]) -> dict[str, Any]:
+        """Return what is answered for each of *paths* that is still there."""
+        answers = {}
+        for begin in range(0, len(paths), _AT_ONCE):
+            asked = [(path, ask(path)) for path in paths[begin : begin + _AT_ONCE]]
+            for path, answer in asked:
+                with contextlib.suppress(NoNodeError):  # Kafka's sessions come and go
+                    answers[path] = answer.get(timeout=60)
+        return answers
 
 
 def main() -> None:
     """Run the module."""
     spec: dict[str, Any] = {
-        "java": {"type": "path", "required": True},
-        "libs": {"type": "path", "required": True},
         "servers": {"type": "list", "elements": "str", "required": True},
-        "config": {"type": "path", "required": True},
+        "tls": {"type": "path", "required": True},
         "principal": {"type": "str", "required": True},
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
-    shell = Shell(module)
-    paths = shell.paths()
-    found = shell.open_paths(paths)
-    if found and not module.check_mode:
-        # auth: whoever says it, by the subject of its certificate.
-        shell.ask([f"setAcl {path} auth::cdrwa" for path in found])
-        left = shell.open_paths(found)
-        if left:
-            module.fail_json(msg=f"others may still change {', '.join(left)} in ZooKeeper", closed=[])
+    if KazooClient is None:
+        module.fail_json(msg="kazoo is missing: the interpreter must be that of /opt/kafka/tools")
+    wanted, folder = module.params, module.params["tls"]
+    client = KazooClient(
+        ",".join(wanted["servers"]),
+        use_ssl=True,
+        verify_certs=True,
+        check_hostname=True,
+        ca=f"{folder}/ca.pem",
+        certfile=f"{folder}/cert.pem",
+        keyfile=f"{folder}/key.pem",
+    )
+    try:
+        client.start(timeout=60)
+        tree = Tree(client, wanted["principal"])
+        found = tree.open_paths(tree.paths())
+        left = found
+        if found and not module.check_mode:
+            tree.close(found)
+            left = tree.open_paths(found)
+    except (KazooException, KazooTimeoutError) as problem:
+        said = f"{type(problem).__name__} {problem}".strip()
+        module.fail_json(msg=f"ZooKeeper on {', '.join(wanted['servers'])}: {said}", closed=[])
+    finally:
+        client.stop()
+        client.close()
+    if left and not module.check_mode:
+        module.fail_json(msg=f"others may still change {', '.join(left)} in ZooKeeper", closed=[])
     module.exit_json(changed=bool(found), closed=found)
 
 
