@@ -129,6 +129,7 @@ def rotated(lake: Whole, rotate: str) -> None:
     """Rotate something while people write, the stream is read, and others write to Kafka and MongoDB."""
     began = dt.datetime.now(dt.timezone.utc)
     is_noticed_by_nobody(lake, while_written_to(lake, rotate=rotate), began, rotated=rotate)
+    lake.serves()
 
 
 @pytest.mark.parametrize(
@@ -150,8 +151,20 @@ def test_4_a_secret_of_the_vault_is_another_one(lake: Whole, name: str) -> None:
     lake.nothing_is_pending()
 
 
-def test_5_so_is_the_authority(lake: Whole) -> None:
-    rotated(lake, rotate="authority")
+def certificates(lake: Whole, number: int) -> dict[str, str]:
+    """Return the digest of each certificate of a host's services and jobs, by its path."""
+    said = lake.host(number).check_output("find /etc -name cert.pem -exec sha256sum {} +")
+    return {path: digest for digest, path in (line.split() for line in said.splitlines())}
+
+
+@pytest.mark.parametrize("name", ["certificates", "authority"])
+def test_5_so_are_all_keys_and_the_authority(lake: Whole, name: str) -> None:
+    before = [certificates(lake, number) for number in lake.hosts]
+    rotated(lake, rotate=name)
+    for was, number in zip(before, lake.hosts):
+        now = certificates(lake, number)
+        assert now.keys() == was.keys()
+        assert not now.items() & was.items()
     lake.nothing_is_pending()
 
 

@@ -8,8 +8,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import chaos
+import requests
 from chaos import wait_until
-from machines import FOLDER, Lake
+from machines import CA, FOLDER, Lake
 from pymongo import MongoClient
 from simulated import X
 
@@ -82,6 +83,15 @@ class Whole(Lake):
             return bool(wanted) and wanted <= self.stored()
 
         wait_until("what is written is stored half a minute later", is_there, 600)
+
+    def serves(self) -> None:
+        """Hold that the page answers with a certificate of ours, and that no unit of a host has failed."""
+        for number in self.once:
+            page = f"https://{self.addresses[number - 1]}/"
+            answer = requests.get(page, verify=CA, allow_redirects=False, timeout=120)
+            assert answer.headers["Location"].startswith("/login")
+        for number in self.hosts:
+            assert self.host(number).check_output("systemctl --failed --no-legend --plain") == ""
 
 
 @contextlib.contextmanager
