@@ -251,8 +251,10 @@ def zookeeper(folder: Path, certificate: Certificate) -> tuple[Service, int]:
     return Service("zookeeper", folder, command, secure, metrics), plain
 
 
-def kafka(folder: Path, certificate: Certificate, zookeeper_port: int) -> Service:
-    """Describe a broker that takes mutual TLS alone."""
+def kafka(
+    folder: Path, certificate: Certificate, zookeeper_port: int, settings: dict[str, object] | None = None
+) -> Service:
+    """Describe a broker that takes mutual TLS alone, with *settings* besides."""
     folder.mkdir(parents=True)
     port = free_port()
     config = _properties(
@@ -275,13 +277,9 @@ def kafka(folder: Path, certificate: Certificate, zookeeper_port: int) -> Servic
             "offsets.topic.num.partitions": 1,
             "transaction.state.log.replication.factor": 1,
             "transaction.state.log.min.isr": 1,
-            # Who is not in a list of a thing may do all with what has none.
-            "authorizer.class.name": "kafka.security.authorizer.AclAuthorizer",
-            "allow.everyone.if.no.acl.found": "true",
-            "super.users": "User:server;User:operator",
-            "ssl.principal.mapping.rules": "RULE:^CN=([^,]+).*$/$1/,DEFAULT",
             "group.initial.rebalance.delay.ms": 0,
             "group.min.session.timeout.ms": 1000,
+            **(settings or {}),
         },
     )
     libs = distribution("kafka") / "libs"

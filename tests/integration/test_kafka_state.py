@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import services
 from certificates import Authority, Certificate
+from kafka.admin import KafkaAdminClient
 from kazoo.client import KazooClient
 from kazoo.security import make_acl
 
@@ -15,8 +16,6 @@ import roles
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from conftest import Lake
 
 kafka_state, zookeeper_acl = (
     roles.module(f"kafka/library/{name}.py") for name in ("kafka_state", "zookeeper_acl")
@@ -32,23 +31,43 @@ READS = {
 WRITES = {"principal": "opslib-writer", "topics": ["role.topic"], "operations": ["WRITE"]}
 
 
+# As the role kafka has it.
+RIGHTS: dict[str, object] = {
+    "authorizer.class.name": "kafka.security.authorizer.AclAuthorizer",
+    "super.users": "User:server;User:operator",
+    "ssl.principal.mapping.rules": "RULE:^CN=([^,]+).*$/$1/,DEFAULT",
+}
+
+
+@pytest.fixture(scope="module")
+def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaAdminClient]:
+    """Run a broker that looks at access lists, and be its super user."""
+    folder = tmp_path_factory.mktemp("rights")
+    authority = Authority(folder / "certificates")
+    certificate = authority.certificate("server")
+    zookeeper, port = services.zookeeper(folder / "zookeeper", certificate)
+    broker = services.kafka(folder / "kafka", certificate, port, RIGHTS)
+    try:
+        zookeeper.start()
+        broker.start()
+        client = KafkaAdminClient(**services.kafka_options(broker.port, authority.certificate("operator")))
+        yield client
+        client.close()
+    finally:
+        broker.stop()
+        zookeeper.stop()
+
+
 def brought_about(
-    lake: Lake, topic: dict[str, Any], *acls: dict[str, Any], check_mode: bool = False
+    admin: KafkaAdminClient, topic: dict[str, Any], *acls: dict[str, Any], check_mode: bool = False
 ) -> list[str]:
     asked = {"topics": [topic], "acls": list(acls), "replicas": 1}
-    differences: list[str] = kafka_state.bring_about(kafka_state.Cluster(lake.admin), asked, check_mode)
+    differences: list[str] = kafka_state.bring_about(kafka_state.Cluster(admin), asked, check_mode)
     return differences
 
 
-@pytest.fixture
-def clean(lake: Lake) -> Iterator[Lake]:
-    yield lake
-    brought_about(lake, TOPIC, {"principal": "reader"})
-    lake.admin.delete_topics(["role.topic"])
-
-
-def test_what_differs_is_changed_once_and_said(clean: Lake) -> None:
-    cluster, created = kafka_state.Cluster(clean.admin), ["topic role.topic created"]
+def test_what_differs_is_changed_once_and_said(admin: KafkaAdminClient) -> None:
+    cluster, created = kafka_state.Cluster(admin), ["topic role.topic created"]
     added = {
         *(f"access list add: reader TOPIC role.topic {may}" for may in ("READ", "DESCRIBE")),
         *(f"access list add: reader GROUP reads-* {may}" for may in ("READ", "DESCRIBE")),
@@ -56,11 +75,11 @@ def test_what_differs_is_changed_once_and_said(clean: Lake) -> None:
     }
     strangers = cluster.topics()
     for check_mode in (True, False):
-        said = brought_about(clean, TOPIC, READS, WRITES, check_mode=check_mode)
+        said = brought_about(admin, TOPIC, READS, WRITES, check_mode=check_mode)
         assert said[:1] == created
         assert set(said[1:]) == added
         assert ("role.topic" in cluster.topics()) is not check_mode
-    assert brought_about(clean, TOPIC, READS, WRITES) == []
+    assert brought_about(admin, TOPIC, READS, WRITES) == []
 
     # Another setting, more partitions, fewer rights, and a job that the lake no longer has.
     other = {
@@ -69,33 +88,29 @@ def test_what_differs_is_changed_once_and_said(clean: Lake) -> None:
         "config": {"retention.ms": 7_200_000, "segment.ms": 60_000},
     }
     fewer = {**READS, "operations": ["READ"]}
-    assert brought_about(clean, other, fewer) == [
+    assert brought_about(admin, other, fewer) == [
         "topic role.topic grown to 3 partitions",
         "topic role.topic set to retention.ms=7200000,segment.ms=60000",
         "access list remove: opslib-writer TOPIC role.topic WRITE",
         "access list remove: reader GROUP reads-* DESCRIBE",
         "access list remove: reader TOPIC role.topic DESCRIBE",
     ]
-    assert brought_about(clean, other, fewer) == []
+    assert brought_about(admin, other, fewer) == []
     found = cluster.topics()
     assert found.pop("role.topic") == (3, {"retention.ms": "7200000", "segment.ms": "60000"})
     assert found == strangers
-    # One setting that is not asked for any more stays: only what is named is looked at.
-    assert brought_about(clean, {**TOPIC, "partitions": 1, "config": {}}, fewer) == []
+    # What is not named is not looked at.
+    assert brought_about(admin, {**TOPIC, "partitions": 1, "config": {}}, fewer) == []
 
 
-def test_what_kafka_refuses_is_said(lake: Lake) -> None:
+def test_what_kafka_refuses_is_said(admin: KafkaAdminClient) -> None:
+    wrong = {"name": "role.refused", "partitions": 1, "config": {"retention.ms": "soon"}}
+    asked = {"topics": [{**wrong, "config": {}}], "acls": [], "replicas": 5}
     with pytest.raises(kafka_state.KafkaError, match=r"(?i)replication"):
-        kafka_state.bring_about(
-            kafka_state.Cluster(lake.admin), {"topics": [TOPIC], "acls": [], "replicas": 5}, check_mode=False
-        )
-    lake.admin.create_topics({"role.topic": {"num_partitions": 1, "replication_factor": 1}})
-    try:
-        wrong = {"name": "role.topic", "partitions": 1, "config": {"retention.ms": "soon"}}
-        with pytest.raises(kafka_state.StateError, match=r"role\.topic.*soon"):
-            brought_about(lake, wrong)
-    finally:
-        lake.admin.delete_topics(["role.topic"])
+        kafka_state.bring_about(kafka_state.Cluster(admin), asked, check_mode=False)
+    admin.create_topics({"role.refused": {"num_partitions": 1, "replication_factor": 1}})
+    with pytest.raises(kafka_state.StateError, match=r"role\.refused.*soon"):
+        brought_about(admin, wrong)
 
 
 def client(port: int, certificate: Certificate) -> KazooClient:
