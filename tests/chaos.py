@@ -321,25 +321,47 @@ def stored_ids(machine: Machine, producer: Producer) -> set[int]:
     return {found["_id"] for found in machine.database.tweets.find(some, {"_id": 1})}
 
 
-def roll_ups_differ(machine: Machine, until: dt.datetime | None = None) -> list[Bucket]:
+def roll_ups_differ(
+    machine: Machine, since: dt.datetime | None = None, until: dt.datetime | None = None
+) -> list[Bucket]:
     """Return the buckets that a count from scratch has otherwise.
 
-    Compared are the minutes that began by *until*, by default now, and the hours and days that were over.
-    Where tweets still come, *until* is long enough ago that all of its minute is stored and counted.
+    Compared are the minutes that began by *until*, by default now, and the hours and days that were over, of
+    those that began at *since* or later if that is given. Where tweets still come, *until* is long enough ago
+    that all of its minute is stored and counted.
     """
     until = until or dt.datetime.now(dt.timezone.utc)
     lengths = {"minute": dt.timedelta(0), "hour": dt.timedelta(hours=1), "day": dt.timedelta(days=1)}
-    fields = {"first_seen_at": 1, "topics": 1, "words": 1, "retweet_of": 1}
-    wanted = buckets(machine.database.tweets.find({}, fields).sort("_id").batch_size(5000))
-    found = rolled_up(machine.database.word_counts.find().batch_size(2000))
+    wanted = buckets(_counted(machine, since))
+    after = {"at": {"$gte": since}} if since else {}
+    found = rolled_up(machine.database.word_counts.find(after).batch_size(2000))
     return sorted(
         (
             key
             for key in wanted.keys() | found.keys()
-            if key[1] + lengths[key[0]] <= until and wanted.get(key) != found.get(key)
+            if not (since and key[1] < since)
+            and key[1] + lengths[key[0]] <= until
+            and wanted.get(key) != found.get(key)
         ),
         key=str,
     )
+
+
+def _counted(machine: Machine, since: dt.datetime | None) -> list[dict[str, Any]]:
+    """Return all tweets that decide what is in buckets from *since* on."""
+    fields = {"first_seen_at": 1, "topics": 1, "words": 1, "retweet_of": 1}
+    tweets = machine.database.tweets
+
+    def those(wanted: dict[str, Any]) -> dict[int, dict[str, Any]]:
+        return {one["_id"]: one for one in tweets.find(wanted, fields).sort("_id").batch_size(5000)}
+
+    if since is None:
+        return [*those({}).values()]
+    came = those({"$or": [{name: {"$gte": since}} for name in ("first_seen_at", "topics.first_at")]})
+    # A text counts with the first that brought it, which may have come before.
+    brought = {one["retweet_of"] for one in came.values() if "retweet_of" in one}
+    before = those({"$or": [{"retweet_of": {"$exists": True}}, {"_id": {"$in": [*brought]}}]})
+    return [*{**before, **came}.values()]
 
 
 def windows_differ(
