@@ -80,8 +80,8 @@ def install(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-# An archive of each kind is what bin/test has.
-SHORT = ("zookeeper", "nifi")
+# One archive is what bin/test has.
+SHORT = ("zookeeper",)
 NAMES = [name if name in SHORT else pytest.param(name, marks=pytest.mark.long) for name in OFFICIAL]
 
 

@@ -125,7 +125,7 @@ def compare(host: Host, tweets: list[by_hand.Tweet], seed: int, number: int) -> 
             assert answers.page(parse(query.line), limit=MANY).ids == wanted, query.line
 
 
-@pytest.mark.parametrize("some", [5000, pytest.param(None, marks=pytest.mark.long, id="all")])
+@pytest.mark.parametrize("some", [2000, pytest.param(None, marks=pytest.mark.long, id="all")])
 def test_the_index_finds_what_a_search_by_hand_finds_whatever_happens_to_it(
     lake: Lake, some: int | None
 ) -> None:
