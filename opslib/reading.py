@@ -17,13 +17,15 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import zstandard
-from kafka import KafkaConsumer, TopicPartition  # type: ignore[import-untyped]
 from kafka.errors import CorruptRecordError, KafkaTimeoutError  # type: ignore[import-untyped]
 from kafka.record.default_records import DefaultRecord, DefaultRecordBatch  # type: ignore[import-untyped]
+
+from opslib.kafka_client import KafkaConsumer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from kafka import TopicPartition  # type: ignore[import-untyped]
     from kafka.record.memory_records import MemoryRecords  # type: ignore[import-untyped]
 
 # Of a batch. A producer fills one up to a megabyte, whatever it is compressed to, unless told otherwise, and

@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable
 
 import bson
-from kafka import KafkaProducer, TopicPartition  # type: ignore[import-untyped]
+from kafka import TopicPartition  # type: ignore[import-untyped]
 from kafka.admin import (  # type: ignore[import-untyped]
     ACL,
     ACLFilter,
     ACLOperation,
     ACLPermissionType,
     ConfigResource,
-    KafkaAdminClient,
     ResourcePattern,
     ResourcePatternFilter,
     ResourceType,
@@ -40,6 +39,7 @@ from opslib import message
 from opslib.backup.archive import Segment
 from opslib.backup.restic import BackupError
 from opslib.dlq.letters import REPLAYED
+from opslib.kafka_client import KafkaAdminClient, KafkaProducer
 from opslib.reading import Reader as Consumer
 from opslib.reading import Unreadable
 from opslib.run import lag

@@ -8,12 +8,11 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
-from kafka.admin import KafkaAdminClient  # type: ignore[import-untyped]
-
 from opslib.backup import files, kafka, mongodb, runs
 from opslib.backup.archive import DamagedError, Reader
 from opslib.backup.kafka import Kept, Positions
 from opslib.backup.restic import BackupError
+from opslib.kafka_client import KafkaAdminClient
 from opslib.run import lag
 from opslib.settings import SettingsError, has_credential
 from opslib.store.collections import FORGOTTEN, FORGOTTEN_AUTHORS

@@ -9,7 +9,6 @@ from datetime import timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from kafka import KafkaProducer  # type: ignore[import-untyped]
 from kafka.errors import AuthorizationError, KafkaConfigurationError, KafkaError  # type: ignore[import-untyped]
 
 from opslib import message
@@ -18,6 +17,7 @@ from opslib.cli._progress import progress
 from opslib.cli._terminal import one_line, tell
 from opslib.cli._times import MOMENT
 from opslib.dlq import letters
+from opslib.kafka_client import KafkaProducer
 from opslib.reading import Reader
 from opslib.run.failures import said
 from opslib.settings import SettingsError

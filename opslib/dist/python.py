@@ -23,7 +23,7 @@ KINDS = {"opslib": "targets", "pymongo": "pymongo", "kafkatools": "kafkatools", 
 NAMES = tuple(f"{kind}-{tag}" for kind in KINDS for tag in PYTHONS)
 
 # What of opslib the NiFi processors carry: these import nothing but the packages of requirements/nar.in.
-_IN_NAR = ("__init__.py", "hashtag.py", "message.py", "reading.py", "x")
+_IN_NAR = ("__init__.py", "hashtag.py", "kafka_client.py", "message.py", "reading.py", "x")
 
 
 def _requirements(name: str) -> Path:

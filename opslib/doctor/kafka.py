@@ -6,10 +6,10 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from kafka.admin import KafkaAdminClient  # type: ignore[import-untyped]
 from kafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from opslib import message
+from opslib.kafka_client import KafkaAdminClient
 from opslib.run import endpoints, lag, tls
 from opslib.run.failures import said
 

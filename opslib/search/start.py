@@ -8,10 +8,10 @@ import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from kafka.admin import KafkaAdminClient  # type: ignore[import-untyped]
 from prometheus_client import CollectorRegistry
 
 from opslib import message, metrics
+from opslib.kafka_client import KafkaAdminClient
 from opslib.run import connecting
 from opslib.run.lag import bounds, committed, partition_counts
 from opslib.run.notify import notify

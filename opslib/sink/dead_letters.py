@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from kafka import KafkaProducer  # type: ignore[import-untyped]
 from kafka.errors import MessageSizeTooLargeError, RecordListTooLargeError  # type: ignore[import-untyped]
 
 from opslib import message
+from opslib.kafka_client import KafkaProducer
 from opslib.reading import Unreadable
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
-from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, TopicPartition  # type: ignore[import-untyped]
+from kafka import AsyncConsumerRebalanceListener, TopicPartition  # type: ignore[import-untyped]
 from kafka.errors import AuthorizationError, FencedInstanceIdError, KafkaError  # type: ignore[import-untyped]
 from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]
 
@@ -27,6 +27,7 @@ from opslib.sink import batch as batches
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from opslib.kafka_client import KafkaConsumer
     from opslib.sink.batch import Batch
     from opslib.sink.writer import Writer
     from opslib.store.write import Outcome

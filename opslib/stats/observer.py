@@ -9,10 +9,10 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kafka.admin import KafkaAdminClient  # type: ignore[import-untyped]
 from kafka.errors import KafkaError  # type: ignore[import-untyped]
 from pymongo.errors import PyMongoError
 
+from opslib.kafka_client import KafkaAdminClient
 from opslib.run.failures import said
 from opslib.run.lag import bounds, committed, partition_counts, waiting
 from opslib.run.threads import Supervised

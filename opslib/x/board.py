@@ -128,7 +128,7 @@ def publish(producer: Any, changes: Mapping[str, Record]) -> None:
 
 def save(options: Mapping[str, Any], changes: Mapping[str, Record]) -> None:
     """Write *changes* with a producer of their own. Raises what kafka-python raises."""
-    from kafka import KafkaProducer
+    from opslib.kafka_client import KafkaProducer
 
     producer = KafkaProducer(**options, acks="all", enable_idempotence=False, bootstrap_timeout_ms=10_000)
     try:

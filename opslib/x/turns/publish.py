@@ -21,7 +21,7 @@ _CLOSED_SECONDS = 5
 
 def connect(servers: str, tls_directory: str) -> Any:
     """Return a producer; *tls_directory* holds cert.pem, key.pem and ca.pem, empty for one without TLS."""
-    from kafka import KafkaProducer  # type: ignore[import-untyped]
+    from opslib.kafka_client import KafkaProducer
 
     return KafkaProducer(
         bootstrap_servers=servers.split(","),
