@@ -249,7 +249,7 @@ def main() -> None:
         )
         differences = bring_about(Cluster(admin), wanted, module.check_mode)
         admin.close()
-    except (KafkaError, StateError) as problem:
+    except (KafkaError, StateError, OSError) as problem:
         asked = ", ".join(wanted["bootstrap_servers"])
         module.fail_json(msg=f"Kafka on {asked}: {type(problem).__name__}: {problem}", differences=[])
     module.exit_json(changed=bool(differences), differences=differences)
