@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "out/molecule" / os.environ.get("MOLECULE_SCENARIO_NAME", "changes")
 MEMBERS = ("zookeeper", "kafka", "mongodb")
-# Each entry of the role's own, long lists costs a start of Java, and none is about what changes here.
+# The role's own lists are long, and none of them is about what changes here.
 TOPICS = [{"name": "tweets.raw", "partitions": 6, "config": {}}]
 ACLS = [{"principal": "opslib-sink", "topics": ["tweets.raw"], "operations": ["READ", "DESCRIBE"]}]
 INVENTORY, VAULT = FOLDER / "inventory.json", FOLDER / "group_vars/all/vault.yml"
