@@ -41,6 +41,16 @@ def test_a_node_is_open_if_another_than_kafka_may_change_it(
     assert zookeeper_acl.is_open(acl, KAFKA) is is_open
 
 
+def test_each_entry_of_the_role_s_access_lists_is_one_that_kafka_knows() -> None:
+    acls = yaml.safe_load((roles.ROLES / "kafka/defaults/main.yml").read_text())["kafka_acls"]
+    for entry in kafka_state.wanted_acls(acls):
+        made = kafka_state._acl(entry)
+        pattern = made.resource_pattern
+        end = "*" if pattern.pattern_type.name == "PREFIXED" else ""
+        found = (pattern.resource_type.name, f"{pattern.resource_name}{end}", made.operation.name)
+        assert (made.principal, *found) == (f"User:{entry[0]}", *entry[1:])
+
+
 def test_every_topic_has_bounds_of_time_and_bytes_that_hold_within_a_segment() -> None:
     defaults = yaml.safe_load((roles.ROLES / "kafka/defaults/main.yml").read_text())
     most, others = defaults["kafka_tweets_gb"] * 2**30, 0

@@ -72,9 +72,8 @@ class Tree:
 
     def close(self, paths: list[str]) -> None:
         """Make *paths* Kafka's alone."""
-        for path in paths:
-            # auth: whoever says it, by the subject of its certificate.
-            self._client.set_acls(path, [make_acl("auth", "", all=True)])
+        # auth: whoever says it, by the subject of its certificate.
+        self._answers(lambda path: self._client.set_acls_async(path, [make_acl("auth", "", all=True)]), paths)
 
     def _answers(self, ask: Any, paths: list[str]) -> dict[str, Any]:
         """Return what is answered for each of *paths* that is still there."""
