@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Bring topics and access lists of a Kafka cluster to what was asked for, over one connection."""
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ try:
         ResourceType,
     )
     from kafka.errors import KafkaError
-except ImportError:
-    KafkaAdminClient = None
+except ImportError as problem:
+    KafkaAdminClient, _missing = None, problem
 
 DOCUMENTATION = """
 module: kafka_state
@@ -236,7 +236,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     if KafkaAdminClient is None:
-        module.fail_json(msg="kafka-python is missing: the interpreter must be that of /opt/kafka/tools")
+        module.fail_json(msg=f"not the interpreter of /opt/kafka/tools: {_missing}")
     wanted, folder = module.params, module.params["tls"]
     try:
         admin = KafkaAdminClient(

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Close ZooKeeper's tree: whatever others than Kafka may change in it becomes Kafka's alone."""
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ try:
     from kazoo.exceptions import KazooException, NoNodeError
     from kazoo.handlers.threading import KazooTimeoutError
     from kazoo.security import Permissions, make_acl
-except ImportError:
-    KazooClient = None
+except ImportError as problem:
+    KazooClient, _missing = None, problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -95,7 +95,7 @@ def main() -> None:
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     if KazooClient is None:
-        module.fail_json(msg="kazoo is missing: the interpreter must be that of /opt/kafka/tools")
+        module.fail_json(msg=f"not the interpreter of /opt/kafka/tools: {_missing}")
     wanted, folder = module.params, module.params["tls"]
     client = KazooClient(
         ",".join(wanted["servers"]),

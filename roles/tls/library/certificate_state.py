@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Tell whether a certificate and the files made of it are all as they should be, by one look."""
 
 from __future__ import annotations
