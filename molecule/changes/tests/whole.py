@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 import chaos
 import requests
@@ -94,12 +94,15 @@ class Whole(Lake):
             assert self.host(number).check_output("systemctl --failed --no-legend --plain") == ""
 
 
+Follows = TypeVar("Follows", bound=Whole)
+
+
 @contextlib.contextmanager
-def following(port: int, keep: int) -> Iterator[Whole]:
-    """Have a lake follow a local X on a *port*, which keeps so many tweets to be searched for."""
+def following(port: int, keep: int, kind: Callable[[X], Follows] = Whole) -> Iterator[Follows]:
+    """Have a lake of a *kind* follow a local X on a *port*, which keeps so many tweets to be searched for."""
     x = X(FOLDER, f"{SUBNET}.1", port, "--keep", str(keep), a_second=2)
     try:
         x.start()
-        yield Whole(x)
+        yield kind(x)
     finally:
         x.end()
