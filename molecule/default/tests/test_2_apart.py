@@ -74,7 +74,9 @@ def test_no_job_reads_the_credentials_of_another_from_files(host, unit):
 def test_no_job_moves_the_folder_of_another(host, unit):
     found = host.file("/var/lib/opslib")
     assert (found.user, found.group, found.mode) == ("root", "root", 0o755)
-    said = host.run(as_account(ACCOUNTS[unit], "mv /var/lib/opslib/simulate /var/lib/opslib/gone"))
+    lines = host.check_output("stat -c '%U %n' /var/lib/opslib/*/").splitlines()
+    other = next(path for owner, path in map(str.split, lines) if owner != ACCOUNTS[unit])
+    said = host.run(as_account(ACCOUNTS[unit], f"mv {other} /var/lib/opslib/gone"))
     assert "Permission denied" in said.stderr
 
 
