@@ -134,6 +134,7 @@ def test_a_list_in_another_order_names_the_members_of_a_cluster_as_before(order:
     assert found["web"] == [addresses[host] for host in hosts]
 
 
+@pytest.mark.slow
 def test_a_run_on_one_host_goes_on_when_another_one_is_down(tmp_path: Path) -> None:
     here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     # Nobody listens there.

@@ -187,6 +187,7 @@ def judged(alert: str, series: list[str], at: int, fires: bool) -> dict[str, Any
     }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(PROMTOOL is None, reason="there is no promtool: bin/setup")
 @pytest.mark.parametrize(
     "alert",

@@ -103,6 +103,7 @@ def test_a_name_that_nobody_can_see_is_told_and_the_rest_is_drawn(name: str) -> 
     assert layout.unwritable == (told,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "title", ["two\nlines\r\n", "\x07bell", "half \udcff of one", "\u200b", "", "\n", "tab\there"]
 )
@@ -115,6 +116,7 @@ def test_a_title_is_one_line_whatever_was_typed(title: str) -> None:
     assert "\n" not in head.title + head.caption
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not fonts._CJK.is_file(), reason="Debian's fonts-noto-cjk is not installed")
 def test_chinese_japanese_and_korean_are_drawn() -> None:
     words = ["#嵐・相葉", "방탄소년단", "東京", "ありがとう", "카타르 월드컵", "gol"]

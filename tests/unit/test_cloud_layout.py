@@ -85,6 +85,7 @@ counts_of_words = st.dictionaries(
 ).map(lambda words: dict(sorted(words.items(), key=lambda pair: -pair[1])))
 
 
+@pytest.mark.slow
 @examples(max_examples=25)
 @given(
     counts=counts_of_words, seed=st.integers(0, 1000), wide=st.integers(300, 1000), high=st.integers(200, 900)
@@ -119,6 +120,7 @@ def test_no_word_stands_inside_another_of_real_tweets(lang: str) -> None:
     assert all(min(sizes) >= int(0.9 * max(sizes)) for sizes in by_number.values())
 
 
+@pytest.mark.slow
 def test_one_long_word_leaves_the_others_readable() -> None:
     counts = {LONG: 1000, **{f"palavra{number}": 60 - number // 4 for number in range(199)}}
     layout = place(counts, *words_size(1600, 900), seed=1)
@@ -189,6 +191,7 @@ def test_nothing_is_left_out_for_the_sake_of_where_words_stood() -> None:
     assert len(place({**crowd, "gol": 25}, *size, seed=1, before=corner.spots).left_out) <= len(lost)
 
 
+@pytest.mark.slow
 @needs_tweets
 @needs_noto
 @pytest.mark.parametrize("lang", ["pt", "ar"])

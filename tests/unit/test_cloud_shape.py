@@ -197,6 +197,7 @@ def test_the_command_draws_in_a_shape_and_in_colours(tmp_path: Path, tweets: Pat
     assert ">festa<" in outputs[1].read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["--shape", "--colors-from"])
 def test_an_image_that_is_none_is_one_line(tmp_path: Path, tweets: Path, option: str) -> None:
     (tmp_path / "text.png").write_text("no image at all")

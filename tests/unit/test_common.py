@@ -101,6 +101,7 @@ def rules(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
 
 
+@pytest.mark.slow
 def test_hosts_of_the_lake_reach_the_ports_of_its_groups_and_no_others(said: dict[str, str]) -> None:
     broker = rules(said["broker"])
     assert "ip saddr { 192.0.2.1, 192.0.2.2 } tcp dport { 9093 } accept" in broker

@@ -282,6 +282,7 @@ def test_half_characters_that_make_a_whole_are_none() -> None:
     assert decode_tweet(json.dumps({**GOOD, "text": "😀"}).encode())["text"] == "😀"
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.sampled_from(

@@ -122,6 +122,7 @@ def test_nifi_is_asked_itself(server: HTTPServer, tmp_path: Path, monkeypatch: p
     assert Answers.asked == ["/nifi-api/flow/about"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("dead")
 def test_the_role_web_asks_the_page_itself(server: HTTPServer, tmp_path: Path) -> None:
     pair = tmp_path / "pair.pem"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
 import yaml
 
 import roles
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.slow
 def test_a_module_is_run_by_the_interpreter_that_its_task_names(tmp_path: Path) -> None:
     """Ansible takes the variable for modules that begin with ``/usr/bin/python``; mitogen does for all."""
     interpreter = tmp_path / "python"

@@ -87,6 +87,7 @@ def test_any_words_of_a_text_are_in_it_exactly(text: str, begin: int, many: int)
     assert not some or has_exactly(text, " ".join(some))
 
 
+@pytest.mark.slow
 def test_queries_find_what_a_search_by_hand_finds(lake: list[by_hand.Tweet], folder: Path) -> None:
     queries = by_hand.Queries(lake, seed=2)
     sizes = []
@@ -202,6 +203,7 @@ CHANGES = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5), CHANGES), max_size=12), st.randoms())
 @settings(max_examples=60)
 def test_whatever_copies_come_in_whatever_order_the_index_has_what_mongodb_has(

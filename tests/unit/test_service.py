@@ -127,6 +127,7 @@ def test_an_empty_secret_is_a_missing_one(tmp_path: Path) -> None:
     assert "x_token is not set" in preflight(tmp_path, service_required=["x_token"], x_token="")
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_named_with_the_variable_that_moves_it(tmp_path: Path, taken: int) -> None:
     refused = preflight(tmp_path, service_ports={"kafka_port": taken})
     assert f"Port {taken} on localhost is taken by" in refused

@@ -34,6 +34,7 @@ READERS: dict[str, Callable[[str], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("repeated", REPEATED, ids=ascii)
 def test_a_long_text_of_anything_is_read_to_its_end(repeated: str) -> None:
     for read in READERS.values():
@@ -47,6 +48,7 @@ def test_a_long_word_of_any_script_is_read_to_its_end(script: str, beginning: st
         read(text("L", LETTERS[script], LENGTH, beginning, "!"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, _ in patterns()])
 def test_each_pattern_comes_to_the_end_of_a_long_text(name: str) -> None:
     pattern = dict(patterns())[name]
@@ -85,6 +87,7 @@ def test_what_anybody_repeats_is_read_to_its_end(pieces: list[str], beginning: s
         read(subject)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "repeated", ["é", "a.", "é-", "http://é.", "x.com/(", "#1", "é\u0301\u0323", "São Paulo/", "@a"]
 )

@@ -465,6 +465,7 @@ def test_who_is_no_user_takes_as_much_work_as_a_wrong_password(tmp_path: Path, c
     users.close()
 
 
+@pytest.mark.slow
 def test_what_a_command_changes_is_told_to_syslog_with_who_did_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,6 +134,7 @@ def test_recorded_answers_give_the_same_documents_by_the_new_names(path: Any) ->
     assert documents(renamed(answer)) == documents(answer) != []
 
 
+@pytest.mark.slow
 def test_a_search_has_the_shape_of_a_recorded_one(x: Client, contract: str) -> None:
     answer = recorded("search_all_tweets-0.json")
     ours = x.call("GET", "/2/tweets/search/recent?query=%23Carnaval")

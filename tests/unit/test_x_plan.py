@@ -76,6 +76,7 @@ def test_what_is_no_period_is_said(text: str) -> None:
         period_of(text)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(
     st.integers(1, 12),

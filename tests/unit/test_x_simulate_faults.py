@@ -31,6 +31,7 @@ def x() -> Iterator[Client]:
         yield client
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("route", "path"), ROUTES)
 @pytest.mark.parametrize("fault", REFUSALS)
 def test_a_refusal_gives_nothing_and_costs_nothing(x: Client, route: str, path: str, fault: str) -> None:

@@ -146,6 +146,7 @@ def run(*arguments: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.slow
 def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     state.write_text("[", encoding="utf-8")
