@@ -1,4 +1,4 @@
-"""A whole lake on three hosts is changed while it follows X's stream, at 200 tweets a second.
+"""A whole lake grows to three hosts and is changed while it follows X's stream, at 200 tweets a second.
 
 On machines of their own: `molecule verify -s stream`.
 """
@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import chaos
 import pytest
+import test_changes
 from chaos import wait_until
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import TopicAlreadyExistsError
-from machines import CA, CERTIFICATE, FOLDER, MEMBERS, keep, nothing_lost, secrets
+from machines import CA, CERTIFICATE, FOLDER, MEMBERS, ROOT, keep, nothing_lost, secrets
 from simulated import HASHTAGS
 from test_rotate import while_written_to
 from whole import Whole, following
@@ -97,18 +99,28 @@ def is_noticed_by_nobody(lake: Whole, writers: Writers, began: dt.datetime, **wh
     machine.mongo.close()
 
 
-def test_1_the_stream_brings_200_tweets_a_second(lake: Whole) -> None:
-    lake.play("site.yml", lake.hosts)
+def test_1_the_stream_brings_200_tweets_a_second_to_one_host(lake: Whole) -> None:
+    lake.play("site.yml", [1])
     admin = KafkaAdminClient(**lake.kafka(lake.hosts))
     with contextlib.suppress(TopicAlreadyExistsError):  # of a run before
-        admin.create_topics(
-            [NewTopic(lake.topic, num_partitions=6, replication_factor=min(3, len(lake.hosts)))]
-        )
+        admin.create_topics([NewTopic(lake.topic, num_partitions=6, replication_factor=1)])
     admin.close()
     lake.collects(A_SECOND)
 
 
-def test_2_a_heap_changed_on_all_hosts_is_noticed_by_nobody(lake: Whole, tmp_path: Path) -> None:
+def test_2_with_100_000_tweets_it_becomes_three(lake: Whole, tmp_path: Path) -> None:
+    lake.x.a_second = 500
+    wait_until("100,000 tweets are stored", lambda: len(lake.stored()) >= 100_000, 900)
+    lake.x.a_second = A_SECOND
+    lake.keeps_up()
+    began, writers = dt.datetime.now(dt.timezone.utc), lake.writers(lake.hosts)
+    with writers.going_on(), leaders(lake, tmp_path):
+        lake.play("ansible/member.yml", [1, 2, 3])
+    lake.whole([1, 2, 3])
+    is_noticed_by_nobody(lake, writers, began, grown="to three")
+
+
+def test_3_a_heap_changed_on_all_hosts_is_noticed_by_nobody(lake: Whole, tmp_path: Path) -> None:
     before = [lake.started(number)["kafka"] for number in lake.hosts]
     lake.also = {"kafka_heap_mb": 320}
     began, writers = dt.datetime.now(dt.timezone.utc), lake.writers(lake.hosts)
@@ -119,7 +131,7 @@ def test_2_a_heap_changed_on_all_hosts_is_noticed_by_nobody(lake: Whole, tmp_pat
     is_noticed_by_nobody(lake, writers, began, changed="the heap of Kafka")
 
 
-def test_3_everything_is_restarted_host_by_host(lake: Whole, tmp_path: Path) -> None:
+def test_4_everything_is_restarted_host_by_host(lake: Whole, tmp_path: Path) -> None:
     before = [lake.started(number) for number in lake.hosts]
     began, writers = dt.datetime.now(dt.timezone.utc), lake.writers(lake.hosts)
     with writers.going_on(), leaders(lake, tmp_path):
@@ -148,7 +160,7 @@ def rotated(lake: Whole, rotate: str) -> None:
         "backup_password",
     ],
 )
-def test_4_a_secret_of_the_vault_is_another_one(lake: Whole, name: str) -> None:
+def test_5_a_secret_of_the_vault_is_another_one(lake: Whole, name: str) -> None:
     old = secrets()[name]
     rotated(lake, rotate=name)
     assert secrets()[name] != old
@@ -162,7 +174,7 @@ def certificates(lake: Whole, number: int) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", ["certificates", "authority"])
-def test_5_so_are_all_keys_and_the_authority(lake: Whole, name: str) -> None:
+def test_6_so_are_all_keys_and_the_authority(lake: Whole, name: str) -> None:
     before = [certificates(lake, number) for number in lake.hosts]
     rotated(lake, rotate=name)
     for was, number in zip(before, lake.hosts):
@@ -172,7 +184,24 @@ def test_5_so_are_all_keys_and_the_authority(lake: Whole, name: str) -> None:
     lake.nothing_is_pending()
 
 
-def test_6_all_that_was_written_is_stored_and_the_next_run_changes_nothing(lake: Whole) -> None:
+def test_7_a_blank_host_takes_the_place_of_a_destroyed_one(lake: Whole, tmp_path: Path) -> None:
+    dead = lake.addresses[1]
+    subprocess.run([ROOT / "bin/machine", "down", lake.names[1]], check=True, timeout=120)
+    began, writers = dt.datetime.now(dt.timezone.utc), lake.writers([1, 3])
+    with writers.going_on(), leaders(lake, tmp_path):
+        lake.play("ansible/member.yml", [1, 3, 4], member_retire=dead)
+    lake.whole([1, 3, 4])
+    is_noticed_by_nobody(lake, writers, began, replaced="a host")
+
+
+def test_8_a_bad_setting_takes_one_broker_down_and_the_next_run_goes_on(lake: Whole) -> None:
+    test_changes.test_5_a_bad_setting_takes_one_broker_down_and_the_next_run_goes_on(lake)
+    lake.keeps_up()
+    # As the inventory has it.
+    lake.play("site.yml", lake.hosts, "--tags", "kafka")
+
+
+def test_9_all_that_was_written_is_stored_and_the_next_run_changes_nothing(lake: Whole) -> None:
     lake.x.quiet()
     wanted = lake.written(time.monotonic())
     wait_until("all that was written is stored", lambda: wanted <= lake.stored(), 600)
