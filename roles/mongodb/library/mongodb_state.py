@@ -13,8 +13,8 @@ from ansible.module_utils.basic import AnsibleModule
 try:
     from pymongo import MongoClient
     from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError, ServerSelectionTimeoutError
-except ImportError:
-    MongoClient = None
+except ImportError as problem:
+    MongoClient, _missing = None, problem
 
 DOCUMENTATION = r"""
 ---
@@ -459,7 +459,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=arguments(), supports_check_mode=True)
     if MongoClient is None:
-        module.fail_json(msg="pymongo is missing: the interpreter must be that of /opt/mongodb/tools")
+        module.fail_json(msg=f"not the interpreter of /opt/mongodb/tools: {_missing}")
     state = State(module.params, module.check_mode)
     try:
         state.bring_about()
