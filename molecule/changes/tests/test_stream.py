@@ -16,8 +16,6 @@ import chaos
 import pytest
 import test_changes
 from chaos import wait_until
-from kafka.admin import KafkaAdminClient, NewTopic
-from kafka.errors import TopicAlreadyExistsError
 from machines import CA, CERTIFICATE, FOLDER, MEMBERS, ROOT, keep, nothing_lost, secrets
 from simulated import HASHTAGS
 from test_rotate import while_written_to
@@ -101,10 +99,7 @@ def is_noticed_by_nobody(lake: Whole, writers: Writers, began: dt.datetime, **wh
 
 def test_1_the_stream_brings_200_tweets_a_second_to_one_host(lake: Whole) -> None:
     lake.play("site.yml", [1])
-    admin = KafkaAdminClient(**lake.kafka(lake.hosts))
-    with contextlib.suppress(TopicAlreadyExistsError):  # of a run before
-        admin.create_topics([NewTopic(lake.topic, num_partitions=6, replication_factor=1)])
-    admin.close()
+    lake.makes_its_topic()
     lake.collects(A_SECOND)
 
 

@@ -61,6 +61,7 @@ def lake() -> Iterator[Collecting]:
         lake.also = archives() | {"nifi_version": NIFI, "nifi_archive": str(renumbered(NIFI))}
         lake.play("site.yml", lake.hosts)
         lake.also = {}
+        lake.makes_its_topic()
         lake.collects(A_SECOND)
         yield lake
 

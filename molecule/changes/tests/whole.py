@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 import chaos
 import requests
 from chaos import wait_until
+from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import TopicAlreadyExistsError
 from machines import CA, FOLDER, Lake
 from pymongo import MongoClient
 from simulated import X
@@ -58,6 +60,15 @@ class Whole(Lake):
         found.mongo = MongoClient(**self.mongodb(self.hosts), tz_aware=True)
         found.database = found.mongo.trendlake
         return found
+
+    def makes_its_topic(self) -> None:
+        """Make the topic that writers of a test write to, as many times as there are hosts."""
+        admin = KafkaAdminClient(**self.kafka(self.hosts))
+        with contextlib.suppress(TopicAlreadyExistsError):  # of a run before
+            admin.create_topics(
+                [NewTopic(self.topic, num_partitions=6, replication_factor=min(3, len(self.hosts)))]
+            )
+        admin.close()
 
     def stored(self) -> set[int]:
         with MongoClient(**self.mongodb(self.hosts)) as client:
