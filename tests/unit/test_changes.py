@@ -36,6 +36,7 @@ class Unit:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.state, self.reload = folder, "active", "no"
+        self.invocation = "of the first start"
         self.began: float | None = None  # on the monotonic clock, where it is recorded after that
         self.unit, self.settings = folder / "a.service", folder / "a.conf"
         self.release = folder / "current"
@@ -53,6 +54,7 @@ class Unit:
         systemctl.write_text(
             f"#!/bin/sh\ncase $3 in ActiveState) echo ActiveState={self.state} ;;"
             f" NeedDaemonReload) echo NeedDaemonReload={self.reload} ;;"
+            f" InvocationID) echo InvocationID={self.invocation} ;;"
             f" SubState) echo SubState={'start-pre' if self.began is None else 'start-post'} ;;"
             f" ExecMainStartTimestampMonotonic) echo $3={(self.began or 0) * 1e6:.0f} ;; esac\n"
         )
@@ -60,6 +62,7 @@ class Unit:
         environment = {
             "PATH": f"{systemctl.parent}:{os.environ['PATH']}",
             "TRENDLAKE_STARTED": str(self.folder / "run"),
+            "INVOCATION_ID": self.invocation,
         }
         run = subprocess.run(
             [sys.executable, SERVICE / "files/started", *arguments],
@@ -139,6 +142,19 @@ def test_a_unit_that_systemd_started_as_it_was_loaded_before_is_pending(unit: Un
 def test_a_unit_of_before_that_runs_is_pending_and_one_that_does_not_run_is_not(unit: Unit) -> None:
     assert unit.differs() == ["nothing recorded what it was started with"]
     unit.state = "inactive"
+    assert unit.differs() == []
+
+
+def test_what_a_unit_of_before_started_since_is_pending_whatever_was_recorded_of_an_earlier_start(
+    unit: Unit,
+) -> None:
+    unit.start()
+    unit.invocation = "of a start that nothing recorded"
+    assert unit.differs() == ["nothing recorded what it was started with"]
+    unit.state = "inactive"
+    assert unit.differs() == []
+    unit.state = "active"
+    unit.start()
     assert unit.differs() == []
 
 
