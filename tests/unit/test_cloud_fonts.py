@@ -54,6 +54,7 @@ def test_no_glyph_is_missing_in_clouds_of_real_tweets(lang: str) -> None:
     assert missing(drawn(dict(list(counts.items())[:200]))) == set()
 
 
+@pytest.mark.slow
 @needs_noto
 def test_scripts_and_emoji_in_one_cloud() -> None:
     words = ["coração", "#हिन्दी", "क्षत्रिय", "#ريال_مدريد", "رمضان", "😂", "❤", "🇧🇷", "Москва", "ไทย"]

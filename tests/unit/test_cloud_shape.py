@@ -150,6 +150,7 @@ def test_words_have_the_colour_of_the_image_where_they_stand_and_can_be_read(
     assert sides == {"left", "right"}
 
 
+@pytest.mark.slow
 def test_what_has_no_room_in_a_shape_is_told_and_the_rest_is_drawn() -> None:
     thin = Image.new("RGB", (300, 300), "white")
     thin.paste("black", (140, 20, 160, 280))

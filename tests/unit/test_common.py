@@ -110,6 +110,7 @@ def test_hosts_of_the_lake_reach_the_ports_of_its_groups_and_no_others(said: dic
     assert sum("tcp dport" in rule for rule in broker) == 3
 
 
+@pytest.mark.slow
 def test_answers_to_a_host_s_own_dhcp_come_in(said: dict[str, str]) -> None:
     assert [rule for rule in rules(said["broker"]) if "udp" in rule] == [
         "udp sport 67 udp dport 68 accept",
@@ -117,6 +118,7 @@ def test_answers_to_a_host_s_own_dhcp_come_in(said: dict[str, str]) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_named_networks_reach_what_they_were_named_for(said: dict[str, str]) -> None:
     ui = rules(said["ui"])
     assert [rule for rule in ui if "dport" in rule and "sport" not in rule] == [
@@ -132,11 +134,13 @@ def test_named_networks_reach_what_they_were_named_for(said: dict[str, str]) -> 
     ]
 
 
+@pytest.mark.slow
 def test_guests_of_the_host_reach_it(said: dict[str, str]) -> None:
     assert [rule for rule in rules(said["ui"]) if "iifname" in rule] == ['iifname "virbr0" accept']
     assert "iifname" not in said["broker"]
 
 
+@pytest.mark.slow
 def test_rules_of_others_are_left_alone(said: dict[str, str]) -> None:
     assert "flush ruleset" not in said["ui"]
     assert {line.split("table ")[1] for line in rules(said["ui"]) if "table " in line} == {
@@ -146,6 +150,7 @@ def test_rules_of_others_are_left_alone(said: dict[str, str]) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("nft"), reason="nftables is not installed")
+@pytest.mark.slow
 def test_the_rules_are_rules(said: dict[str, str], tmp_path: Path) -> None:
     for host in ("broker", "ui"):
         file = tmp_path / host

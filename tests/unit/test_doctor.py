@@ -25,6 +25,7 @@ def found(checks: Any, timeout: float = 5) -> list[tuple[str, str, str]]:
     return [(one.check, one.status, one.text) for one in report]
 
 
+@pytest.mark.slow
 def test_a_check_that_hangs_or_breaks_leaves_the_others_alone() -> None:
     def hangs(_: Any, report: Any) -> None:
         report.ok("so far so good")

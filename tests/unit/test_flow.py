@@ -59,6 +59,7 @@ def test_archive_holds_processors_and_packages_below_their_folders(packages: Pat
         assert not parent or f"{parent}/" in names[:at]
 
 
+@pytest.mark.slow
 def test_what_travels_in_the_archive_needs_nothing_that_does_not(tmp_path: Path) -> None:
     """What NiFi runs imports its own API, the packages of the lock, and what of opslib is there."""
     lock = (ROOT / "requirements" / "nar-py311.txt").read_text()

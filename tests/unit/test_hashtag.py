@@ -68,6 +68,7 @@ def names() -> list[str]:
     return sorted(name for name in found if all(unicodedata.category(c)[0] in "LM" for c in name))
 
 
+@pytest.mark.slow
 def test_the_names_of_languages_and_countries_are_hashtags_as_their_people_write_them() -> None:
     called = names()
     assert len(called) > 500

@@ -184,6 +184,7 @@ def test_a_thread_that_is_stuck_is_noticed_and_where() -> None:
     assert not died.is_set()
 
 
+@pytest.mark.slow
 def test_nobody_reads_kafka_but_by_the_reader_that_unpacks_within_bounds() -> None:
     for path in (Path(__file__).resolve().parents[2] / "opslib").rglob("*.py"):
         nodes = ast.walk(ast.parse(path.read_text()))

@@ -89,6 +89,7 @@ def test_a_start_that_is_at_work_gets_the_time_it_takes() -> None:
     assert waited("while True: pass", answers_at=40, seconds=10) == "good"
 
 
+@pytest.mark.slow
 def test_a_start_that_does_nothing_is_given_up() -> None:
     assert waited("import time; time.sleep(600)", answers_at=10_000, seconds=2) == "silent: no"
 
@@ -113,6 +114,7 @@ def taken() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_a_host_that_is_as_it_should_be_is_not_refused(tmp_path: Path) -> None:
     refused = preflight(tmp_path, service_required=["some_secret"], some_secret="s3cret")
     assert refused == ""

@@ -96,6 +96,7 @@ def test_the_longest_texts_are_read_to_their_end(repeated: str) -> None:
         read(text(repeated, "é", LONGEST))
 
 
+@pytest.mark.slow
 def test_parts_of_a_text_are_held_against_its_links_once() -> None:
     subject = "x.com/a #b @c $D " * 20_000
     for read in (hashtags, mentions, cashtags):

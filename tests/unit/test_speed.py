@@ -172,6 +172,7 @@ tweets = st.tuples(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     st.lists(tweets, min_size=1, max_size=40),
@@ -482,6 +483,7 @@ def test_while_mongodb_is_away_nobody_new_is_known_and_nobody_is_forgotten_about
     assert list(watch.policy.tweets) == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_while_mongodb_is_away_nothing_is_lost() -> None:
     speed = Speed(Rules(minimum=1, baseline_minutes=10), lateness=60)
     records = [(0, tweet(n, "gol festa", written=20 * n, author=str(n % 9))) for n in range(400)]
@@ -494,6 +496,7 @@ def test_while_mongodb_is_away_nothing_is_lost() -> None:
     assert_same(speed, recounted(speed, records), at_least=2000)
 
 
+@pytest.mark.slow
 def test_what_no_window_depends_on_any_more_is_dropped_and_changes_nothing() -> None:
     speed = Speed(Rules(minimum=2, baseline_minutes=5, half_life=0.1), lateness=60)
     records = [(n % 2, tweet(n, f"gol w{n % 50}", written=10 * n, author=str(n % 7))) for n in range(3000)]

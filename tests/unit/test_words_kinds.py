@@ -170,6 +170,7 @@ def test_a_word_counts_as_itself_wherever_a_letter_is_held(word: str, data: st.D
     assert spelling(held.upper()) == spelling(word.upper()).upper()
 
 
+@pytest.mark.slow
 @given(st.from_regex(r"[0-9]{1,12}(?:km|h|kg)?", fullmatch=True))
 def test_numbers_are_as_written(number: str) -> None:
     assert spelling(number) == number
@@ -213,6 +214,7 @@ def test_what_x_encodes_is_stored_and_counted_as_it_was_typed(typed: str) -> Non
 # --- Emoji: sequences as UTS #51 has them
 
 
+@pytest.mark.slow
 def test_every_emoji_is_one() -> None:
     shown = characters(r"[\p{Emoji_Presentation}--\p{Regional_Indicator}--\p{Emoji_Modifier}]")
     asked_for = characters(r"[\p{Emoji}--\p{Emoji_Presentation}--[0-9#*]]")

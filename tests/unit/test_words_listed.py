@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +36,7 @@ def test_a_word_has_as_many_texts_as_its_number_says(texts: list[tuple[str, str 
     assert made.counting("nothing of this kind") == ()
 
 
+@pytest.mark.slow
 @given(TEXTS, TEXTS)
 def test_a_side_is_counted_in_the_grouping_of_both(
     texts: list[tuple[str, str | None, int]], others: list[tuple[str, str | None, int]]

@@ -222,6 +222,7 @@ def spend(path: Path, first: int) -> int:
     return spent
 
 
+@pytest.mark.slow
 def test_processes_share_one_budget_and_a_reader_sees_it_grow(path: Path) -> None:
     Budget(path, Limits(resources_day=1000))
     clock = Clock()

@@ -62,6 +62,7 @@ def collected(client: Client, query: str) -> int:
             return number
 
 
+@pytest.mark.slow
 def test_an_estimate_is_within_five_percent_of_what_is_then_collected(
     run: Callable[..., Result], x: Client
 ) -> None:
@@ -74,6 +75,7 @@ def test_an_estimate_is_within_five_percent_of_what_is_then_collected(
     assert 0 < told["error"] < 0.2
 
 
+@pytest.mark.slow
 def test_it_is_paid_for_once_an_hour_and_counted_in_the_budget(
     run: Callable[..., Result], x: Client, tmp_path: Path
 ) -> None:
@@ -100,6 +102,7 @@ def test_a_used_up_budget_and_a_broken_query_are_said_in_a_line(
     assert "the budget of money for a day (0.001 USD) is used up" in poor.output
 
 
+@pytest.mark.slow
 def test_more_than_a_week_is_counted_in_the_archive_31_days_a_request(
     run: Callable[..., Result], x: Client
 ) -> None:
@@ -137,6 +140,7 @@ def test_what_x_refuses_is_kept_as_no_answer(tmp_path: Path, x: Client) -> None:
     client.close()
 
 
+@pytest.mark.slow
 def test_people_see_a_plot(run: Callable[..., Result]) -> None:
     from opslib.cli import _estimate
 

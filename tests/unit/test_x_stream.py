@@ -218,6 +218,7 @@ def test_what_is_followed_in_the_stream_comes_under_its_name_whatever_the_mode_o
     assert lake.budget.spent_by("follow Pix") == (0.005, 0.005)
 
 
+@pytest.mark.slow
 def test_what_is_followed_goes_on_when_the_trends_share_has_come_and_ends_at_its_cap(
     x: Client, tmp_path: Path
 ) -> None:
@@ -616,6 +617,7 @@ def test_a_pause_for_the_budget_is_no_gap_to_fill(
         assert x.ledger()["returned"] == {}, "nothing was searched for"
 
 
+@pytest.mark.slow
 def test_a_round_has_its_share_of_the_day(x: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gap_at_once(monkeypatch)
     policy = CollectionPolicy(100, 10, interval=timedelta(hours=6))
@@ -676,6 +678,7 @@ def test_a_stream_that_nobody_takes_from_ends(x: Client, tmp_path: Path) -> None
         lake.turn_until(lambda: lake.has(two))
 
 
+@pytest.mark.slow
 def test_a_stream_is_left_even_if_x_does_not_notice(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 

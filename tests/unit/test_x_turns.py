@@ -276,6 +276,7 @@ def test_whatever_fails_all_places_come_and_no_call_is_made_twice_at_once(
         assert all(after - before >= 5 for before, after in zip(times, times[1:]))
 
 
+@pytest.mark.slow
 def test_trends_of_the_local_x_become_snapshots_until_its_window_is_used_up(tmp_path: Path) -> None:
     clock = Clock()
     limits = RateLimits(lambda: clock().timestamp())

@@ -173,6 +173,7 @@ def test_the_next_walk_asks_for_newer_tweets_alone(budget: Budget) -> None:
     assert max(lake.x.given.values()) == 1
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(0, 25), st.integers(0, 25), st.integers(0, 25)), min_size=1, max_size=3),
