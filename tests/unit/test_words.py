@@ -298,6 +298,7 @@ EXPRESSIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL_TWEETS.is_dir(), reason="the shared real tweets are not beside this checkout")
 @pytest.mark.parametrize("lang", EXPRESSIONS)
 def test_expressions_of_real_tweets(lang: str) -> None:

@@ -147,6 +147,7 @@ def test_a_search_has_the_shape_of_a_recorded_one(x: Client, contract: str) -> N
     assert {name for name in headers if name.startswith("x-rate-limit-")} == limits
 
 
+@pytest.mark.slow
 def test_a_lookup_has_the_shape_of_a_recorded_one(x: Client, contract: str) -> None:
     answer = recorded("get_tweets-0.json")["body"]
     ids = ",".join(tweet["id"] for tweet in x.search("#Carnaval")["data"][:2])
