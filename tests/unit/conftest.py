@@ -20,10 +20,10 @@ settings.load_profile("busy")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _moment() -> Iterator[None]:
+def _moment(request: pytest.FixtureRequest) -> Iterator[None]:
     """Begin each module at the moment asked for, from where time goes on as ever."""
     moment = os.environ.get("TRENDLAKE_TEST_MOMENT")
-    if not moment:
+    if not moment or request.node.get_closest_marker("real_clock"):
         yield
         return
     with time_machine.travel(moment, tick=True):

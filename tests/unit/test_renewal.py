@@ -17,7 +17,8 @@ import roles
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = ec.generate_private_key(ec.SECP256R1())
-pytestmark = pytest.mark.slow
+# The playbooks are programs of their own, which have the real clock.
+pytestmark = [pytest.mark.slow, pytest.mark.real_clock]
 
 
 def certificate(path: Path, days: float, *more: tuple[x509.ExtensionType, bool]) -> None:
