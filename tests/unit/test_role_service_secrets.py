@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from pathlib import Path
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 import roles
 
+ROOT = Path(__file__).resolve().parents[2]
 service_vault = roles.module("service/filter_plugins/vault.py").service_vault
 
 NAMES = st.text(string.ascii_lowercase + "_", min_size=1).filter(lambda name: name not in ("null", "true"))
@@ -50,3 +52,13 @@ def test_comments_and_order_stay() -> None:
 def test_a_vault_that_is_written_otherwise_is_left_alone() -> None:
     with pytest.raises(AnsibleFilterError, match="does not have a as plain lines"):
         service_vault('{"a": "1", "b": "2"}\n', {"a": "new"})
+
+
+def test_all_passwords_are_those_of_all_accounts_and_stores() -> None:
+    passwords = yaml.safe_load((ROOT / "ansible/passwords.yml").read_text())["secrets_passwords"]
+    defaults = yaml.safe_load((ROOT / "roles/mongodb/defaults/main.yml").read_text())
+    # A role that knows nothing of MongoDB's has its own name for the vault's.
+    accounts = {user["password_from"].replace("service_", "mongodb_") for user in defaults["mongodb_users"]}
+    assert set(passwords) == accounts | {
+        "mongodb_admin_password", "tls_keystore_password", "tls_operator_p12_password",
+    }  # fmt: skip
