@@ -133,3 +133,25 @@ def test_killed_while_members_come_the_next_run_completes_it(members: Members, m
         with services.mongodb_client(port, members.ca) as client:
             assert client.trendlake.tweets.count_documents({}) == len(DOCUMENTS) + 2
     assert mongodb_state.State(members.wanted, check_mode=False).bring_about() == []
+
+
+def refused_logins(client: MongoClient[dict[str, Any]]) -> int:
+    return sum("Authentication failed" in line for line in client.admin.command("getLog", "global")["log"])
+
+
+def test_a_member_that_is_behind_gets_the_administrators_new_password_later(members: Members) -> None:
+    bring_about(members.wanted)
+    behind = services.mongodb_client(int(members.hosts[2].rpartition(":")[2]), members.ca)
+    before = refused_logins(behind)
+    # What others write comes there no more.
+    behind.admin.command("fsync", lock=True)
+    members.wanted["admin_password"] = "another"
+    run = multiprocessing.get_context("spawn").Process(target=bring_about, args=(members.wanted,))
+    run.start()
+    services.wait_until("it is asked too early", lambda: refused_logins(behind) > before, 120)
+    assert run.is_alive()
+    behind.admin.command("fsyncUnlock")
+    run.join(120)
+    assert run.exitcode == 0
+    behind.close()
+    assert mongodb_state.State(members.wanted, check_mode=False).bring_about() == []

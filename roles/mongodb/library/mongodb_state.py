@@ -156,13 +156,14 @@ class State:
             "the first election",
         )
 
-    def wait_for(self, done: Callable[[], Any], what: str) -> None:
-        """Wait until *done* says so."""
+    def wait_for(self, done: Callable[[], Any], what: str) -> Any:
+        """Wait until *done* returns something, and return that."""
         deadline = time.monotonic() + self.wanted["timeout"]
-        while not done():
+        while not (found := done()):
             if time.monotonic() > deadline:
                 raise StateError(f"{what} took longer than {self.wanted['timeout']} s")
             time.sleep(0.2)
+        return found
 
     def as_member(self, *hosts: str, **options: Any) -> MongoClient:
         """Return a client that identifies itself with the key, as the members do among themselves."""
@@ -298,12 +299,11 @@ class State:
     def bound_oplogs(self, admin: MongoClient) -> None:
         """Give each member's replication log its bound; mongod.conf counts at the first start alone."""
         wanted = self.wanted["oplog_mb"]
-        credentials = {"username": self.wanted["admin_name"], "password": self.wanted["admin_password"]}
         for member in admin.admin.command("replSetGetConfig")["config"]["members"]:
             host = member["host"]
             if member["arbiterOnly"] or self.hello(host) is None:
                 continue
-            with self.connect(host, directConnection=True, **credentials) as client:
+            with self.on_member(host) as client:
                 if client["local"].command("collStats", "oplog.rs")["maxSize"] != wanted * MEBIBYTE:
                     self.change(
                         f"bound the replication log of {host} to {wanted} MB",
@@ -312,11 +312,26 @@ class State:
                         ),
                     )
 
+    def on_member(self, host: str) -> MongoClient:
+        """Return the administrator's client of one member.
+
+        The account, or its new password, may be yet to come there, since a majority is enough to set it.
+        """
+        name, password = self.wanted["admin_name"], self.wanted["admin_password"]
+
+        def logged_in() -> MongoClient | None:
+            answer = self.hello(host) or {}
+            if not (answer.get("isWritablePrimary") or answer.get("secondary")):
+                return None
+            return self.logs_in([host], name, password, directConnection=True)
+
+        return self.wait_for(logged_in, f"the account {name} on {host}")
+
     # -- accounts -----------------------------------------------------------------------------------------
 
-    def logs_in(self, seeds: list[str], name: str, password: str) -> MongoClient | None:
+    def logs_in(self, seeds: list[str], name: str, password: str, **where: Any) -> MongoClient | None:
         """Return a client with this account, ``None`` if the password is not the account's."""
-        client = self.connect(*seeds, **self.topology(), username=name, password=password)
+        client = self.connect(*seeds, **(where or self.topology()), username=name, password=password)
         try:
             client.admin.command("ping")
         except OperationFailure as refusal:
