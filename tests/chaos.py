@@ -76,13 +76,14 @@ class Machine:
     """The deployed machine, and what a client on the control node holds."""
 
     folder: Path = ROOT / "out" / "molecule" / "default"
+    vault: str = "vault.yml"  # in the folder; its secrets are those of the lake as it is
 
     def __post_init__(self) -> None:
         known = (self.folder / "ssh_config").read_text()
         hosts = re.findall(r"^Host (\S+) \S+\n\s+HostName (\S+)", known, re.MULTILINE)
         self.name, self.address = hosts[0]
         vault = VaultLib([("default", VaultSecret((self.folder / "vault-password").read_bytes().strip()))])
-        self.secrets = yaml.safe_load(vault.decrypt((self.folder / "vault.yml").read_bytes()))
+        self.secrets = yaml.safe_load(vault.decrypt((self.folder / self.vault).read_bytes()))
         operator = self.folder / "ca" / "operator"
         self.kafka: dict[str, Any] = {
             "bootstrap_servers": f"{self.address}:9093",

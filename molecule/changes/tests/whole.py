@@ -12,7 +12,7 @@ import requests
 from chaos import wait_until
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import TopicAlreadyExistsError
-from machines import CA, FOLDER, Lake
+from machines import CA, FOLDER, VAULT, Lake
 from pymongo import MongoClient
 from simulated import X
 
@@ -55,7 +55,7 @@ class Whole(Lake):
     @property
     def machine(self) -> chaos.Machine:
         """Return what counts again, with a client of the whole replica set."""
-        found = chaos.Machine(FOLDER)
+        found = chaos.Machine(FOLDER, str(VAULT.relative_to(FOLDER)))
         found.mongo.close()
         found.mongo = MongoClient(**self.mongodb(self.hosts), tz_aware=True)
         found.database = found.mongo.trendlake
