@@ -27,7 +27,8 @@ class X:
         self.a_second = a_second  # may be changed at any time
         command = [sys.executable, "-m", "opslib", "x", "simulate", "--host", host, "--port", str(port)]
         command += ["--rate", "0", "--backlog", "0", "--no-limits", *options]
-        with (folder / "x.log").open("a") as log:
+        self._log = folder / "x.log"
+        with self._log.open("a") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, stderr=log)
         # Of a lake that collects from it, with no limit. Its vault has an empty token, and any is good.
         self.inventory: dict[str, Any] = {
@@ -42,7 +43,12 @@ class X:
         self._writing = threading.Thread(target=self._write)
 
     def start(self) -> None:
-        wait_until("the local X API answers", lambda: self.returned() is not None, 60)
+        def answers() -> bool:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"the local X API has ended:\n{self._log.read_text()[-800:]}")
+            return self.returned() is not None
+
+        wait_until("the local X API answers", answers, 60)
         self._writing.start()
 
     def _call(self, method: str, path: str, **options: Any) -> Any:

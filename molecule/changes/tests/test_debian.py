@@ -33,7 +33,7 @@ RUNNING = f"systemctl list-units --state=running --plain --no-legend {UNITS} | c
 
 @pytest.fixture(scope="module")
 def lake() -> Iterator[Whole]:
-    with following(8097, keep=1_000_000) as lake:
+    with following(8096, keep=1_000_000) as lake:
         yield lake
 
 
