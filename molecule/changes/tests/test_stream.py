@@ -10,11 +10,12 @@ import datetime as dt
 import subprocess
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 import chaos
 import pytest
 import test_changes
+import test_renew
 from chaos import wait_until
 from machines import CA, CERTIFICATE, FOLDER, MEMBERS, ROOT, keep, nothing_lost, secrets
 from simulated import HASHTAGS
@@ -83,6 +84,11 @@ def lake() -> Iterator[Whole]:
 def is_noticed_by_nobody(lake: Whole, writers: Writers, began: dt.datetime, **what: Any) -> None:
     """Hold that writers lost nothing, the stream goes on, and windows and roll-ups equal a recount."""
     nothing_lost(writers, **what)
+    goes_on(lake, began)
+
+
+def goes_on(lake: Whole, began: dt.datetime) -> None:
+    """Hold that the stream goes on, and that windows and roll-ups equal a recount."""
     lake.keeps_up()
     machine = lake.machine
     # Of some minutes, since each window is held against each tweet.
@@ -192,11 +198,26 @@ def test_7_a_blank_host_takes_the_place_of_a_destroyed_one(lake: Whole, tmp_path
     is_noticed_by_nobody(lake, writers, began, replaced="a host")
 
 
-def test_8_a_bad_setting_takes_one_broker_down_and_the_next_run_goes_on(lake: Whole) -> None:
-    test_changes.test_5_a_bad_setting_takes_one_broker_down_and_the_next_run_goes_on(lake)
-    lake.keeps_up()
+@pytest.mark.parametrize(
+    "holds",
+    [
+        test_changes.test_4_a_list_in_another_order_changes_nothing,
+        test_changes.test_5_a_bad_setting_takes_one_broker_down_and_the_next_run_goes_on,
+        test_changes.test_7_a_roll_that_is_interrupted_again_and_again_is_completed_by_the_next_run,
+        test_renew.test_1_what_has_two_days_left_is_renewed_and_nothing_ends,
+        test_changes.test_8_three_hosts_become_one,
+        test_changes.test_9_growth_that_is_interrupted_again_and_again_is_completed_by_the_next_run,
+    ],
+)
+def test_8_what_holds_of_members_alone_does_so_while_they_are_read(
+    lake: Whole, holds: Callable[[Whole], None]
+) -> None:
+    began = dt.datetime.now(dt.timezone.utc)
+    holds(lake)
     # As the inventory has it.
-    lake.play("site.yml", lake.hosts, "--tags", "kafka")
+    lake.play("site.yml", lake.hosts)
+    goes_on(lake, began)
+    lake.serves()
 
 
 def test_9_all_that_was_written_is_stored_and_the_next_run_changes_nothing(lake: Whole) -> None:
