@@ -37,8 +37,10 @@ def one(path):
     if stat.S_ISREG(found.st_mode) and path.startswith("/etc/"):
         with open(path, "rb") as file:
             text = file.read()
-        # Passwords are salted.
-        text = re.sub(br"(?m)^([^:]+):[$][^:]+:", br"\1:*:", text) if path == "/etc/shadow" else text
+        if path == "/etc/shadow":
+            # Passwords are salted, and each has the day on which it was set.
+            text = re.sub(br"(?m)^([^:]+):[$][^:]+:", br"\1:*:", text)
+            text = re.sub(br"(?m)^([^:]+:[^:]*):[0-9]*:", br"\1::", text)
         return kind + " " + hashlib.sha256(text).hexdigest()
     return kind
 
